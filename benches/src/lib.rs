@@ -1,0 +1,1 @@
+//! One program that measures everything side by side.

@@ -1,0 +1,1 @@
+//! The programs tensorplex and tensorplex-server.

@@ -1,0 +1,1 @@
+//! Examples, each under sixty lines.

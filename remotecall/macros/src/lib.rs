@@ -1,0 +1,1 @@
+//! The remote attribute of remotecall.

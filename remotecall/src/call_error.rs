@@ -1,0 +1,72 @@
+//! What can be wrong with one call, as the server saw it.
+
+use serde::{Deserialize, Serialize};
+
+/// A call failed on the server. This travels back to the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum CallError {
+    /// The object has no such method, or does not offer it.
+    #[error("unknown method {0:?}")]
+    UnknownMethod(String),
+    /// An argument is missing, unknown or of another type.
+    #[error("argument {name}: {why}")]
+    BadArgument {
+        /// The argument's name, or `#3` for the third.
+        name: String,
+        /// What was expected.
+        why: String,
+    },
+    /// The call's bytes could not be read.
+    #[error("unreadable call: {0}")]
+    Unreadable(String),
+    /// The client id cannot be used.
+    #[error("{0}")]
+    BadClientId(String),
+    /// The method returned an error.
+    #[error("{kind}: {message}")]
+    Raised {
+        /// The error's type, such as `ParseIntError`.
+        kind: String,
+        /// What it says.
+        message: String,
+    },
+    /// The method panicked; the server goes on.
+    #[error("the method panicked: {0}")]
+    Panicked(String),
+    /// The server was started without return values, and the caller wants one.
+    #[error(
+        "this server does not return values: use a one-way client, or start it with has_return_value(true)"
+    )]
+    NoReturnValues,
+    /// The result is too large to travel.
+    #[error("result of {size} bytes is too large: at most {limit} are allowed")]
+    TooLarge {
+        /// Size of the encoded result in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The server no longer has the result of this call.
+    #[error("the result of this call is no longer kept")]
+    ResultExpired,
+}
+
+impl CallError {
+    /// An argument is wrong.
+    pub fn bad_argument(name: &str, why: String) -> Self {
+        Self::BadArgument {
+            name: name.to_owned(),
+            why,
+        }
+    }
+
+    /// An error that the method itself returned.
+    pub fn raised<E: std::fmt::Display>(error: &E) -> Self {
+        let path = std::any::type_name::<E>();
+        let kind = path.rsplit("::").next().unwrap_or(path);
+        Self::Raised {
+            kind: kind.to_owned(),
+            message: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The name a client gives itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Longest client id, in bytes.
+pub const MAX_CLIENT_ID: usize = 512;
+/// Longest part of a client id between two `/`, in bytes: with an ending such as `.log` it is still
+/// a file name that every file system takes (255 bytes).
+pub const MAX_PART: usize = 200;
+
+/// The name a client gives itself, such as `agent/17`.
+///
+/// An id may name a folder on the server, so a value of this type is always a safe relative path:
+/// one or more parts separated by `/`, each of 1 to [`MAX_PART`] characters from `A-Z a-z 0-9 . _ -`,
+/// none starting with a dot; at most [`MAX_CLIENT_ID`] bytes in all. Code that holds a `ClientId`
+/// never checks again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(String);
+
+/// Why a client id was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientIdError {
+    /// The id is longer than [`MAX_CLIENT_ID`].
+    #[error("client id of {0} bytes is too long: at most {MAX_CLIENT_ID} are allowed")]
+    TooLong(usize),
+    /// Two slashes meet, or the id starts or ends with one, or is empty.
+    #[error("client id {0:?} has an empty part: write it like \"agent/17\"")]
+    EmptyPart(String),
+    /// One part is longer than [`MAX_PART`].
+    #[error("client id {0:?} has a part of more than {MAX_PART} bytes")]
+    LongPart(String),
+    /// A part starts with a dot, which would hide it or lead out of the directory.
+    #[error("client id {0:?} has a part that starts with a dot")]
+    Dot(String),
+    /// A character that is not allowed.
+    #[error("client id {id:?} contains {found:?}: only letters, digits, '.', '_', '-' and '/' are allowed")]
+    Character {
+        /// The id as it came.
+        id: String,
+        /// The first character that is not allowed.
+        found: char,
+    },
+}
+
+impl ClientId {
+    /// Checks `id` and takes it.
+    ///
+    /// # Errors
+    /// When `id` is not a safe relative path as described at [`ClientId`].
+    pub fn new(id: &str) -> Result<Self, ClientIdError> {
+        if id.len() > MAX_CLIENT_ID {
+            return Err(ClientIdError::TooLong(id.len()));
+        }
+        for part in id.split('/') {
+            check_part(id, part)?;
+        }
+        Ok(Self(id.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn check_part(id: &str, part: &str) -> Result<(), ClientIdError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if let Some(found) = part.chars().find(|&c| !allowed(c)) {
+        return Err(ClientIdError::Character {
+            id: id.to_owned(),
+            found,
+        });
+    }
+    match part {
+        "" => Err(ClientIdError::EmptyPart(id.to_owned())),
+        _ if part.starts_with('.') => Err(ClientIdError::Dot(id.to_owned())),
+        _ if part.len() > MAX_PART => Err(ClientIdError::LongPart(id.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = ClientIdError;
+
+    fn from_str(id: &str) -> Result<Self, Self::Err> {
+        Self::new(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(id: &str) {
+        assert!(ClientId::new(id).is_err(), "{id:?} was accepted");
+    }
+
+    #[test]
+    fn ordinary_names_are_accepted() {
+        for id in [
+            "agent/17",
+            "a",
+            "1",
+            "a/b/c",
+            "learner_2",
+            "v1.0-rc",
+            &"x".repeat(MAX_PART),
+        ] {
+            assert_eq!(ClientId::new(id).unwrap().as_str(), id);
+        }
+    }
+
+    #[test]
+    fn names_that_could_leave_the_directory_are_refused() {
+        for id in [
+            "../x",
+            "a/../b",
+            "/etc",
+            "a//b",
+            "a/",
+            "",
+            ".",
+            "..",
+            "a/.",
+            ".tensorplex",
+            "~",
+            "C:x",
+        ] {
+            refused(id);
+        }
+    }
+
+    #[test]
+    fn characters_that_could_forge_output_are_refused() {
+        for id in [
+            "a\0b",
+            "a\nb",
+            "a\x1b[2J",
+            "a\\b",
+            "a\u{7f}",
+            "grün",
+            "🦀",
+            "a b",
+            "a:b",
+            "a\u{202e}b",
+        ] {
+            refused(id);
+        }
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        refused(&"x".repeat(4096));
+        refused(&"x".repeat(MAX_PART + 1));
+        let longest = format!("{}/{}/{}", "a".repeat(200), "b".repeat(200), "c".repeat(110));
+        assert_eq!(longest.len(), MAX_CLIENT_ID);
+        assert!(ClientId::new(&longest).is_ok());
+        refused(&format!("{longest}c"));
+    }
+}

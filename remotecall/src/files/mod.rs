@@ -1,0 +1,427 @@
+//! Files that only grow, that a reader may follow at any time, and that a replay completes.
+//!
+//! The bytes of a file are a function of the calls. [`FileSet`] remembers how far each file had grown at
+//! the last checkpoint; when calls are repeated after a crash, the same bytes are produced again, and
+//! those that are already there are compared instead of written. A byte that a reader may have seen is
+//! never rewritten with another value and never cut off. (After a power cut a file can hold zeros that
+//! never were data; those differ, and are replaced.)
+//!
+//! Few files are open at once: the one that was used longest ago is closed first.
+
+mod manifest;
+mod open_files;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use manifest::{Entry, Manifest};
+use open_files::OpenFiles;
+
+/// A pending buffer that grew larger than this is given back to the allocator after a commit.
+const KEEP_BUFFER: usize = 64 << 10;
+
+/// A file of a [`FileSet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileId(u32);
+
+/// Where a new file goes; asked once, when its first bytes are written.
+pub enum NewFile {
+    /// At this path below the root. What is there already stays, and the new bytes follow it.
+    Append(String),
+    /// At the path below the root that this function picks, given the root. It must not exist yet.
+    Create(Box<dyn FnMut(&Path) -> io::Result<String> + Send>),
+}
+
+/// A set of growing files below one directory.
+pub struct FileSet {
+    root: PathBuf,
+    manifest: Option<Manifest>,
+    files: Vec<Growing>,
+    by_key: HashMap<String, FileId>,
+    /// Files with bytes in `pending`, in the order in which they got them.
+    dirty: Vec<FileId>,
+    /// Files written since the last sync.
+    unsynced: BTreeSet<FileId>,
+    /// Directories with a file that is new since the last sync.
+    new_in: BTreeSet<PathBuf>,
+    open: OpenFiles,
+}
+
+struct Growing {
+    key: String,
+    place: Place,
+    /// Length without `pending`.
+    end: u64,
+    pending: Vec<u8>,
+    /// What follows `end` on disk may be our own bytes from before a crash.
+    catching_up: bool,
+}
+
+enum Place {
+    Wanted(NewFile),
+    At(String),
+}
+
+/// What a checkpoint says about one file.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedFile {
+    id: FileId,
+    key: String,
+    path: String,
+    end: u64,
+}
+
+impl FileSet {
+    /// A set below `root`, which must exist. `manifest` is a file for its own use, outside the readers' sight;
+    /// without one the set cannot be replayed.
+    ///
+    /// # Errors
+    /// When the manifest cannot be opened or read.
+    pub fn open(root: &Path, manifest: Option<&Path>) -> io::Result<Self> {
+        Ok(Self {
+            root: root.to_owned(),
+            manifest: manifest.map(Manifest::open).transpose()?,
+            files: Vec::new(),
+            by_key: HashMap::new(),
+            dirty: Vec::new(),
+            unsynced: BTreeSet::new(),
+            new_in: BTreeSet::new(),
+            open: OpenFiles::new(),
+        })
+    }
+
+    /// The directory below which all files lie.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file with this key. The key is what the calls know of it, and must not depend on anything else.
+    pub fn find(&self, key: &str) -> Option<FileId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Adds a file; nothing happens on disk until it has bytes and [`commit`](Self::commit) is called.
+    /// A key that exists already keeps its file.
+    pub fn add(&mut self, key: &str, place: NewFile) -> FileId {
+        if let Some(id) = self.find(key) {
+            return id;
+        }
+        let id = FileId(self.files.len() as u32);
+        self.files.push(Growing {
+            key: key.to_owned(),
+            place: Place::Wanted(place),
+            end: 0,
+            pending: Vec::new(),
+            catching_up: false,
+        });
+        self.by_key.insert(key.to_owned(), id);
+        id
+    }
+
+    /// The bytes to be appended to a file at the next commit: push yours at the end.
+    pub fn pending(&mut self, id: FileId) -> &mut Vec<u8> {
+        let file = &mut self.files[id.0 as usize];
+        if file.pending.is_empty() {
+            self.dirty.push(id);
+        }
+        &mut file.pending
+    }
+
+    /// Bytes that wait for the next commit, in all files.
+    pub fn pending_bytes(&self) -> usize {
+        self.dirty
+            .iter()
+            .map(|id| self.files[id.0 as usize].pending.len())
+            .sum()
+    }
+
+    /// Writes all pending bytes. After an error the rest is still pending, and a repeated call goes on where this one
+    /// stopped.
+    ///
+    /// # Errors
+    /// The first failure, with the path in its message.
+    pub fn commit(&mut self) -> io::Result<()> {
+        self.place_new_files()?;
+        while let Some(&id) = self.dirty.last() {
+            self.write_pending(id)?;
+            self.dirty.pop();
+        }
+        Ok(())
+    }
+
+    /// Waits until everything committed is on disk.
+    ///
+    /// # Errors
+    /// The first failure. It must not be retried: what the disk holds is unknown from then on.
+    pub fn sync(&mut self) -> io::Result<()> {
+        for &id in &self.unsynced {
+            let Place::At(path) = &self.files[id.0 as usize].place else {
+                continue;
+            };
+            let synced = self
+                .open
+                .get(id, &self.root.join(path))
+                .and_then(|(file, _)| file.sync_data());
+            match synced {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
+                other => other.map_err(|error| about(path, error))?,
+            }
+        }
+        self.unsynced.clear();
+        for dir in std::mem::take(&mut self.new_in) {
+            sync_up_to(&dir, &self.root)?;
+        }
+        Ok(())
+    }
+
+    /// What [`restore`](Self::restore) needs to go on from here. Call [`sync`](Self::sync) first.
+    pub fn state(&self) -> Vec<u8> {
+        let files = self
+            .files
+            .iter()
+            .enumerate()
+            .filter_map(|(n, file)| match &file.place {
+                Place::At(path) => Some(SavedFile {
+                    id: FileId(n as u32),
+                    key: file.key.clone(),
+                    path: path.clone(),
+                    end: file.end,
+                }),
+                Place::Wanted(_) => None,
+            });
+        let saved: Vec<SavedFile> = files.collect();
+        rmp_serde::to_vec(&saved).expect("plain data serializes")
+    }
+
+    /// Takes a state back, in a new set. Files that were deleted or cut meanwhile are forgotten: their
+    /// keys are free again.
+    ///
+    /// # Errors
+    /// When the bytes are not a state.
+    pub fn restore(&mut self, state: &[u8]) -> io::Result<()> {
+        let saved: Vec<SavedFile> =
+            rmp_serde::from_slice(state).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+        for file in saved {
+            let at = file.id.0 as usize;
+            if at < self.files.len() || at > self.files.len() + saved_limit() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "file numbers are out of order",
+                ));
+            }
+            while self.files.len() < at {
+                self.files.push(Growing::forgotten());
+            }
+            let there = std::fs::metadata(self.root.join(&file.path))
+                .map(|meta| meta.len())
+                .unwrap_or(0);
+            if there < file.end {
+                tracing::warn!(
+                    path = file.path,
+                    "was deleted or cut by someone else; a new file takes its place"
+                );
+                self.files.push(Growing::forgotten());
+                continue;
+            }
+            self.by_key.insert(file.key.clone(), file.id);
+            self.files.push(Growing {
+                key: file.key,
+                place: Place::At(file.path),
+                end: file.end,
+                pending: Vec::new(),
+                catching_up: there > file.end,
+            });
+        }
+        Ok(())
+    }
+
+    /// Finds a path for each new file and records it, before anything is written.
+    fn place_new_files(&mut self) -> io::Result<()> {
+        let mut records = Vec::new();
+        let mut placed = Vec::new();
+        for &id in &self.dirty {
+            let file = &mut self.files[id.0 as usize];
+            let Place::Wanted(wanted) = &mut file.place else {
+                continue;
+            };
+            let known = self
+                .manifest
+                .as_ref()
+                .and_then(|manifest| manifest.get(&file.key));
+            if let Some(entry) = known.filter(|entry| self.root.join(&entry.path).exists()) {
+                placed.push((id, entry.clone(), true));
+                continue;
+            }
+            let path = wanted.pick(&self.root)?;
+            let full = self.root.join(&path);
+            let parent = full.parent().unwrap_or(&self.root).to_owned();
+            std::fs::create_dir_all(&parent).map_err(|error| about(&path, error))?;
+            let base = match wanted {
+                NewFile::Append(_) => std::fs::metadata(&full).map(|meta| meta.len()).unwrap_or(0),
+                NewFile::Create(_) => 0,
+            };
+            let entry = Entry { path, base };
+            records.push((file.key.clone(), entry.clone()));
+            placed.push((id, entry, false));
+            self.new_in.insert(parent);
+        }
+        if let Some(manifest) = self.manifest.as_mut().filter(|_| !records.is_empty()) {
+            manifest.add(records)?;
+        }
+        for (id, entry, catching_up) in placed {
+            let file = &mut self.files[id.0 as usize];
+            file.place = Place::At(entry.path);
+            file.end = entry.base;
+            file.catching_up = catching_up;
+        }
+        Ok(())
+    }
+
+    fn write_pending(&mut self, id: FileId) -> io::Result<()> {
+        let file = &mut self.files[id.0 as usize];
+        let Place::At(path) = &file.place else {
+            unreachable!("place_new_files comes first")
+        };
+        let (handle, fresh) = self
+            .open
+            .get_or_create(id, &self.root.join(path))
+            .map_err(|error| about(path, error))?;
+        if fresh {
+            file.notice_length(handle.metadata()?.len());
+        }
+        file.write_to(handle)
+            .map_err(|error| about(&path_of(&file.place), error))?;
+        self.unsynced.insert(id);
+        Ok(())
+    }
+}
+
+/// Gaps in file numbers that a state may have: files that were never written.
+fn saved_limit() -> usize {
+    1 << 20
+}
+
+impl Growing {
+    fn forgotten() -> Self {
+        Self {
+            key: String::new(),
+            place: Place::At(String::new()),
+            end: 0,
+            pending: Vec::new(),
+            catching_up: false,
+        }
+    }
+
+    /// Compares what was written with what is there, when a file is opened again.
+    fn notice_length(&mut self, there: u64) {
+        if there < self.end {
+            tracing::warn!(
+                path = path_of(&self.place),
+                expected = self.end,
+                found = there,
+                "was deleted or cut by someone else; going on at its end"
+            );
+            self.end = there;
+        }
+        self.catching_up |= there > self.end;
+    }
+
+    fn write_to(&mut self, file: &File) -> io::Result<()> {
+        if self.catching_up {
+            self.skip_what_is_there(file)?;
+        }
+        let mut written = 0;
+        while written < self.pending.len() {
+            match file.write_at(&self.pending[written..], self.end) {
+                Ok(0) => return self.stop_at(written, io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    written += n;
+                    self.end += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.stop_at(written, error),
+            }
+        }
+        self.pending.clear();
+        self.pending.shrink_to(KEEP_BUFFER);
+        Ok(())
+    }
+
+    /// Keeps what could not be written for the next attempt.
+    fn stop_at(&mut self, written: usize, error: io::Error) -> io::Result<()> {
+        self.pending.drain(..written);
+        Err(error)
+    }
+
+    /// Advances over pending bytes that the file already holds from before a crash.
+    fn skip_what_is_there(&mut self, file: &File) -> io::Result<()> {
+        let there = file.metadata()?.len().saturating_sub(self.end);
+        let overlap = self
+            .pending
+            .len()
+            .min(usize::try_from(there).unwrap_or(usize::MAX));
+        let mut found = vec![0; overlap];
+        file.read_exact_at(&mut found, self.end)?;
+        let same = found
+            .iter()
+            .zip(&self.pending)
+            .take_while(|(a, b)| a == b)
+            .count();
+        if same < overlap {
+            tracing::warn!(
+                path = path_of(&self.place),
+                at = self.end + same as u64,
+                bytes = overlap - same,
+                "bytes differ from the journal, as after a power cut; they are replaced"
+            );
+            file.write_all_at(&self.pending[same..overlap], self.end + same as u64)?;
+        }
+        self.pending.drain(..overlap);
+        self.end += overlap as u64;
+        self.catching_up = there > overlap as u64;
+        Ok(())
+    }
+}
+
+impl NewFile {
+    fn pick(&mut self, root: &Path) -> io::Result<String> {
+        match self {
+            Self::Append(path) => Ok(path.clone()),
+            Self::Create(choose) => choose(root),
+        }
+    }
+}
+
+fn path_of(place: &Place) -> String {
+    match place {
+        Place::At(path) => path.clone(),
+        Place::Wanted(_) => String::new(),
+    }
+}
+
+fn about(path: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{path}: {error}"))
+}
+
+/// A new file is only found after a power cut when the directories on the way to it are on disk too.
+fn sync_up_to(dir: &Path, root: &Path) -> io::Result<()> {
+    for dir in dir.ancestors() {
+        match File::open(dir) {
+            Ok(dir) => dir.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
+            Err(error) => return Err(error),
+        }
+        if dir == root {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

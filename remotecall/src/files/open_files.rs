@@ -1,0 +1,102 @@
+//! A bounded number of open files; the one used longest ago is closed first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use super::FileId;
+
+/// Share of the process's descriptors that one set may hold: the rest is for sockets, the journal and
+/// other sets.
+const SHARE: u64 = 8;
+/// Most files that are held open, however many the system allows.
+const MOST: u64 = 1024;
+
+pub(super) struct OpenFiles {
+    limit: usize,
+    files: HashMap<FileId, (File, u64)>,
+    /// Files by the time of their last use.
+    by_use: BTreeMap<u64, FileId>,
+    clock: u64,
+}
+
+impl OpenFiles {
+    pub fn new() -> Self {
+        let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+            .current
+            .unwrap_or(u64::MAX);
+        let limit = (allowed / SHARE).clamp(4, MOST) as usize;
+        Self {
+            limit,
+            files: HashMap::new(),
+            by_use: BTreeMap::new(),
+            clock: 0,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn with_limit(limit: usize) -> Self {
+        Self { limit, ..Self::new() }
+    }
+
+    /// The open file, and whether it was opened just now.
+    pub fn get(&mut self, id: FileId, path: &Path) -> io::Result<(&File, bool)> {
+        self.open(id, path, false)
+    }
+
+    /// Like [`get`](Self::get); a missing file is created.
+    pub fn get_or_create(&mut self, id: FileId, path: &Path) -> io::Result<(&File, bool)> {
+        self.open(id, path, true)
+    }
+
+    fn open(&mut self, id: FileId, path: &Path, create: bool) -> io::Result<(&File, bool)> {
+        self.clock += 1;
+        let fresh = match self.files.get(&id) {
+            Some((_, used)) => {
+                self.by_use.remove(used);
+                false
+            }
+            None => {
+                self.make_room();
+                let file = open_file(path, create)?;
+                self.files.insert(id, (file, 0));
+                true
+            }
+        };
+        self.by_use.insert(self.clock, id);
+        let entry = self.files.get_mut(&id).expect("present or just inserted");
+        entry.1 = self.clock;
+        Ok((&entry.0, fresh))
+    }
+
+    fn make_room(&mut self) {
+        while self.files.len() >= self.limit {
+            let Some((_, oldest)) = self.by_use.pop_first() else {
+                return;
+            };
+            self.files.remove(&oldest);
+        }
+    }
+}
+
+fn open_file(path: &Path, create: bool) -> io::Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(create)
+            .truncate(false)
+            .open(path)
+    };
+    match open() {
+        // The directory was deleted by its owner while we were away.
+        Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            open()
+        }
+        other => other,
+    }
+}

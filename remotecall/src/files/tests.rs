@@ -1,0 +1,188 @@
+use super::*;
+
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn set(&self) -> FileSet {
+        FileSet::open(self.0.path(), Some(&self.0.path().join(".files"))).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        String::from_utf8(std::fs::read(self.path(name)).unwrap()).unwrap()
+    }
+}
+
+fn append(set: &mut FileSet, name: &str, text: &str) {
+    let id = set.add(name, NewFile::Append(name.to_owned()));
+    set.pending(id).extend_from_slice(text.as_bytes());
+}
+
+#[test]
+fn a_replay_completes_a_file_from_any_byte() {
+    let whole = "first line\nsecond line\n";
+    for cut in 0..=whole.len() {
+        let disk = Disk::new();
+        let mut set = disk.set();
+        append(&mut set, "a.log", whole);
+        set.commit().unwrap();
+        drop(set);
+        std::fs::write(disk.path("a.log"), &whole[..cut]).unwrap();
+
+        let mut set = disk.set();
+        append(&mut set, "a.log", "first line\n");
+        set.commit().unwrap();
+        assert!(
+            disk.read("a.log").len() >= cut,
+            "cut at {cut}: a seen byte vanished"
+        );
+        append(&mut set, "a.log", "second line\n");
+        append(&mut set, "a.log", "third line\n");
+        set.commit().unwrap();
+        assert_eq!(disk.read("a.log"), format!("{whole}third line\n"), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_replay_after_a_checkpoint_completes_from_there() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a", "one ");
+    append(&mut set, "b", "eins ");
+    set.commit().unwrap();
+    set.sync().unwrap();
+    let state = set.state();
+    append(&mut set, "a", "two ");
+    append(&mut set, "c", "un ");
+    set.commit().unwrap();
+    drop(set);
+
+    let mut set = disk.set();
+    set.restore(&state).unwrap();
+    for (name, text) in [
+        ("a", "two "),
+        ("c", "un "),
+        ("b", "zwei "),
+        ("a", "three "),
+        ("c", "deux "),
+    ] {
+        append(&mut set, name, text);
+    }
+    set.commit().unwrap();
+    assert_eq!(
+        (disk.read("a"), disk.read("b"), disk.read("c")),
+        ("one two three ".into(), "eins zwei ".into(), "un deux ".into())
+    );
+}
+
+#[test]
+fn zeros_of_a_power_cut_are_replaced() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a", "hello world");
+    set.commit().unwrap();
+    std::fs::write(disk.path("a"), b"hello\0\0\0\0\0\0\0\0").unwrap();
+    let mut set = disk.set();
+    append(&mut set, "a", "hello world");
+    append(&mut set, "a", "!!");
+    set.commit().unwrap();
+    assert_eq!(disk.read("a"), "hello world!!");
+}
+
+#[test]
+fn what_was_there_before_us_stays() {
+    let disk = Disk::new();
+    std::fs::write(disk.path("a"), "old ").unwrap();
+    let mut set = disk.set();
+    append(&mut set, "a", "new ");
+    set.commit().unwrap();
+    let mut set = disk.set();
+    append(&mut set, "a", "new ");
+    append(&mut set, "a", "newer");
+    set.commit().unwrap();
+    assert_eq!(disk.read("a"), "old new newer");
+}
+
+#[test]
+fn a_replay_finds_the_file_it_had_chosen() {
+    let disk = Disk::new();
+    for text in ["one ", "one two"] {
+        let mut set = disk.set();
+        let mut next = 0;
+        let pick = move |root: &Path| loop {
+            next += 1;
+            let name = format!("run/{next}");
+            if !root.join(&name).exists() {
+                return Ok(name);
+            }
+        };
+        let id = set.add("run#0", NewFile::Create(Box::new(pick)));
+        set.pending(id).extend_from_slice(text.as_bytes());
+        set.commit().unwrap();
+    }
+    assert_eq!(disk.read("run/1"), "one two");
+    assert!(!disk.path("run/2").exists());
+}
+
+#[test]
+fn many_files_need_few_descriptors() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    set.open = OpenFiles::with_limit(3);
+    for round in 0..3 {
+        for n in 0..20 {
+            append(&mut set, &format!("d/{n}"), &format!("{round}"));
+        }
+        set.commit().unwrap();
+        set.sync().unwrap();
+    }
+    for n in 0..20 {
+        assert_eq!(disk.read(&format!("d/{n}")), "012");
+    }
+}
+
+#[test]
+fn a_file_deleted_by_its_owner_is_forgotten_at_restart() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a", "one");
+    append(&mut set, "b", "eins");
+    set.commit().unwrap();
+    let state = set.state();
+    std::fs::remove_file(disk.path("a")).unwrap();
+    let mut set = disk.set();
+    set.restore(&state).unwrap();
+    assert_eq!(set.find("a"), None);
+    append(&mut set, "a", "two");
+    append(&mut set, "b", "zwei");
+    set.commit().unwrap();
+    assert_eq!(
+        (disk.read("a"), disk.read("b")),
+        ("two".into(), "einszwei".into())
+    );
+}
+
+#[test]
+fn a_failed_commit_is_completed_by_the_next() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    std::fs::write(disk.path("dir"), "a file where a directory is wanted").unwrap();
+    append(&mut set, "dir/a", "text");
+    append(&mut set, "b", "eins");
+    let error = set.commit().unwrap_err().to_string();
+    assert!(error.contains("dir/a"), "{error}");
+    std::fs::remove_file(disk.path("dir")).unwrap();
+    append(&mut set, "dir/a", " more");
+    set.commit().unwrap();
+    assert_eq!(
+        (disk.read("dir/a"), disk.read("b")),
+        ("text more".into(), "eins".into())
+    );
+}

@@ -1,0 +1,1 @@
+//! Records of many training workers into TensorBoard event files.

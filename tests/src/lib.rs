@@ -1,0 +1,1 @@
+//! Whole-system tests: real Redis, real readers, real processes.
