@@ -1,0 +1,183 @@
+//! The result of a call that is on its way.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::Handle;
+use super::window::{CallId, NotQueued};
+use crate::CallError;
+
+/// A call did not end with a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteError {
+    /// The call failed on the server.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The call never left this process.
+    #[error(transparent)]
+    NotQueued(#[from] NotQueued),
+    /// The client was closed before the result came; whether the call ran is unknown.
+    #[error("the client was closed before the result came")]
+    Closed,
+    /// The result is of another type than the caller expects.
+    #[error("the result has another type: {0}")]
+    BadResult(String),
+    /// The result was taken already.
+    #[error("the result was taken already")]
+    Taken,
+}
+
+/// How a call ended: its result as MessagePack, or why there is none.
+pub(crate) type Outcome = Result<Vec<u8>, RemoteError>;
+
+/// The place where a reply is put for its future.
+#[derive(Default)]
+pub(crate) struct Slot {
+    state: Mutex<SlotState>,
+    ready: Condvar,
+}
+
+#[derive(Default)]
+struct SlotState {
+    outcome: Option<Outcome>,
+    waker: Option<Waker>,
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn complete(&self, outcome: Outcome) {
+        let waker = {
+            let mut state = self.lock();
+            state.outcome = Some(outcome);
+            state.waker.take()
+        };
+        self.ready.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The result of a call that is on its way. Dropping it does no I/O; the call runs all the same.
+pub struct RemoteFuture<T> {
+    slot: Arc<Slot>,
+    /// Where to give up waiting; none when the call was never queued.
+    waiting: Option<(Arc<Handle>, CallId)>,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> RemoteFuture<T> {
+    pub(super) fn new(handle: Arc<Handle>, pushed: Result<(CallId, Option<Arc<Slot>>), NotQueued>) -> Self {
+        match pushed {
+            Ok((id, Some(slot))) => Self {
+                slot,
+                waiting: Some((handle, id)),
+                result: PhantomData,
+            },
+            Ok((_, None)) => Self::failed(RemoteError::Closed),
+            Err(error) => Self::failed(error.into()),
+        }
+    }
+
+    fn failed(error: RemoteError) -> Self {
+        let slot = Arc::new(Slot::default());
+        slot.complete(Err(error));
+        Self {
+            slot,
+            waiting: None,
+            result: PhantomData,
+        }
+    }
+
+    /// Waits for the result, for ever if need be.
+    ///
+    /// # Errors
+    /// What the method raised, or why there is no result.
+    pub fn get(self) -> Result<T, RemoteError> {
+        let mut state = self.slot.lock();
+        loop {
+            if let Some(outcome) = state.outcome.take() {
+                return decode(outcome);
+            }
+            state = self
+                .slot
+                .ready
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits for the result, but not longer than `timeout`; `Ok(None)` means that it has not come yet,
+    /// and it can still be waited for.
+    ///
+    /// # Errors
+    /// What the method raised, or why there is no result; [`RemoteError::Taken`] when it was returned before.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<Option<T>, RemoteError> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut state = self.slot.lock();
+        loop {
+            if let Some(outcome) = state.outcome.replace(Err(RemoteError::Taken)) {
+                return decode(outcome).map(Some);
+            }
+            state.outcome = None;
+            let left = deadline.map_or(timeout, |at| at.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(None);
+            }
+            state = self
+                .slot
+                .ready
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Says that nobody waits for the result any more. The call runs all the same.
+    pub fn discard(self) {}
+}
+
+impl<T> Drop for RemoteFuture<T> {
+    fn drop(&mut self) {
+        if let Some((handle, id)) = &self.waiting {
+            handle.window.forget(*id);
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Future for RemoteFuture<T> {
+    type Output = Result<T, RemoteError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.slot.lock();
+        match state.outcome.replace(Err(RemoteError::Taken)) {
+            Some(outcome) => Poll::Ready(decode(outcome)),
+            None => {
+                state.outcome = None;
+                state.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for RemoteFuture<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteFuture")
+            .field("done", &self.slot.lock().outcome.is_some())
+            .finish()
+    }
+}
+
+fn decode<T: DeserializeOwned>(outcome: Outcome) -> Result<T, RemoteError> {
+    rmp_serde::from_slice(&outcome?).map_err(|error| RemoteError::BadResult(error.to_string()))
+}

@@ -1,0 +1,293 @@
+//! The caller's end of a queue.
+//!
+//! ```text
+//! caller ─► window: open frame ─► closed frames ─► sender thread ─► broker
+//!              ▲                        ▲ kept until acked
+//!              └── replies ◄── reader thread (only when futures are used)
+//! ```
+//!
+//! A call only appends to a buffer in memory. Everything that touches the network happens in the two
+//! threads, each with one blocking connection of its own.
+
+mod backoff;
+mod future;
+mod reader;
+mod sender;
+mod window;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::broker::{Address, AddressError, Keys, QueueNameError};
+use crate::frame::{NewCall, ProducerId, Reply};
+use crate::{ClientId, ClientIdError};
+
+pub(crate) use backoff::Backoff;
+pub use future::{RemoteError, RemoteFuture};
+use window::{CallId, Window};
+pub use window::{FlushError, NotQueued, WhenFull};
+
+/// How long the last handle of a client waits for acknowledgements when it is dropped.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a client keeps what is not acknowledged yet.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientOptions {
+    /// Most bytes kept in memory until they are acknowledged.
+    pub window: usize,
+    /// What happens to a call when the window is full.
+    pub when_full: WhenFull,
+    /// How long a call without a future may wait for others to share its frame.
+    pub linger: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            window: 64 << 20,
+            when_full: WhenFull::Drop,
+            linger: Duration::from_millis(50),
+        }
+    }
+}
+
+/// A client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The client id cannot be used.
+    #[error(transparent)]
+    ClientId(#[from] ClientIdError),
+    /// The address cannot be understood.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The queue's name cannot be used.
+    #[error(transparent)]
+    Queue(#[from] QueueNameError),
+    /// The system gave no random id or no thread.
+    #[error("the system refused a resource: {0}")]
+    System(String),
+}
+
+/// Numbers of a client since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientStats {
+    /// Calls that were taken.
+    pub taken: u64,
+    /// Calls that the server has acknowledged.
+    pub acked: u64,
+    /// Calls that were not taken because the window was full.
+    pub dropped: u64,
+    /// How often frames had to be sent again.
+    pub rewinds: u64,
+}
+
+/// A handle to a queue under one client id. Handles made from one another share their threads, their
+/// window and their place in the order of calls.
+#[derive(Clone)]
+pub struct Client {
+    id: Arc<ClientId>,
+    handle: Arc<Handle>,
+}
+
+/// What all handles share; its end closes the connection.
+struct Handle {
+    window: Arc<Window>,
+    address: Address,
+    reader: Mutex<Option<std::thread::JoinHandle<()>>>,
+    sender: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Client {
+    /// A client of `queue` at `address` with the default options. Does not wait for the network: when the
+    /// broker is away, calls gather in the window until it comes.
+    ///
+    /// # Errors
+    /// When the address, the queue's name or the id cannot be used.
+    pub fn connect(address: &str, queue: &str, client_id: &str) -> Result<Self, ConnectError> {
+        Self::connect_with(address, queue, client_id, ClientOptions::default())
+    }
+
+    /// Like [`connect`](Self::connect), with options.
+    ///
+    /// # Errors
+    /// When the address, the queue's name or the id cannot be used.
+    pub fn connect_with(
+        address: &str,
+        queue: &str,
+        client_id: &str,
+        options: ClientOptions,
+    ) -> Result<Self, ConnectError> {
+        let id = ClientId::new(client_id)?;
+        let address: Address = address.parse()?;
+        let keys = Keys::new(queue)?;
+        let system = |error: &dyn std::fmt::Display| ConnectError::System(error.to_string());
+        let producer = ProducerId::random().map_err(|error| system(&error))?;
+        let window = Arc::new(Window::new(producer, options));
+        let sender = sender::start(window.clone(), address.clone(), keys).map_err(|error| system(&error))?;
+        let handle = Handle {
+            window,
+            address,
+            reader: Mutex::new(None),
+            sender: Mutex::new(Some(sender)),
+        };
+        Ok(Self {
+            id: Arc::new(id),
+            handle: Arc::new(handle),
+        })
+    }
+
+    /// The same connection under another client id.
+    ///
+    /// # Errors
+    /// When the id cannot be used.
+    pub fn with_client_id(&self, client_id: &str) -> Result<Self, ClientIdError> {
+        Ok(Self {
+            id: Arc::new(ClientId::new(client_id)?),
+            handle: self.handle.clone(),
+        })
+    }
+
+    /// The client id of this handle.
+    pub fn client_id(&self) -> &ClientId {
+        &self.id
+    }
+
+    /// Calls `method` and returns a future of its result. `args` serializes as an array, one element per argument.
+    pub fn call<A: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        method: &str,
+        args: &A,
+    ) -> RemoteFuture<T> {
+        let write = |out: &mut Vec<u8>| rmp_serde::encode::write_named(out, args);
+        RemoteFuture::new(
+            self.handle.clone(),
+            self.push(method, Reply::Result, false, write),
+        )
+    }
+
+    /// Calls `method`; nothing comes back. A call that cannot be taken is counted, see [`stats`](Self::stats).
+    pub fn send<A: Serialize + ?Sized>(&self, method: &str, args: &A) {
+        let write = |out: &mut Vec<u8>| rmp_serde::encode::write_named(out, args);
+        if let Err(error) = self.push(method, Reply::Nothing, false, write) {
+            self.handle.window.report(&error);
+        }
+    }
+
+    /// Calls `method` with arguments by place and by name. The future ends with the call's error, or, when
+    /// there was none, with `()` as soon as the call is acknowledged: nothing travels back for a call that
+    /// went well.
+    pub fn check<A: Serialize + ?Sized, N: Serialize + ?Sized>(
+        &self,
+        method: &str,
+        args: &A,
+        named: &N,
+    ) -> RemoteFuture<()> {
+        let write = |out: &mut Vec<u8>| {
+            rmp_serde::encode::write_named(out, args)?;
+            rmp_serde::encode::write_named(out, named)
+        };
+        RemoteFuture::new(
+            self.handle.clone(),
+            self.push(method, Reply::ErrorOnly, true, write),
+        )
+    }
+
+    fn push<E: std::fmt::Display>(
+        &self,
+        method: &str,
+        reply: Reply,
+        has_named: bool,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(CallId, Option<Arc<future::Slot>>), NotQueued> {
+        if reply != Reply::Nothing {
+            self.handle.start_reader();
+        }
+        let call = NewCall {
+            method,
+            client: self.id.as_str(),
+            reply,
+            time_ns: now_ns(),
+            has_named,
+        };
+        self.handle.window.push(&call, write)
+    }
+
+    /// Waits until everything called before is on the server's disk and visible to readers.
+    ///
+    /// # Errors
+    /// When that has not happened after `timeout`, with the number of calls outstanding; and when calls
+    /// were dropped since the last flush.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.handle.window.flush(timeout)
+    }
+
+    /// Flushes and ends the connection for all handles; later calls are refused.
+    ///
+    /// # Errors
+    /// As for [`flush`](Self::flush); what is outstanding then is lost.
+    pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.handle.close(timeout)
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> ClientStats {
+        self.handle.window.stats()
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .field("address", &self.handle.address)
+            .finish()
+    }
+}
+
+impl Handle {
+    fn start_reader(&self) {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if reader.is_some() {
+            return;
+        }
+        match reader::start(self.window.clone(), self.address.clone()) {
+            Ok(thread) => *reader = Some(thread),
+            Err(error) => tracing::error!(%error, "no thread for the replies; futures will not be answered"),
+        }
+    }
+
+    fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        let result = self.window.flush(timeout);
+        self.window.close();
+        // The threads end by themselves; one that hangs in the network is not waited for.
+        for thread in [&self.sender, &self.reader] {
+            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = thread.filter(|thread| thread.is_finished()) {
+                let _ = thread.join();
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.window.is_closed() {
+            return;
+        }
+        if let Err(error) = self.close(CLOSE_TIMEOUT) {
+            tracing::warn!(address = %self.address, "client dropped: {error}");
+        }
+    }
+}
+
+/// The caller's clock: nanoseconds since 1970-01-01 UTC.
+fn now_ns() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+    }
+}

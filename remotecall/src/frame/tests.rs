@@ -1,0 +1,143 @@
+use super::*;
+use proptest::prelude::*;
+
+const PRODUCER: ProducerId = ProducerId([7; 16]);
+
+fn push(builder: &mut FrameBuilder, method: &str, time_ns: i64, args: (i64, &str)) {
+    let call = NewCall {
+        method,
+        client: "agent/1",
+        reply: Reply::Result,
+        time_ns,
+        has_named: false,
+    };
+    builder
+        .take_args(|out| rmp_serde::encode::write(out, &args))
+        .unwrap();
+    builder.append(&call);
+}
+
+fn three_calls() -> Vec<u8> {
+    let mut builder = FrameBuilder::default();
+    push(&mut builder, "add", 1_000, (1, "one"));
+    push(&mut builder, "add", 900, (2, "two"));
+    push(&mut builder, "other", i64::MAX, (3, "three"));
+    builder.close().seal(PRODUCER, 9)
+}
+
+#[test]
+fn calls_come_out_as_they_went_in() {
+    let bytes = three_calls();
+    let frame = Frame::parse(&bytes).unwrap();
+    assert_eq!(
+        (frame.producer, frame.seq, frame.count, frame.time_ns),
+        (PRODUCER, 9, 3, 1_000)
+    );
+    let body = frame.body().unwrap();
+    let calls = Calls::parse(&body, frame.time_ns, frame.count).unwrap();
+    let seen: Vec<_> = calls
+        .calls
+        .iter()
+        .map(|c| {
+            let args: (i64, &str) = rmp_serde::from_slice(c.args).unwrap();
+            (
+                calls.names[c.method],
+                calls.names[c.client],
+                c.time_ns,
+                args,
+                c.reply,
+            )
+        })
+        .collect();
+    let client = "agent/1";
+    assert_eq!(
+        seen,
+        [
+            ("add", client, 1_000, (1, "one"), Reply::Result),
+            ("add", client, 900, (2, "two"), Reply::Result),
+            ("other", client, i64::MAX, (3, "three"), Reply::Result),
+        ]
+    );
+}
+
+#[test]
+fn no_single_flipped_bit_and_no_cut_goes_unnoticed() {
+    let bytes = three_calls();
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(Frame::parse(&damaged).is_err(), "bit {bit} flipped");
+    }
+    for cut in 0..bytes.len() {
+        assert!(Frame::parse(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_body_that_compresses_is_compressed() {
+    let mut builder = FrameBuilder::default();
+    for n in 0..1000 {
+        push(&mut builder, "add", n, (n, "the same text again"));
+    }
+    let draft = builder.close();
+    let bytes = draft.seal(PRODUCER, 1);
+    assert!(
+        bytes.len() * 2 < draft.len(),
+        "{} of {}",
+        bytes.len(),
+        draft.len()
+    );
+    let frame = Frame::parse(&bytes).unwrap();
+    let body = frame.body().unwrap();
+    assert_eq!(
+        Calls::parse(&body, frame.time_ns, frame.count)
+            .unwrap()
+            .calls
+            .len(),
+        1000
+    );
+    assert_eq!(builder.count(), 0);
+}
+
+fn with_header(raw_len: usize, flags: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::from(MAGIC);
+    bytes.push(flags);
+    bytes.extend([7; 16]);
+    bytes.extend(1u64.to_le_bytes());
+    bytes.extend(0i64.to_le_bytes());
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend((raw_len as u32).to_le_bytes());
+    bytes.extend(body);
+    bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_length_is_not_believed_before_the_data() {
+    for (raw, flags) in [(MAX_BODY + 1, 1), (MAX_BODY, 1), (1000, 0), (10, 1)] {
+        let bytes = with_header(raw, flags, &[0x10, 0x20]);
+        assert!(
+            Frame::parse(&bytes).unwrap().body().is_err(),
+            "{raw} bytes from two"
+        );
+    }
+    assert!(matches!(
+        Frame::parse(&with_header(0, 8, &[])),
+        Err(FrameError::UnknownFlags(8))
+    ));
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_answered_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..4) {
+        let _ = Calls::parse(&body, 0, count);
+    }
+
+    #[test]
+    fn any_bytes_behind_a_right_checksum_are_answered(body in proptest::collection::vec(any::<u8>(), 0..200), raw in 0usize..1000, flags in 0u8..2) {
+        let bytes = with_header(raw, flags, &body);
+        if let Ok(body) = Frame::parse(&bytes).unwrap().body() {
+            let _ = Calls::parse(&body, 0, 1);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The server's redo log: every accepted frame, in the one order in which it counts.
+//!
+//! ```text
+//! DIR/lock                     held while a server runs
+//! DIR/checkpoint               state of the object and watermarks; replaced whole
+//! DIR/journal/00000001.rcj     segments; a checkpoint names the first one that is still needed
+//!
+//! segment   "RCJ1" | records
+//! record    magic u32 LE | length u32 LE | crc u32 LE | body      crc: CRC-32C of the record's place and the body
+//! body      one batch: (u64 LE the sender's ack when it sent | length u32 LE | frame) …
+//! ```
+//!
+//! A record is what one write and one fdatasync brought to disk. A crash can leave the last one unfinished,
+//! with any part of it missing: nothing of it was acknowledged, and it is cut off. Anything else that cannot
+//! be read is damage: the journal refuses to open and touches nothing.
+
+mod checkpoint;
+mod recovery;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+pub(crate) use checkpoint::{Checkpoint, Watermarks};
+pub(crate) use recovery::Recovery;
+
+/// A checkpoint is due when this many bytes were journaled since the last one.
+pub(crate) const CHECKPOINT_EVERY: u64 = 64 << 20;
+
+const SEGMENT_MAGIC: [u8; 4] = *b"RCJ1";
+const RECORD_MAGIC: u32 = 0x4a43_5252;
+const RECORD_HEADER: usize = 12;
+const FRAME_HEADER: usize = 12;
+/// A batch takes no more frames when it has reached this size.
+pub(crate) const BATCH_SIZE: usize = 32 << 20;
+/// Longest body of a record: a batch that is almost full takes one more frame of any size.
+const MAX_RECORD: usize = BATCH_SIZE + crate::frame::MAX_FRAME + FRAME_HEADER;
+
+/// The journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another server holds it.
+    #[error("{0} is in use by another server: each directory has one server")]
+    InUse(PathBuf),
+    /// The system refused something.
+    #[error("{path}: {error}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        error: io::Error,
+    },
+    /// A file does not say what it should.
+    #[error(
+        "{path} is damaged at byte {at}: {why}; nothing was changed, move the directory away or restore it"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it.
+        at: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// fsync failed: nobody knows what the disk holds.
+    #[error("fsync of {path} failed: {error}; restart to recover from what the disk holds")]
+    Sync {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl JournalError {
+    fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    fn damaged(path: &Path, at: usize, why: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            at: at as u64,
+            why: why.into(),
+        }
+    }
+}
+
+/// The journal while a server runs.
+pub(crate) struct Journal {
+    dir: PathBuf,
+    _lock: File,
+    segment: u64,
+    file: File,
+    /// Length of the segment as far as it is on disk and counts.
+    end: u64,
+    since_checkpoint: u64,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Adds frames with their senders' acks and waits until they are on disk. After [`JournalError::Io`] nothing of
+    /// the batch counts, and it can be tried again.
+    pub fn append<'a>(&mut self, frames: impl Iterator<Item = (u64, &'a [u8])>) -> Result<(), JournalError> {
+        put_record(&mut self.buffer, self.end, frames);
+        let path = segment_path(&self.dir, self.segment);
+        if let Err(error) = self.file.write_all_at(&self.buffer, self.end) {
+            // What was written of it is in the way of nobody: the next batch overwrites it.
+            let _ = self.file.set_len(self.end);
+            return Err(JournalError::io(&path, error));
+        }
+        self.file
+            .sync_data()
+            .map_err(|error| JournalError::Sync { path, error })?;
+        self.end += self.buffer.len() as u64;
+        self.since_checkpoint += self.buffer.len() as u64;
+        self.buffer.shrink_to(CHECKPOINT_EVERY as usize / 8);
+        Ok(())
+    }
+
+    /// Enough was journaled for a checkpoint.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.since_checkpoint >= CHECKPOINT_EVERY
+    }
+
+    /// Nothing was journaled since the last checkpoint.
+    pub fn is_clean(&self) -> bool {
+        self.since_checkpoint == 0
+    }
+
+    /// Saves the state after everything journaled so far, and drops the segments that led to it.
+    pub fn checkpoint(&mut self, object: Vec<u8>, watermarks: &Watermarks) -> Result<(), JournalError> {
+        let next = self.segment + 1;
+        let file = create_segment(&self.dir, next)?;
+        Checkpoint {
+            segment: next,
+            object,
+            watermarks: watermarks.clone(),
+        }
+        .save(&self.dir)?;
+        for old in segments(&self.dir)?.into_iter().filter(|&number| number < next) {
+            let path = segment_path(&self.dir, old);
+            std::fs::remove_file(&path).map_err(|error| JournalError::io(&path, error))?;
+        }
+        self.segment = next;
+        self.file = file;
+        self.end = SEGMENT_MAGIC.len() as u64;
+        self.since_checkpoint = 0;
+        Ok(())
+    }
+}
+
+/// Writes the record that starts at byte `place` of its segment.
+fn put_record<'a>(out: &mut Vec<u8>, place: u64, frames: impl Iterator<Item = (u64, &'a [u8])>) {
+    out.clear();
+    out.extend_from_slice(&[0; RECORD_HEADER]);
+    for (acked, frame) in frames {
+        out.extend_from_slice(&acked.to_le_bytes());
+        out.extend_from_slice(&(frame.len() as u32).to_le_bytes());
+        out.extend_from_slice(frame);
+    }
+    let (head, body) = out.split_at_mut(RECORD_HEADER);
+    head[..4].copy_from_slice(&RECORD_MAGIC.to_le_bytes());
+    head[4..8].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    head[8..].copy_from_slice(&checksum(place, body).to_le_bytes());
+}
+
+/// A record that was moved, or that somebody hid inside another, does not count.
+fn checksum(place: u64, body: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&place.to_le_bytes()), body)
+}
+
+fn journal_dir(dir: &Path) -> PathBuf {
+    dir.join("journal")
+}
+
+fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    journal_dir(dir).join(format!("{number:08}.rcj"))
+}
+
+/// Numbers of the segments that exist, in order.
+fn segments(dir: &Path) -> Result<Vec<u64>, JournalError> {
+    let path = journal_dir(dir);
+    let list = std::fs::read_dir(&path).map_err(|error| JournalError::io(&path, error))?;
+    let mut numbers = Vec::new();
+    for item in list {
+        let name = item.map_err(|error| JournalError::io(&path, error))?.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".rcj"))
+            .and_then(|name| name.parse::<u64>().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Makes an empty segment, on disk with its directory. One of this number that a crash left is replaced:
+/// no checkpoint named it.
+fn create_segment(dir: &Path, number: u64) -> Result<File, JournalError> {
+    let path = segment_path(dir, number);
+    let make = || {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path)?;
+        file.write_all_at(&SEGMENT_MAGIC, 0)?;
+        file.sync_all()?;
+        File::open(journal_dir(dir))?.sync_all()?;
+        Ok(file)
+    };
+    make().map_err(|error| JournalError::io(&path, error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Opening a journal: lock, checkpoint, and the records that came after it.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use super::{
+    Checkpoint, FRAME_HEADER, Journal, JournalError, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, SEGMENT_MAGIC,
+    checksum, create_segment, journal_dir, segment_path, segments,
+};
+
+/// A journal that is being read; nothing was changed yet.
+pub(crate) struct Recovery {
+    dir: PathBuf,
+    lock: File,
+    segments: Vec<u64>,
+    first: u64,
+    /// Where the last segment's whole records end.
+    end: u64,
+    bytes: u64,
+}
+
+impl Recovery {
+    /// Takes the lock and reads the checkpoint. `dir` is made when it is missing.
+    pub fn open(dir: &Path) -> Result<(Self, Checkpoint), JournalError> {
+        let path = journal_dir(dir);
+        std::fs::create_dir_all(&path).map_err(|error| JournalError::io(&path, error))?;
+        let lock = take_lock(dir)?;
+        let checkpoint = Checkpoint::load(dir)?.unwrap_or(Checkpoint {
+            segment: 1,
+            ..Checkpoint::default()
+        });
+        let first = checkpoint.segment;
+        let segments: Vec<u64> = segments(dir)?
+            .into_iter()
+            .filter(|&number| number >= first)
+            .collect();
+        for (expected, &found) in (first..).zip(&segments) {
+            if expected != found {
+                let path = segment_path(dir, expected);
+                return Err(JournalError::damaged(&path, 0, "this segment is missing"));
+            }
+        }
+        let recovery = Self {
+            dir: dir.to_owned(),
+            lock,
+            segments,
+            first,
+            end: 0,
+            bytes: 0,
+        };
+        Ok((recovery, checkpoint))
+    }
+
+    /// Passes every record after the checkpoint to `each`, in order: the sender's ack, and the frame.
+    pub fn replay(&mut self, mut each: impl FnMut(u64, &[u8])) -> Result<(), JournalError> {
+        let last = self.segments.last().copied();
+        for &number in &self.segments {
+            let path = segment_path(&self.dir, number);
+            let bytes = std::fs::read(&path).map_err(|error| JournalError::io(&path, error))?;
+            let end = replay_segment(&path, &bytes, Some(number) == last, &mut each)?;
+            self.end = end as u64;
+            self.bytes += end as u64;
+        }
+        Ok(())
+    }
+
+    /// Cuts off what a crash left unfinished, and hands over the journal.
+    pub fn finish(self) -> Result<Journal, JournalError> {
+        let (segment, file, end) = match self.segments.last() {
+            // A crash while the first segment was made can leave less than its magic.
+            Some(&number) if self.end >= SEGMENT_MAGIC.len() as u64 => {
+                let path = segment_path(&self.dir, number);
+                let cut = || {
+                    let file = OpenOptions::new().read(true).write(true).open(&path)?;
+                    if file.metadata()?.len() > self.end {
+                        file.set_len(self.end)?;
+                        file.sync_all()?;
+                    }
+                    Ok(file)
+                };
+                (
+                    number,
+                    cut().map_err(|error| JournalError::io(&path, error))?,
+                    self.end,
+                )
+            }
+            _ => {
+                let number = self.segments.last().copied().unwrap_or(self.first);
+                (
+                    number,
+                    create_segment(&self.dir, number)?,
+                    SEGMENT_MAGIC.len() as u64,
+                )
+            }
+        };
+        let empty = (self.segments.len().max(1) * SEGMENT_MAGIC.len()) as u64;
+        Ok(Journal {
+            dir: self.dir,
+            _lock: self.lock,
+            segment,
+            file,
+            end,
+            since_checkpoint: self.bytes.saturating_sub(empty),
+            buffer: Vec::new(),
+        })
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<File, JournalError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|error| JournalError::io(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse(dir.to_owned())),
+        Err(std::fs::TryLockError::Error(error)) => Err(JournalError::io(&path, error)),
+    }
+}
+
+/// Reads one segment; returns where its whole records end.
+fn replay_segment(
+    path: &Path,
+    bytes: &[u8],
+    is_last: bool,
+    each: &mut impl FnMut(u64, &[u8]),
+) -> Result<usize, JournalError> {
+    if !bytes.starts_with(&SEGMENT_MAGIC) {
+        return match is_last && bytes.len() < SEGMENT_MAGIC.len() {
+            true => Ok(0),
+            false => Err(JournalError::damaged(
+                path,
+                0,
+                "it does not begin like a journal segment",
+            )),
+        };
+    }
+    let mut at = SEGMENT_MAGIC.len();
+    while let Some(body) = record(bytes, at) {
+        let mut rest = body;
+        while let Some((acked, frame)) = take_frame(&mut rest) {
+            each(acked, frame);
+        }
+        at += RECORD_HEADER + body.len();
+    }
+    let damaged =
+        at < bytes.len() && (!is_last || (at + 1..bytes.len()).any(|at| record(bytes, at).is_some()));
+    match damaged {
+        true => Err(JournalError::damaged(
+            path,
+            at,
+            "a record cannot be read, and more follow it",
+        )),
+        false => Ok(at),
+    }
+}
+
+/// The body of the record at byte `at`.
+fn record(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let (head, rest) = bytes.get(at..)?.split_first_chunk::<RECORD_HEADER>()?;
+    let [m0, m1, m2, m3, l0, l1, l2, l3, crc @ ..] = *head;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    if u32::from_le_bytes([m0, m1, m2, m3]) != RECORD_MAGIC || length > MAX_RECORD {
+        return None;
+    }
+    let body = rest.get(..length)?;
+    (checksum(at as u64, body) == u32::from_le_bytes(crc)).then_some(body)
+}
+
+fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let (head, tail) = rest.split_first_chunk::<FRAME_HEADER>()?;
+    let [a0, a1, a2, a3, a4, a5, a6, a7, length @ ..] = *head;
+    let (frame, tail) = tail.split_at_checked(u32::from_le_bytes(length) as usize)?;
+    *rest = tail;
+    Some((u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]), frame))
+}

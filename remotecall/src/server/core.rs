@@ -1,0 +1,244 @@
+//! Which frames count, and what their calls do: the part of the server that knows no broker and no disk.
+//!
+//! A frame counts when it is the next of its producer: `seq == max(watermark, acked) + 1`, where `acked`
+//! is what its sender had acknowledged when it sent. Lower: it came again. Higher: one before it is
+//! missing, and the sender will send both. A producer that this server has never seen goes on where
+//! another server, or another log directory, acknowledged its frames.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::host::Host;
+use super::kept::Kept;
+use super::stats::Stats;
+use crate::frame::{Call, Calls, Frame, FrameError, ProducerId, Reply};
+use crate::journal::Watermarks;
+use crate::reply::{ASK, MAX_RESULT, Outbox, ReplyValue};
+use crate::{Args, CallContext, CallError, ClientId};
+
+/// Client ids that are told apart in the statistics.
+const MAX_COUNTED_CLIENTS: usize = 1 << 20;
+
+/// What becomes of a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accepted,
+    Duplicate,
+    Gap,
+    Garbage,
+}
+
+pub(super) struct Core {
+    pub host: Box<dyn Host>,
+    pub watermarks: Watermarks,
+    pub outbox: Outbox,
+    stats: Arc<Stats>,
+    kept: Kept,
+    clients: HashSet<ClientId>,
+    has_client_id: bool,
+    has_return_value: bool,
+    result: Vec<u8>,
+}
+
+/// A name of a frame, looked up once.
+struct Names<'a> {
+    names: Vec<&'a str>,
+    methods: HashMap<usize, Option<usize>>,
+    clients: HashMap<usize, Result<ClientId, CallError>>,
+}
+
+impl Core {
+    pub fn new(host: Box<dyn Host>, stats: Arc<Stats>, has_client_id: bool, has_return_value: bool) -> Self {
+        Self {
+            host,
+            watermarks: Watermarks::new(),
+            outbox: Outbox::default(),
+            stats,
+            kept: Kept::default(),
+            clients: HashSet::new(),
+            has_client_id,
+            has_return_value,
+            result: Vec::new(),
+        }
+    }
+
+    /// Decides about a frame and, when it is accepted, moves its producer's watermark.
+    pub fn admit(&mut self, acked: u64, bytes: &[u8]) -> (Verdict, Option<ProducerId>) {
+        let frame = match Frame::parse(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.stats.refuse(garbage_cause(&error), &error);
+                return (Verdict::Garbage, None);
+            }
+        };
+        let watermark = self.watermarks.get(&frame.producer).copied().unwrap_or(0);
+        let before = watermark.max(acked);
+        let verdict = match frame.seq {
+            seq if seq <= watermark => Verdict::Duplicate,
+            seq if Some(seq) == before.checked_add(1) => Verdict::Accepted,
+            // Acked by another server: not for us, and not missing either.
+            seq if seq <= before => Verdict::Duplicate,
+            _ => Verdict::Gap,
+        };
+        match verdict {
+            Verdict::Accepted => {
+                self.watermarks.insert(frame.producer, frame.seq);
+                self.stats.frames.fetch_add(1, Relaxed);
+                self.stats.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            }
+            Verdict::Duplicate => drop(self.stats.duplicates.fetch_add(1, Relaxed)),
+            Verdict::Gap => drop(self.stats.gaps.fetch_add(1, Relaxed)),
+            Verdict::Garbage => {}
+        }
+        (verdict, Some(frame.producer))
+    }
+
+    /// Runs the calls of an accepted frame.
+    pub fn apply(&mut self, bytes: &[u8]) {
+        let Ok(frame) = Frame::parse(bytes) else { return };
+        if let Err(error) = self.apply_body(&frame) {
+            // The frame has its number and its checksum, so it counts, as a frame without effect.
+            self.stats.refuse("unreadable frame body", &error);
+        }
+    }
+
+    fn apply_body(&mut self, frame: &Frame<'_>) -> Result<(), FrameError> {
+        let body = frame.body()?;
+        let Calls { names, calls } = Calls::parse(&body, frame.time_ns, frame.count)?;
+        let mut names = Names {
+            names,
+            methods: HashMap::new(),
+            clients: HashMap::new(),
+        };
+        for (index, call) in calls.iter().enumerate() {
+            self.run(frame, index as u32, call, &mut names);
+        }
+        self.stats.calls.fetch_add(calls.len() as u64, Relaxed);
+        Ok(())
+    }
+
+    fn run(&mut self, frame: &Frame<'_>, index: u32, call: &Call<'_>, names: &mut Names<'_>) {
+        if names.names[call.method] == ASK {
+            return self.answer_question(frame.producer, call);
+        }
+        let outcome = self.call(call, names);
+        if let Err(error) = &outcome {
+            self.stats.refuse(cause(error), error);
+        }
+        let reply = match (outcome, call.reply) {
+            (_, Reply::Nothing) | (Ok(()), Reply::ErrorOnly) => return,
+            (Ok(()), Reply::Result) => ReplyValue::result(self.result.clone()),
+            (Err(error), _) => ReplyValue::error(&error),
+        };
+        self.outbox.push(frame.producer, frame.seq, index, &reply);
+        self.kept.keep((frame.producer, frame.seq, index), reply);
+    }
+
+    /// Leaves the result in `self.result`.
+    fn call(&mut self, call: &Call<'_>, names: &mut Names<'_>) -> Result<(), CallError> {
+        self.result.clear();
+        let client_id = match names.client(call.client) {
+            Ok(client_id) => client_id.clone(),
+            Err(error) => return Err(error.clone()),
+        };
+        if call.reply == Reply::Result && !self.has_return_value {
+            return Err(CallError::NoReturnValues);
+        }
+        let remote = self.host.remote();
+        let method = names
+            .method(call.method, |name| remote.method(name))
+            .ok_or_else(|| CallError::UnknownMethod(names.names[call.method].to_owned()))?;
+        let args =
+            Args::parse(call.args, call.has_named).map_err(|why| CallError::Unreadable(why.to_string()))?;
+        let cx = CallContext {
+            client_id: &client_id,
+            time_ns: call.time_ns,
+        };
+        let result = &mut self.result;
+        let (has_client_id, stats, clients) = (self.has_client_id, &self.stats, &mut self.clients);
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            if has_client_id {
+                remote.set_client_id(&client_id);
+            }
+            remote.call(&cx, method, &args, result)
+        }));
+        if clients.len() < MAX_COUNTED_CLIENTS && !clients.contains(&client_id) {
+            clients.insert(client_id);
+            stats.clients.store(clients.len() as u64, Relaxed);
+        }
+        match ran {
+            Ok(Ok(())) if self.result.len() > MAX_RESULT => Err(CallError::TooLarge {
+                size: self.result.len(),
+                limit: MAX_RESULT,
+            }),
+            Ok(outcome) => outcome,
+            Err(panic) => Err(CallError::Panicked(panic_text(&*panic))),
+        }
+    }
+
+    /// A client asks for results that it did not get.
+    fn answer_question(&mut self, producer: ProducerId, call: &Call<'_>) {
+        let asked = Args::parse(call.args, call.has_named)
+            .map_err(|why| CallError::Unreadable(why.to_string()))
+            .and_then(|args| args.required::<Vec<(u64, u32)>>(0, "calls"));
+        for (seq, index) in asked.unwrap_or_default() {
+            match self.kept.get(&(producer, seq, index)) {
+                Some(reply) => self.outbox.push(producer, seq, index, reply),
+                None => {
+                    let reply = ReplyValue::error(&CallError::ResultExpired);
+                    self.outbox.push(producer, seq, index, &reply);
+                }
+            }
+        }
+    }
+}
+
+impl Names<'_> {
+    fn method(&mut self, name: usize, look_up: impl FnOnce(&str) -> Option<usize>) -> Option<usize> {
+        let text = self.names[name];
+        *self.methods.entry(name).or_insert_with(|| look_up(text))
+    }
+
+    fn client(&mut self, name: usize) -> &Result<ClientId, CallError> {
+        let text = self.names[name];
+        self.clients
+            .entry(name)
+            .or_insert_with(|| ClientId::new(text).map_err(|why| CallError::BadClientId(why.to_string())))
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+        .to_owned()
+}
+
+fn cause(error: &CallError) -> &'static str {
+    match error {
+        CallError::UnknownMethod(_) => "unknown method",
+        CallError::BadArgument { .. } => "bad argument",
+        CallError::Unreadable(_) => "unreadable call",
+        CallError::BadClientId(_) => "bad client id",
+        CallError::Raised { .. } => "error of the object",
+        CallError::Panicked(_) => "panic of the object",
+        CallError::NoReturnValues => "return value wanted",
+        CallError::TooLarge { .. } => "result too large",
+        CallError::ResultExpired => "result expired",
+    }
+}
+
+fn garbage_cause(error: &FrameError) -> &'static str {
+    match error {
+        FrameError::NotAFrame(_) => "not a frame",
+        FrameError::TooLong(_) => "frame too long",
+        FrameError::UnknownFlags(_) => "frame of an unknown version",
+        FrameError::BadChecksum { .. } => "frame with a wrong checksum",
+        _ => "unreadable frame",
+    }
+}
+
+#[cfg(test)]
+mod tests;

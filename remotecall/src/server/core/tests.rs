@@ -1,0 +1,202 @@
+use super::*;
+use crate::frame::{FrameBuilder, NewCall};
+use crate::server::host::Plain;
+use crate::{Args, Remote};
+
+/// Remembers what was called, and misbehaves on request.
+#[derive(Default)]
+struct Recorder(Vec<(String, i64)>);
+
+impl Remote for Recorder {
+    fn method(&self, name: &str) -> Option<usize> {
+        ["log", "panic"].iter().position(|known| *known == name)
+    }
+
+    fn call(
+        &mut self,
+        cx: &CallContext<'_>,
+        method: usize,
+        args: &Args<'_>,
+        result: &mut Vec<u8>,
+    ) -> Result<(), CallError> {
+        assert_ne!(method, 1, "as requested");
+        self.0.push((cx.client_id.to_string(), args.required(0, "n")?));
+        rmp_serde::encode::write(result, &self.0.len()).map_err(|error| CallError::raised(&error))
+    }
+}
+
+const PRODUCER: ProducerId = ProducerId([1; 16]);
+
+fn core() -> Core {
+    Core::new(
+        Box::new(Plain(Recorder::default())),
+        Arc::new(Stats::default()),
+        true,
+        true,
+    )
+}
+
+fn frame(seq: u64, calls: &[(&str, &str, Reply)]) -> Vec<u8> {
+    let mut builder = FrameBuilder::default();
+    for (n, (client, method, reply)) in calls.iter().enumerate() {
+        builder
+            .take_args(|out| rmp_serde::encode::write(out, &(n,)))
+            .unwrap();
+        builder.append(&NewCall {
+            method,
+            client,
+            reply: *reply,
+            time_ns: 0,
+            has_named: false,
+        });
+    }
+    builder.close().seal(PRODUCER, seq)
+}
+
+fn one(seq: u64) -> Vec<u8> {
+    frame(seq, &[("a", "log", Reply::Nothing)])
+}
+
+#[track_caller]
+fn check(core: &mut Core, acked: u64, seq: u64, expect: Verdict) {
+    assert_eq!(
+        core.admit(acked, &one(seq)).0,
+        expect,
+        "frame {seq}, acked {acked}"
+    );
+}
+
+#[test]
+fn frames_count_in_order_and_once() {
+    let mut core = core();
+    check(&mut core, 0, 2, Verdict::Gap);
+    check(&mut core, 0, 1, Verdict::Accepted);
+    check(&mut core, 0, 1, Verdict::Duplicate);
+    check(&mut core, 0, 3, Verdict::Gap);
+    check(&mut core, 0, 2, Verdict::Accepted);
+    check(&mut core, 1, 3, Verdict::Accepted);
+    check(&mut core, 0, 1, Verdict::Duplicate);
+}
+
+#[test]
+fn a_producer_acked_elsewhere_goes_on_here() {
+    let mut core = core();
+    check(&mut core, 7, 9, Verdict::Gap);
+    check(&mut core, 7, 7, Verdict::Duplicate);
+    check(&mut core, 7, 8, Verdict::Accepted);
+    check(&mut core, 7, 9, Verdict::Accepted);
+    check(&mut core, u64::MAX, 10, Verdict::Duplicate);
+}
+
+#[test]
+fn garbage_moves_nothing() {
+    let mut core = core();
+    let mut damaged = one(1);
+    damaged[50] ^= 1;
+    for bytes in [&b""[..], b"garbage", &damaged, &[0; 1000]] {
+        assert_eq!(core.admit(0, bytes).0, Verdict::Garbage);
+    }
+    check(&mut core, 0, 1, Verdict::Accepted);
+    let refused = core.stats.snapshot().refused;
+    assert_eq!(refused["not a frame"], 3);
+    assert_eq!(refused["frame with a wrong checksum"], 1);
+}
+
+#[test]
+fn every_call_that_wants_an_answer_gets_one() {
+    let mut core = core();
+    let result = Reply::Result;
+    let calls = [
+        ("a", "log", result),
+        ("a", "panic", result),
+        ("a", "nothing", result),
+        ("../a", "log", result),
+        ("a", "log", Reply::Nothing),
+        ("a", "log", Reply::ErrorOnly),
+        ("a", "nothing", Reply::ErrorOnly),
+    ];
+    core.apply(&frame(1, &calls));
+    let entry = core.outbox.entries()[0].1.clone();
+    let answers: Vec<_> = crate::reply::Replies::new(&entry)
+        .map(|reply| (reply.index, reply.outcome().map_err(|error| error.to_string())))
+        .collect();
+    assert_eq!(answers.len(), 5);
+    assert_eq!(answers[0], (0, Ok(vec![1])));
+    let says = |n: usize, text: &str| {
+        let error = answers[n].1.as_ref().unwrap_err();
+        assert!(error.contains(text), "{error}");
+    };
+    says(1, "as requested");
+    says(2, "unknown method \"nothing\"");
+    says(3, "\"../a\"");
+    assert_eq!(answers[4].0, 6);
+    assert_eq!(core.stats.snapshot().calls, 7);
+}
+
+#[test]
+fn a_server_without_return_values_says_so_and_runs_nothing() {
+    let mut core = Core::new(
+        Box::new(Plain(Recorder::default())),
+        Arc::new(Stats::default()),
+        true,
+        false,
+    );
+    core.apply(&frame(
+        1,
+        &[("a", "log", Reply::Result), ("a", "log", Reply::Nothing)],
+    ));
+    let entry = &core.outbox.entries()[0].1;
+    let answer = crate::reply::Replies::new(entry)
+        .next()
+        .unwrap()
+        .outcome()
+        .unwrap_err();
+    assert!(answer.to_string().contains("does not return values"), "{answer}");
+    assert_eq!(core.stats.snapshot().refused["return value wanted"], 1);
+}
+
+#[test]
+fn a_lost_result_is_found_again_and_an_unknown_one_is_said_to_be_gone() {
+    let mut core = core();
+    core.apply(&frame(1, &[("a", "log", Reply::Result)]));
+    core.outbox.clear();
+    let mut builder = FrameBuilder::default();
+    builder
+        .take_args(|out| rmp_serde::encode::write(out, &([(1u64, 0u32), (5, 5)],)))
+        .unwrap();
+    builder.append(&NewCall {
+        method: ASK,
+        client: "remotecall",
+        reply: Reply::Nothing,
+        time_ns: 0,
+        has_named: false,
+    });
+    core.apply(&builder.close().seal(PRODUCER, 2));
+    let entry = &core.outbox.entries()[0].1;
+    let answers: Vec<_> = crate::reply::Replies::new(entry)
+        .map(|reply| reply.outcome())
+        .collect();
+    assert_eq!(answers[0], Ok(vec![1]));
+    assert!(
+        answers[1]
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("no longer kept")
+    );
+}
+
+#[test]
+fn a_frame_with_a_broken_body_counts_and_does_nothing() {
+    let mut bytes = one(1);
+    let end = bytes.len() - 4;
+    bytes[end - 1] = 0xff;
+    bytes[45] = 0x7f;
+    let crc = crc32c::crc32c(&bytes[..end]);
+    bytes[end..].copy_from_slice(&crc.to_le_bytes());
+    let mut core = core();
+    assert_eq!(core.admit(0, &bytes).0, Verdict::Accepted);
+    core.apply(&bytes);
+    assert_eq!(core.stats.snapshot().refused["unreadable frame body"], 1);
+    check(&mut core, 0, 2, Verdict::Accepted);
+}

@@ -1,0 +1,59 @@
+//! The object that is served, and what the server may ask of it.
+
+use std::io;
+
+use crate::{Durable, Remote};
+
+/// An object with or without files and a state of its own.
+pub(super) trait Host: Send {
+    fn remote(&mut self) -> &mut dyn Remote;
+    fn commit(&mut self) -> io::Result<()>;
+    /// None when the object has no checkpoint: then the whole journal is its state.
+    fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>>;
+    fn restore(&mut self, state: &[u8]) -> io::Result<()>;
+}
+
+/// Any object: its state is what the calls made of it.
+pub(super) struct Plain<O>(pub O);
+
+impl<O: Remote> Host for Plain<O> {
+    fn remote(&mut self) -> &mut dyn Remote {
+        &mut self.0
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>> {
+        None
+    }
+
+    fn restore(&mut self, _state: &[u8]) -> io::Result<()> {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the object has no state of its own to restore",
+        ))
+    }
+}
+
+/// An object that can save itself.
+pub(super) struct Own<O>(pub O);
+
+impl<O: Durable> Host for Own<O> {
+    fn remote(&mut self) -> &mut dyn Remote {
+        &mut self.0
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        self.0.commit()
+    }
+
+    fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>> {
+        Some(self.0.checkpoint())
+    }
+
+    fn restore(&mut self, state: &[u8]) -> io::Result<()> {
+        self.0.restore(state)
+    }
+}

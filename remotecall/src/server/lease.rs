@@ -1,0 +1,87 @@
+//! One server per queue: a key that its holder extends and that expires when the holder is gone.
+//!
+//! A server that holds the lock on its directory may take over the lease of its predecessor in the same
+//! directory at once: that one is certainly dead. Anybody else waits for the lease to expire.
+
+use std::time::{Duration, Instant};
+
+use redis::{Pipeline, RedisResult, Value};
+
+use crate::broker::{Keys, Link};
+
+/// A lease that nobody extends is free after this time.
+const TTL: Duration = Duration::from_secs(6);
+/// How often the holder extends it.
+pub(super) const EXTEND_EVERY: Duration = Duration::from_secs(1);
+
+/// Who holds what.
+pub(super) struct Lease {
+    /// Names the holder's place: host and directory, or host and process.
+    pub holder: String,
+    pub key: String,
+    waiting_since: Option<Instant>,
+}
+
+/// An attempt to get or keep the lease.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Held,
+    /// Somebody else holds it, and may be dead: try again.
+    Wait,
+    /// Somebody else holds it and is alive.
+    Taken(String),
+}
+
+impl Lease {
+    pub fn new(keys: &Keys, holder: String) -> Self {
+        Self {
+            holder,
+            key: keys.lease.clone(),
+            waiting_since: None,
+        }
+    }
+
+    /// Takes the lease, or extends it.
+    pub fn hold(&mut self, link: &mut Link) -> RedisResult<Attempt> {
+        let ttl = TTL.as_millis() as u64;
+        let mut pipeline = Pipeline::new();
+        pipeline
+            .cmd("SET")
+            .arg(&self.key)
+            .arg(&self.holder)
+            .arg("NX")
+            .arg("PX")
+            .arg(ttl);
+        pipeline.cmd("GET").arg(&self.key);
+        let answers = link.run(&pipeline)?;
+        let holder = match answers.into_iter().nth(1) {
+            Some(Value::BulkString(holder)) => String::from_utf8_lossy(&holder).into_owned(),
+            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
+                link.one(redis::cmd("DEL").arg(&self.key))?;
+                return Ok(Attempt::Wait);
+            }
+            // Out of memory, read-only: nobody else can take it either.
+            _ => return Ok(Attempt::Held),
+        };
+        if holder == self.holder {
+            // `SET` would fail in a full broker just when it matters.
+            link.one(redis::cmd("PEXPIRE").arg(&self.key).arg(ttl))?;
+            self.waiting_since = None;
+            return Ok(Attempt::Held);
+        }
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        Ok(if since.elapsed() > TTL + EXTEND_EVERY {
+            Attempt::Taken(holder)
+        } else {
+            Attempt::Wait
+        })
+    }
+
+    pub fn release(&self, link: &mut Link) -> RedisResult<()> {
+        let holder = link.one(redis::cmd("GET").arg(&self.key))?;
+        if holder == Value::BulkString(self.holder.clone().into_bytes()) {
+            link.one(redis::cmd("DEL").arg(&self.key))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,363 @@
+//! The server's end of a queue: one object, whose methods others call.
+
+mod core;
+mod host;
+mod kept;
+mod lease;
+mod reader;
+mod serve;
+mod stats;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::broker::{Address, AddressError, Keys, Link, QueueNameError};
+use crate::client::Backoff;
+use crate::journal::{JournalError, Recovery};
+use crate::{Durable, Remote};
+
+use self::core::{Core, Verdict};
+use host::{Host, Own, Plain};
+use lease::{Attempt, Lease};
+use reader::{Input, Reader, pause};
+use serve::Serve;
+use stats::Stats;
+pub use stats::StatsSnapshot;
+
+/// Batches that wait between the reading thread and the one that works.
+const QUEUE: usize = 2;
+/// How often a program that serves looks for a signal.
+const SIGNAL_POLL: Duration = Duration::from_millis(50);
+
+/// A server could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The address cannot be understood.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The queue's name cannot be used.
+    #[error(transparent)]
+    Queue(#[from] QueueNameError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The object could not save its state.
+    #[error("checkpoint failed: {0}; restart to recover from the journal")]
+    Checkpoint(io::Error),
+    /// The object could not take its state back.
+    #[error("the checkpoint does not fit the object: {0}")]
+    Restore(io::Error),
+    /// The object could not bring a replayed call to its files.
+    #[error("recovery cannot write to the object's files: {0}")]
+    Recovery(io::Error),
+    /// Another server serves this queue.
+    #[error(
+        "{queue_key} is held by the server at {holder}: each queue has one server, use another --queue or stop it"
+    )]
+    QueueTaken {
+        /// The broker's key.
+        queue_key: String,
+        /// Host and place of the other server.
+        holder: String,
+    },
+    /// The system refused a thread or a signal handler.
+    #[error("the system refused a resource: {0}")]
+    System(io::Error),
+    /// A thread of the server panicked.
+    #[error("the server's thread panicked")]
+    Panicked,
+}
+
+/// Serves an object.
+///
+/// ```no_run
+/// # struct MyObject;
+/// # impl remotecall::Remote for MyObject {
+/// #     fn method(&self, _: &str) -> Option<usize> { None }
+/// #     fn call(&mut self, _: &remotecall::CallContext<'_>, _: usize, _: &remotecall::Args<'_>, _: &mut Vec<u8>)
+/// #         -> Result<(), remotecall::CallError> { Ok(()) }
+/// # }
+/// # fn main() -> Result<(), remotecall::RunError> {
+/// remotecall::RemoteCall::new(MyObject).queue("remotecall").run("127.0.0.1:6379")
+/// # }
+/// ```
+pub struct RemoteCall<O> {
+    object: O,
+    queue: String,
+    has_client_id: bool,
+    has_return_value: bool,
+    journal: Option<PathBuf>,
+    host: fn(O) -> Box<dyn Host>,
+}
+
+impl<O: Remote> RemoteCall<O> {
+    /// A server of `object` on the queue `remotecall`, with client ids and return values, without a journal.
+    ///
+    /// Without a journal a call is acknowledged after it ran. Its effect lives in this process: when the
+    /// process dies, the object is gone, and calls that were not acknowledged run on the next one.
+    pub fn new(object: O) -> Self {
+        Self {
+            object,
+            queue: "remotecall".to_owned(),
+            has_client_id: true,
+            has_return_value: true,
+            journal: None,
+            host: |object| Box::new(Plain(object)),
+        }
+    }
+
+    /// The queue's name.
+    #[must_use]
+    pub fn queue(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.queue);
+        self
+    }
+
+    /// Whether the object is told who calls, before every call.
+    #[must_use]
+    pub fn has_client_id(mut self, yes: bool) -> Self {
+        self.has_client_id = yes;
+        self
+    }
+
+    /// Whether results are returned; when not, a call that wants one gets an error.
+    #[must_use]
+    pub fn has_return_value(mut self, yes: bool) -> Self {
+        self.has_return_value = yes;
+        self
+    }
+
+    /// Journals every call in `dir`: after a crash the calls are repeated on a new object, in the same order. The
+    /// journal grows as long as the object lives; an object that can save itself uses [`durable`](Self::durable).
+    #[must_use]
+    pub fn journal(mut self, dir: &Path) -> Self {
+        self.journal = Some(dir.to_owned());
+        self
+    }
+
+    /// Serves until SIGTERM or SIGINT; then works off what is in the queue, saves, and returns.
+    ///
+    /// # Errors
+    /// When the server cannot start or has to end.
+    pub fn run(self, address: &str) -> Result<(), RunError> {
+        let signal = Arc::new(AtomicBool::new(false));
+        for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::flag::register(number, signal.clone()).map_err(RunError::System)?;
+        }
+        let server = self.start(address)?;
+        while !signal.load(Relaxed) && !server.has_ended() {
+            std::thread::sleep(SIGNAL_POLL);
+        }
+        server.stop()
+    }
+
+    /// Recovers from the journal, then serves in a thread of its own. A broker that is away is waited for.
+    ///
+    /// # Errors
+    /// When the address, the queue's name or the journal cannot be used.
+    pub fn start(self, address: &str) -> Result<ServerHandle, RunError> {
+        let address: Address = address.parse()?;
+        let keys = Keys::new(&self.queue)?;
+        let stats = Arc::new(Stats::default());
+        let holder = holder(self.journal.as_deref());
+        let mut core = Core::new(
+            (self.host)(self.object),
+            stats.clone(),
+            self.has_client_id,
+            self.has_return_value,
+        );
+        let journal = self.journal.map(|dir| recover(&dir, &mut core)).transpose()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let starting = Starting {
+            core,
+            journal,
+            address,
+            keys,
+            holder,
+            stop: stop.clone(),
+            stats: stats.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("serve-{}", self.queue))
+            .spawn(move || starting.run())
+            .map_err(RunError::System)?;
+        Ok(ServerHandle { stop, stats, thread })
+    }
+}
+
+impl<O: Durable> RemoteCall<O> {
+    /// Like [`journal`](Self::journal), for an object that saves its own state: the journal is cut at every checkpoint.
+    #[must_use]
+    pub fn durable(mut self, dir: &Path) -> Self {
+        self.host = |object| Box::new(Own(object));
+        self.journal(dir)
+    }
+}
+
+/// A server that runs in a thread of its own.
+pub struct ServerHandle {
+    stop: Arc<AtomicBool>,
+    stats: Arc<Stats>,
+    thread: JoinHandle<Result<(), RunError>>,
+}
+
+impl ServerHandle {
+    /// What happened so far.
+    pub fn stats(&self) -> StatsSnapshot {
+        self.stats.snapshot()
+    }
+
+    /// Whether the server has ended by itself; [`stop`](Self::stop) says why.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Works off what is in the queue, saves, and ends.
+    ///
+    /// # Errors
+    /// Why the server had to end.
+    pub fn stop(self) -> Result<(), RunError> {
+        self.stop.store(true, Relaxed);
+        self.thread.join().map_err(|_| RunError::Panicked)?
+    }
+}
+
+/// A server before it has its lease.
+struct Starting {
+    core: Core,
+    journal: Option<crate::journal::Journal>,
+    address: Address,
+    keys: Keys,
+    holder: String,
+    stop: Arc<AtomicBool>,
+    stats: Arc<Stats>,
+}
+
+impl Starting {
+    fn run(self) -> Result<(), RunError> {
+        let mut lease = Lease::new(&self.keys, self.holder.clone());
+        let Some(link) = self.wait_for_lease(&mut lease)? else {
+            return Ok(());
+        };
+        let (sender, input) = sync_channel(QUEUE);
+        let stop = self.stop.clone();
+        let connection = Arc::new(AtomicU64::new(0));
+        let reader = Reader {
+            address: self.address.clone(),
+            keys: self.keys.clone(),
+            stop: self.stop.clone(),
+            stats: self.stats.clone(),
+            connection: connection.clone(),
+            input: sender,
+        };
+        let thread = std::thread::Builder::new()
+            .name("remotecall-read".into())
+            .spawn(move || reader.run())
+            .map_err(RunError::System)?;
+        let serve = Serve {
+            core: self.core,
+            journal: self.journal,
+            address: self.address,
+            keys: self.keys,
+            lease,
+            stop: self.stop,
+            stats: self.stats,
+            connection,
+            link,
+        };
+        let result = serve.run(&input);
+        stop.store(true, Relaxed);
+        end_reader(input, thread)?;
+        result
+    }
+
+    /// None when the server is stopped before it got the lease.
+    fn wait_for_lease(&self, lease: &mut Lease) -> Result<Option<Link>, RunError> {
+        let mut backoff = Backoff::new();
+        let mut was_down = false;
+        while !self.stop.load(Relaxed) {
+            let attempt = Link::open(&self.address, Duration::ZERO).and_then(|mut link| {
+                let attempt = lease.hold(&mut link)?;
+                Ok((attempt, link))
+            });
+            match attempt {
+                Ok((Attempt::Held, link)) => return Ok(Some(link)),
+                Ok((Attempt::Taken(holder), _)) => {
+                    return Err(RunError::QueueTaken {
+                        queue_key: lease.key.clone(),
+                        holder,
+                    });
+                }
+                Ok((Attempt::Wait, _)) => {}
+                Err(error) if !was_down => {
+                    was_down = true;
+                    tracing::warn!(address = %self.address, %error, "broker is away; waiting for it");
+                }
+                Err(_) => {}
+            }
+            pause(backoff.next(), &self.stop);
+        }
+        Ok(None)
+    }
+}
+
+/// A reader that waits for room in the queue finds that nobody listens.
+fn end_reader(input: Receiver<Input>, thread: JoinHandle<()>) -> Result<(), RunError> {
+    drop(input);
+    thread.join().map_err(|_| RunError::Panicked)
+}
+
+/// Brings the object to the state after the last frame that is journaled.
+fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunError> {
+    let (mut recovery, checkpoint) = Recovery::open(dir)?;
+    core.watermarks = checkpoint.watermarks;
+    if !checkpoint.object.is_empty() {
+        core.host.restore(&checkpoint.object).map_err(RunError::Restore)?;
+    }
+    let mut frames = 0;
+    let mut failed = None;
+    recovery.replay(|acked, frame| {
+        if let (Verdict::Accepted, _) = core.admit(acked, frame) {
+            core.apply(frame);
+            frames += 1;
+            // The files are brought up to date bit by bit: a journal need not fit into memory.
+            if frames % COMMIT_EVERY == 0 && failed.is_none() {
+                failed = core.host.commit().err();
+            }
+        }
+        core.outbox.clear();
+    })?;
+    match failed.map_or_else(|| core.host.commit(), Err) {
+        Ok(()) => {}
+        Err(error) => return Err(RunError::Recovery(error)),
+    }
+    if frames > 0 {
+        tracing::info!(frames, "recovered from the journal");
+    }
+    Ok(recovery.finish()?)
+}
+
+/// Frames replayed between two commits.
+const COMMIT_EVERY: u64 = 64;
+
+/// Names the place of this server: whoever has the same name holds the same lock.
+fn holder(journal: Option<&Path>) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let place = journal.and_then(|dir| {
+        std::fs::create_dir_all(dir).ok()?;
+        dir.canonicalize().ok()
+    });
+    match place {
+        Some(dir) => format!("{host}:{}", dir.display()),
+        None => format!(
+            "{host}:pid {}:{:08x}",
+            std::process::id(),
+            getrandom::u32().unwrap_or_default()
+        ),
+    }
+}

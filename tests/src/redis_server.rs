@@ -1,0 +1,95 @@
+//! A real redis-server on a socket file in a folder of its own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use redis::Value;
+
+use crate::wait_for;
+
+/// A redis-server without persistence. It dies with this value.
+pub struct RedisServer {
+    dir: tempfile::TempDir,
+    process: Child,
+}
+
+impl RedisServer {
+    /// Starts one and waits until it answers.
+    ///
+    /// # Panics
+    /// When the program redis-server is missing or does not come up: a test that cannot run fails.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let process = spawn(dir.path());
+        let server = Self { dir, process };
+        server.wait_until_ready();
+        server
+    }
+
+    /// Its address, as clients and servers take it.
+    pub fn address(&self) -> String {
+        format!("unix://{}", self.dir.path().join("redis.sock").display())
+    }
+
+    /// `kill -9`, and a new one at the same address with nothing in it.
+    pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("a running redis-server");
+        self.process.wait().expect("its end");
+    }
+
+    /// Starts it again after [`kill`](Self::kill).
+    pub fn restart(&mut self) {
+        self.process = spawn(self.dir.path());
+        self.wait_until_ready();
+    }
+
+    /// A connection for the test's own questions.
+    pub fn connection(&self) -> redis::Connection {
+        let client = redis::Client::open(self.address()).expect("an address");
+        wait_for("redis-server to accept a connection", || {
+            client.get_connection().ok()
+        })
+    }
+
+    /// Runs one command, given as words.
+    pub fn command(&self, words: &[&str]) -> Value {
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(*word);
+        }
+        command
+            .query(&mut self.connection())
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    fn wait_until_ready(&self) {
+        wait_for("redis-server to answer", || {
+            let mut connection = redis::Client::open(self.address()).ok()?.get_connection().ok()?;
+            redis::cmd("PING").query::<String>(&mut connection).ok()
+        });
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn spawn(dir: &Path) -> Child {
+    Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+        .arg(dir.join("redis.sock"))
+        .arg("--dir")
+        .arg(dir)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program redis-server (Debian package redis-server)")
+}

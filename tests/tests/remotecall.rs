@@ -1,0 +1,328 @@
+//! Calls through a real redis-server: once, in order, whatever dies.
+
+use std::path::Path;
+use std::time::Duration;
+
+use remotecall::{
+    Args, CallContext, CallError, Client, Durable, FileId, FileSet, NewFile, Remote, RemoteCall, RemoteError,
+    ServerHandle,
+};
+use tensorplex_tests::{DEADLINE, RedisServer, wait_for};
+
+/// Appends numbers to one file per client, and counts.
+struct Numbers {
+    files: FileSet,
+    count: u64,
+}
+
+impl Numbers {
+    fn open(dir: &Path) -> Self {
+        let private = dir.join(".private");
+        std::fs::create_dir_all(&private).unwrap();
+        Self {
+            files: FileSet::open(dir, Some(&private.join("files"))).unwrap(),
+            count: 0,
+        }
+    }
+
+    fn file(&mut self, client: &str) -> FileId {
+        self.files.add(client, NewFile::Append(client.to_owned()))
+    }
+}
+
+impl Remote for Numbers {
+    fn method(&self, name: &str) -> Option<usize> {
+        ["put", "count", "fail"].iter().position(|known| *known == name)
+    }
+
+    fn call(
+        &mut self,
+        cx: &CallContext<'_>,
+        method: usize,
+        args: &Args<'_>,
+        result: &mut Vec<u8>,
+    ) -> Result<(), CallError> {
+        match method {
+            0 => {
+                let n: u64 = args.required(0, "n")?;
+                let id = self.file(cx.client_id.as_str());
+                self.files
+                    .pending(id)
+                    .extend_from_slice(format!("{n}\n").as_bytes());
+                self.count += 1;
+            }
+            1 => {}
+            _ => return Err(CallError::raised(&std::fmt::Error)),
+        }
+        rmp_encode(result, self.count)
+    }
+}
+
+fn rmp_encode(result: &mut Vec<u8>, n: u64) -> Result<(), CallError> {
+    remotecall::rmp_serde::encode::write(result, &n).map_err(|error| CallError::raised(&error))
+}
+
+impl Durable for Numbers {
+    fn commit(&mut self) -> std::io::Result<()> {
+        self.files.commit()
+    }
+
+    fn checkpoint(&mut self) -> std::io::Result<Vec<u8>> {
+        self.files.sync()?;
+        let mut state = self.count.to_le_bytes().to_vec();
+        state.extend(self.files.state());
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> std::io::Result<()> {
+        let (count, files) = state
+            .split_first_chunk::<8>()
+            .ok_or(std::io::ErrorKind::InvalidData)?;
+        self.count = u64::from_le_bytes(*count);
+        self.files.restore(files)
+    }
+}
+
+fn serve(address: &str, dir: &Path) -> ServerHandle {
+    RemoteCall::new(Numbers::open(dir))
+        .durable(&dir.join(".private"))
+        .start(address)
+        .unwrap()
+}
+
+fn connect(address: &str) -> Client {
+    Client::connect(address, "remotecall", "agent/1").unwrap()
+}
+
+fn lines(dir: &Path) -> Vec<u64> {
+    let text = std::fs::read_to_string(dir.join("agent/1")).unwrap_or_default();
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+#[test]
+fn calls_arrive_once_and_in_order() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    for n in 0..50_000u64 {
+        client.send("put", &(n,));
+    }
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), (0..50_000).collect::<Vec<_>>());
+    assert_eq!(client.call::<_, u64>("count", &[(); 0]).get(), Ok(50_000));
+    assert_eq!(client.stats().rewinds, 0);
+    server.stop().unwrap();
+}
+
+#[test]
+fn futures_end_with_a_value_or_an_error() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    let many: Vec<_> = (0..1_000u64)
+        .map(|n| client.call::<_, u64>("put", &(n,)))
+        .collect();
+    for (n, future) in many.into_iter().enumerate() {
+        assert_eq!(future.get(), Ok(n as u64 + 1));
+    }
+    let error = |result: Result<u64, RemoteError>| result.unwrap_err().to_string();
+    assert_eq!(
+        error(client.call("fail", &[(); 0]).get()),
+        "Error: an error occurred when formatting an argument"
+    );
+    assert!(error(client.call("put", &("text",)).get()).starts_with("argument n: "));
+    assert!(error(client.call("put", &[(); 0]).get()).contains("missing"));
+    assert!(error(client.call("none", &[(); 0]).get()).contains("unknown method"));
+    let text = client.call::<_, String>("count", &[(); 0]).get().unwrap_err();
+    assert!(matches!(text, RemoteError::BadResult(_)), "{text}");
+    client.call::<_, u64>("count", &[(); 0]).discard();
+    assert_eq!(client.check("put", &[1u64], &NoNames {}).get(), Ok(()));
+    assert!(client.check("put", &["x"], &NoNames {}).get().is_err());
+    server.stop().unwrap();
+}
+
+#[derive(serde::Serialize)]
+struct NoNames {}
+
+#[test]
+fn a_future_times_out_and_can_still_be_waited_for() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let client = connect(&redis.address());
+    let future = client.call::<_, u64>("put", &(1u64,));
+    assert_eq!(future.get_timeout(Duration::from_millis(20)), Ok(None));
+    let server = serve(&redis.address(), dir.path());
+    assert_eq!(future.get_timeout(DEADLINE), Ok(Some(1)));
+    assert_eq!(future.get_timeout(DEADLINE), Err(RemoteError::Taken));
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_worker_without_a_server_goes_on_and_delivers_when_it_comes() {
+    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    redis.kill();
+    let client = connect(&redis.address());
+    for n in 0..1_000u64 {
+        client.send("put", &(n,));
+    }
+    let late = client.flush(Duration::from_millis(50)).unwrap_err();
+    assert_eq!((late.outstanding, late.dropped), (1_000, 0));
+    redis.restart();
+    let late = client.flush(Duration::from_millis(200)).unwrap_err();
+    assert_eq!(late.outstanding, 1_000);
+    let server = serve(&redis.address(), dir.path());
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), (0..1_000).collect::<Vec<_>>());
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_redis_that_forgets_everything_loses_and_doubles_nothing() {
+    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    let mut n = 0u64;
+    for _ in 0..5 {
+        for _ in 0..20_000 {
+            client.send("put", &(n,));
+            n += 1;
+        }
+        redis.kill_and_restart();
+    }
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), (0..n).collect::<Vec<_>>());
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_server_that_is_away_finds_each_frame_once() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let client = connect(&redis.address());
+    client.send("put", &(0u64,));
+    wait_for("the frame", || {
+        (redis.command(&["XLEN", "rc:{remotecall.0}:in"]) == redis::Value::Int(1)).then_some(())
+    });
+    // Longer than the time after which the sender looks for its frames.
+    client.flush(Duration::from_secs(4)).unwrap_err();
+    assert_eq!(
+        redis.command(&["XLEN", "rc:{remotecall.0}:in"]),
+        redis::Value::Int(1)
+    );
+    assert_eq!(client.stats().rewinds, 0);
+    redis.command(&["FLUSHALL"]);
+    let server = serve(&redis.address(), dir.path());
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), [0]);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_restarted_server_knows_what_it_had() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let client = connect(&redis.address());
+    for round in 0..3u64 {
+        let server = serve(&redis.address(), dir.path());
+        for n in 0..100 {
+            client.send("put", &(round * 100 + n,));
+        }
+        client.flush(DEADLINE).unwrap();
+        assert_eq!(
+            client.call::<_, u64>("count", &[(); 0]).get(),
+            Ok((round + 1) * 100)
+        );
+        server.stop().unwrap();
+    }
+    assert_eq!(lines(dir.path()), (0..300).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_queue_has_one_server() {
+    let (redis, dir, other) = (
+        RedisServer::start(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    client.send("put", &(1u64,));
+    client.flush(DEADLINE).unwrap();
+    let second = serve(&redis.address(), other.path());
+    wait_for("the second server to give up", || {
+        second.has_ended().then_some(())
+    });
+    let error = second.stop().unwrap_err().to_string();
+    assert!(error.contains("one server"), "{error}");
+    let Err(error) = RemoteCall::new(Numbers::open(dir.path()))
+        .durable(&dir.path().join(".private"))
+        .start(&redis.address())
+    else {
+        panic!("two servers in one directory");
+    };
+    assert!(error.to_string().contains("in use by another server"), "{error}");
+    client.send("put", &(2u64,));
+    client.flush(DEADLINE).unwrap();
+    server.stop().unwrap();
+}
+
+#[test]
+fn garbage_and_wrong_types_do_not_stop_the_server() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    redis.command(&["SET", "rc:{remotecall.0}:in", "not a stream"]);
+    redis.command(&["SET", "rc:{remotecall.0}:ack", "not a hash"]);
+    redis.command(&["LPUSH", "rc:{remotecall.0}:lease", "not a string"]);
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    client.send("put", &(1u64,));
+    client.flush(DEADLINE).unwrap();
+    redis.command(&["XADD", "rc:{remotecall.0}:in", "*", "f", "garbage"]);
+    redis.command(&["XADD", "rc:{remotecall.0}:in", "*", "other", "field"]);
+    client.send("put", &(2u64,));
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), [1, 2]);
+    let refused = server.stats().refused;
+    assert_eq!(
+        (refused["not a frame"], refused["entry without a frame"]),
+        (1, 1),
+        "{refused:?}"
+    );
+    assert_eq!(
+        redis.command(&["XLEN", "rc:{remotecall.0}:in"]),
+        redis::Value::Int(0)
+    );
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_full_window_drops_and_counts_or_waits() {
+    use remotecall::{ClientOptions, WhenFull};
+    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    redis.kill();
+    let options = ClientOptions {
+        window: 10_000,
+        ..ClientOptions::default()
+    };
+    let drops = Client::connect_with(&redis.address(), "remotecall", "agent/1", options).unwrap();
+    for n in 0..10_000u64 {
+        drops.send("put", &(n,));
+    }
+    let stats = drops.stats();
+    assert_eq!(stats.taken + stats.dropped, 10_000);
+    assert!(stats.taken > 500 && stats.dropped > 500, "{stats:?}");
+    redis.restart();
+    let server = serve(&redis.address(), dir.path());
+    let flushed = drops.flush(DEADLINE).unwrap_err();
+    assert_eq!((flushed.outstanding, flushed.dropped), (0, stats.dropped));
+    drops.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), (0..stats.taken).collect::<Vec<_>>());
+    let options = ClientOptions {
+        when_full: WhenFull::Block(DEADLINE),
+        ..options
+    };
+    let waits = Client::connect_with(&redis.address(), "remotecall", "agent/1", options).unwrap();
+    for n in stats.taken..20_000 {
+        waits.send("put", &(n,));
+    }
+    waits.close(DEADLINE).unwrap();
+    assert_eq!(waits.stats().dropped, 0);
+    assert_eq!(lines(dir.path()), (0..20_000).collect::<Vec<_>>());
+    server.stop().unwrap();
+}
