@@ -1,1 +1,7 @@
-//! The programs tensorplex and tensorplex-server.
+//! The programs `tensorplex-server` and `tensorplex`: they parse, call, and turn the result into an exit code.
+
+pub mod client_options;
+pub mod demo;
+pub mod logging;
+pub mod send;
+pub mod server;

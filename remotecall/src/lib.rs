@@ -21,7 +21,7 @@ pub use client::{
     RemoteFuture, WhenFull,
 };
 pub use client_id::{ClientId, ClientIdError, MAX_CLIENT_ID, MAX_PART};
-pub use files::{FileId, FileSet, NewFile};
+pub use files::{FileId, FileSet, NewFile, PickPath};
 pub use frame::{FrameError, MAX_BODY, MAX_CALLS, MAX_FRAME, ProducerId};
 pub use journal::JournalError;
 pub use mode::{Mode, OneWay, Returning};

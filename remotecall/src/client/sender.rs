@@ -68,16 +68,18 @@ impl Sender {
         let mut backoff = Backoff::new();
         // Nothing to send: no connection either.
         while !matches!(self.window.wait(None), Work::Stop) {
-            let error = match Link::open(&self.address, Duration::ZERO) {
+            match Link::open(&self.address, Duration::ZERO) {
                 Ok(link) => match self.session(link, &mut backoff) {
                     Ok(()) => return,
-                    Err(error) => error,
+                    Err(error) => {
+                        tracing::debug!(address = %self.address, %error, "connection to the broker failed")
+                    }
                 },
-                Err(error) => error,
-            };
-            if !self.was_down {
-                self.was_down = true;
-                tracing::warn!(address = %self.address, %error, "broker is away; calls wait in memory");
+                Err(error) if !self.was_down => {
+                    self.was_down = true;
+                    tracing::warn!(address = %self.address, %error, "broker is away; calls wait in memory");
+                }
+                Err(_) => {}
             }
             if self.window.pause(backoff.next()) {
                 return;

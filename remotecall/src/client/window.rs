@@ -458,7 +458,8 @@ impl Window {
         while let Some(frame) = state.frames.get(state.unsent) {
             let length = frame.content.len();
             let fits = size + length <= BATCH && state.in_flight + length <= IN_FLIGHT;
-            if !fits && !(batch.is_empty() && state.in_flight == 0) {
+            let alone = batch.is_empty() && state.in_flight == 0;
+            if !(fits || alone) {
                 break;
             }
             size += length;

@@ -34,8 +34,11 @@ pub enum NewFile {
     /// At this path below the root. What is there already stays, and the new bytes follow it.
     Append(String),
     /// At the path below the root that this function picks, given the root. It must not exist yet.
-    Create(Box<dyn FnMut(&Path) -> io::Result<String> + Send>),
+    Create(Box<PickPath>),
 }
+
+/// Picks the path of a new file below the root that it is given.
+pub type PickPath = dyn FnMut(&Path) -> io::Result<String> + Send;
 
 /// A set of growing files below one directory.
 pub struct FileSet {

@@ -1,0 +1,18 @@
+//! The program `tensorplex-server`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tensorplex_bin::{logging, server::Server};
+
+fn main() -> ExitCode {
+    let server = Server::parse();
+    logging::start("info");
+    match server.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tensorplex-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! `tensorplex-server`: event files and log files of many workers.
+
+pub(crate) mod live;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use loggerplex::Loggerplex;
+use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
+use remotecall::{RemoteCall, RunError, ServerHandle};
+use tensorplex::{Group, GroupError, Tensorplex};
+
+use live::Live;
+
+/// How often the server looks for a signal and at its threads.
+const TICK: Duration = Duration::from_millis(50);
+/// Directory below the log directory that is not for readers.
+const PRIVATE: &str = ".tensorplex";
+/// Directory below the log directory that holds the log files.
+const LOGS: &str = "logs";
+
+/// Write the records of many training workers into TensorBoard event files and text log files
+///
+/// Without --redis the server is its own broker: workers connect to the address it listens on. With --redis workers
+/// connect to that Redis, and the server may come and go.
+#[derive(clap::Parser, Debug)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  tensorplex-server --logdir runs/
+  tensorplex-server --logdir runs/ --redis localhost:6379
+  tensorplex-server --logdir runs/ --group learner --group agent:8
+
+SIGTERM and Ctrl-C work off what is in the queue, save, and exit 0. RUST_LOG chooses the log lines (info)."
+)]
+pub struct Server {
+    /// Directory to write below; TensorBoard reads it: tensorboard --logdir DIR
+    #[arg(long, value_name = "DIR")]
+    logdir: PathBuf,
+    /// Redis or Valkey to read from: host:port, redis://user:password@host:port/db, unix:///path
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "TENSORPLEX_REDIS",
+        hide_env_values = true,
+        conflicts_with = "listen"
+    )]
+    redis: Option<String>,
+    /// Where the server's own broker listens; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8008")]
+    listen: SocketAddr,
+    /// Password of the server's own broker; needed to listen beyond this machine
+    #[arg(skip = std::env::var("TENSORPLEX_PASSWORD").ok())]
+    password: Option<String>,
+    /// Memory of the server's own broker, in MiB; workers keep what does not fit
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    broker_memory: usize,
+    /// A group of clients: NAME (they share one run) or NAME:N (N clients per chart); may be repeated
+    ///
+    /// Without groups every client id is a run of its own. With groups a client id is GROUP/NAME, and other groups are
+    /// refused. Use the same groups whenever you start on the same directory.
+    #[arg(long, value_name = "NAME[:N]")]
+    group: Vec<String>,
+}
+
+/// The server could not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The log directory cannot be used.
+    #[error("log directory {path}: {error}")]
+    Logdir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A group cannot be registered.
+    #[error("--group: {0}")]
+    Group(#[from] GroupError),
+    /// The embedded broker cannot listen.
+    #[error(transparent)]
+    Broker(#[from] BrokerStartError),
+    /// One of the two objects cannot be served.
+    #[error("queue {queue}: {error}")]
+    Queue {
+        /// Its queue.
+        queue: &'static str,
+        /// Why.
+        error: RunError,
+    },
+    /// The system refused a signal handler.
+    #[error("signals cannot be caught: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Everything that runs.
+struct Running {
+    queues: [(&'static str, ServerHandle); 2],
+    /// Ends last: the queues are read over it.
+    _broker: Option<EmbeddedBroker>,
+}
+
+impl Server {
+    /// Serves until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// When the server cannot start or has to end.
+    pub fn run(&self) -> Result<(), ServerError> {
+        let signal = Arc::new(AtomicBool::new(false));
+        for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::flag::register(number, signal.clone()).map_err(ServerError::Signals)?;
+        }
+        let running = self.start()?;
+        let mut live = Live::new(std::io::stderr().is_terminal());
+        while !signal.load(Relaxed) && !running.has_ended() {
+            std::thread::sleep(TICK);
+            live.show(|| running.queues.each_ref().map(|(_, server)| server.stats()));
+        }
+        live.end();
+        running.stop()
+    }
+
+    fn start(&self) -> Result<Running, ServerError> {
+        let logdir = self.logdir()?;
+        let in_logdir = |error| ServerError::Logdir {
+            path: logdir.clone(),
+            error,
+        };
+        let private = |queue: &str| logdir.join(PRIVATE).join(queue);
+        let mut records = Tensorplex::open(&logdir, &private("tensorplex")).map_err(in_logdir)?;
+        for group in &self.group {
+            records = records.group(Group::from_str(group)?)?;
+        }
+        let lines = Loggerplex::open(&logdir.join(LOGS), &private("loggerplex")).map_err(in_logdir)?;
+
+        let (broker, address) = self.broker()?;
+        let records = RemoteCall::new(records)
+            .queue("tensorplex")
+            .durable(&private("tensorplex"));
+        let records = records.start(&address).map_err(|error| ServerError::Queue {
+            queue: "tensorplex",
+            error,
+        })?;
+        let lines = RemoteCall::new(lines)
+            .queue("loggerplex")
+            .durable(&private("loggerplex"));
+        let lines = lines.start(&address).map_err(|error| ServerError::Queue {
+            queue: "loggerplex",
+            error,
+        })?;
+        self.introduce(&logdir, broker.as_ref());
+        Ok(Running {
+            queues: [("tensorplex", records), ("loggerplex", lines)],
+            _broker: broker,
+        })
+    }
+
+    fn logdir(&self) -> Result<PathBuf, ServerError> {
+        let make = || {
+            std::fs::create_dir_all(&self.logdir)?;
+            self.logdir.canonicalize()
+        };
+        make().map_err(|error| ServerError::Logdir {
+            path: self.logdir.clone(),
+            error,
+        })
+    }
+
+    /// The broker of our own, if wanted, and the address to read from.
+    fn broker(&self) -> Result<(Option<EmbeddedBroker>, String), ServerError> {
+        if let Some(redis) = &self.redis {
+            return Ok((None, redis.clone()));
+        }
+        let options = BrokerOptions {
+            listen: self.listen,
+            max_memory: self.broker_memory << 20,
+            password: self.password.clone(),
+        };
+        let broker = EmbeddedBroker::start(options)?;
+        let port = broker.address().port();
+        let host = match broker.address().ip() {
+            ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            ip => ip.to_string(),
+        };
+        let address = match &self.password {
+            Some(password) => format!("redis://:{}@{host}:{port}", percent_encoded(password)),
+            None => format!("redis://{host}:{port}"),
+        };
+        Ok((Some(broker), address))
+    }
+
+    fn introduce(&self, logdir: &std::path::Path, broker: Option<&EmbeddedBroker>) {
+        println!("tensorplex-server {}", env!("CARGO_PKG_VERSION"));
+        match (
+            broker,
+            self.redis.as_deref().map(str::parse::<remotecall::Address>),
+        ) {
+            (Some(broker), _) => println!("  listening on {} (its own broker)", broker.address()),
+            (None, Some(Ok(address))) => println!("  reading from {address}"),
+            _ => {}
+        }
+        println!("  writing to   {}", logdir.display());
+        println!("  to look at:  tensorboard --logdir {}", logdir.display());
+    }
+}
+
+impl Running {
+    fn has_ended(&self) -> bool {
+        self.queues.iter().any(|(_, server)| server.has_ended())
+    }
+
+    /// Both are stopped, whatever the first one says.
+    fn stop(self) -> Result<(), ServerError> {
+        let results = self
+            .queues
+            .map(|(queue, server)| server.stop().map_err(|error| ServerError::Queue { queue, error }));
+        results.into_iter().collect()
+    }
+}
+
+/// A password as part of an address.
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
