@@ -1,0 +1,49 @@
+# Everything starts here. `make demo` and `make test` need nothing typed before them: each installs
+# what is missing first (scripts/setup) and says so.
+
+export TENSORPLEX_PYTHON := $(CURDIR)/.venv/bin/python
+
+# REDIS=1 makes the demo go through a real redis-server instead of the embedded broker.
+REDIS ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench fmt lint doc
+
+help:
+	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
+	@echo '              (REDIS=1: through a real redis-server instead of the embedded broker)'
+	@echo 'make test     format, lints, docs, Rust tests, Python tests'
+	@echo 'make bench    measure everything side by side'
+	@echo 'make lint     format, clippy and docs, with warnings as errors'
+	@echo 'make fmt      format the code'
+	@echo 'make doc      build the API documentation: target/doc'
+	@echo 'make setup    install what demo, test and bench need; they do it themselves'
+
+setup:
+	@scripts/setup all
+
+demo:
+	@scripts/demo $(REDIS)
+
+test:
+	@scripts/setup all
+	@$(MAKE) --no-print-directory lint
+	cargo test --workspace
+	$(TENSORPLEX_PYTHON) -m pytest -q tests
+
+bench:
+	@scripts/setup cc redis
+	cargo run --release -q -p tensorplex-benches
+
+fmt:
+	cargo fmt --all
+
+lint:
+	@scripts/setup cc
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+doc:
+	@scripts/setup cc
+	cargo doc --workspace --no-deps

@@ -1,0 +1,178 @@
+"""TensorBoard's two loaders, each behind the same four methods.
+
+rust    tensorboard-data-server, which TensorBoard starts by default; it polls the directory by itself
+python  EventMultiplexer, which TensorBoard falls back to; it reads when it is told to
+
+    start()           begin to follow a log directory, which need not exist yet
+    refresh()         return when everything that was on disk before the call has been read
+    provider          what dashboards ask: list_scalars, read_scalars, ...
+    count_scalars()   number of scalar points, without the cost of reading their values
+
+Both keep every point: the sampling that TensorBoard does by default is switched off.
+"""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+import time
+
+from tensorboard import context
+from tensorboard.backend.event_processing import data_provider
+from tensorboard.backend.event_processing import plugin_event_accumulator
+from tensorboard.backend.event_processing import plugin_event_multiplexer
+from tensorboard.compat.proto import summary_pb2
+from tensorboard.data import server_ingester
+from tensorboard.util import grpc_util
+
+# Both loaders take 0 as "keep all". A plugin that is not named here is sampled by the rust loader.
+KEEP_ALL = dict.fromkeys(
+    "scalars histograms text images audio pr_curves hparams custom_scalars mesh graphs"
+    " graph_run_metadata graph_run_metadata_graph graph_keras_model".split(),
+    0,
+)
+
+# More points than a test will ever write, as the most that a request may return.
+ALL_POINTS = 1 << 30
+
+# Longest time for one pass of the rust loader over the directory, in seconds.
+LOAD_LIMIT = 120
+
+# Time between two looks at something that has not happened yet, in seconds.
+POLL = 0.02
+
+
+class RustLoader:
+    """The data server as a child process; it ends when this process does."""
+
+    def __init__(self, logdir, reload_interval=1):
+        self._cycles = LoadCycles()
+        self._ingester = server_ingester.SubprocessServerDataIngester(
+            logdir=logdir,
+            reload_interval=reload_interval,
+            channel_creds_type=grpc_util.ChannelCredsType.LOCAL,
+            samples_per_plugin=KEEP_ALL,
+            server_binary=server_ingester.get_server_binary(),
+            # Makes the server log its load cycles.
+            extra_flags=["--verbose"],
+        )
+
+    def start(self):
+        with self._cycles.as_standard_error():
+            self._ingester.start()
+
+    @property
+    def provider(self):
+        return self._ingester.data_provider
+
+    def refresh(self):
+        self._cycles.wait_for_a_new_one()
+
+    def count_scalars(self):
+        runs = self.provider.read_scalars(
+            request_context(), experiment_id="", plugin_name="scalars", downsample=ALL_POINTS
+        )
+        return sum(len(points) for tags in runs.values() for points in tags.values())
+
+
+class LoadCycles:
+    """The load cycles of the rust loader, as it logs them on its standard error.
+
+    The server has no request for "read now" and none for "have you read". Its log says when it begins
+    and when it ends a pass over the directory, and a pass that began after a moment has seen all that
+    was on disk at that moment.
+    """
+
+    CYCLE = re.compile(rb"INFO +rustboard_core::cli\] (Starting|Finished) load cycle")
+
+    def __init__(self):
+        # A file and not a pipe: the server must never wait for us to read its log.
+        self._log = tempfile.TemporaryFile()
+        self._read = 0
+        self._started = 0
+        self._finished = 0
+
+    @contextlib.contextmanager
+    def as_standard_error(self):
+        """What is started inside this context logs here."""
+        sys.stderr.flush()
+        ours = os.dup(2)
+        os.dup2(self._log.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(ours, 2)
+            os.close(ours)
+            self._take_lines()
+
+    def wait_for_a_new_one(self):
+        """Returns when a cycle that began after the call has ended."""
+        self._take_lines()
+        # The line of a cycle is written before its work, so one without a line has not begun.
+        new = self._started + 1
+        deadline = time.monotonic() + LOAD_LIMIT
+        while self._finished < new:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the rust loader ended no load cycle within {LOAD_LIMIT} s")
+            time.sleep(POLL)
+            self._take_lines()
+
+    def _take_lines(self):
+        new = os.pread(self._log.fileno(), 1 << 20, self._read)
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            match = self.CYCLE.search(line)
+            if match is None:
+                relay(line)
+            elif match[1] == b"Starting":
+                self._started += 1
+            else:
+                self._finished += 1
+
+
+def relay(line):
+    """Shows what the server complains about: whoever reads a failed test will want it."""
+    if b" INFO " not in line:
+        print("rust loader:", line.decode(errors="replace"), file=sys.stderr)
+
+
+class PythonLoader:
+    """The loader inside the TensorBoard process."""
+
+    def __init__(self, logdir):
+        self._logdir = logdir
+        self._multiplexer = plugin_event_multiplexer.EventMultiplexer(
+            size_guidance=plugin_event_accumulator.STORE_EVERYTHING_SIZE_GUIDANCE,
+            tensor_size_guidance=KEEP_ALL,
+        )
+        self.provider = data_provider.MultiplexerDataProvider(self._multiplexer, logdir)
+
+    def start(self):
+        pass
+
+    def refresh(self):
+        self._multiplexer.AddRunsFromDirectory(self._logdir)
+        self._multiplexer.Reload()
+
+    def count_scalars(self):
+        return sum(
+            len(self._multiplexer.Tensors(run, tag))
+            for run, tags in self._multiplexer.AllSummaryMetadata().items()
+            for tag, metadata in tags.items()
+            if metadata.data_class == summary_pb2.DATA_CLASS_SCALAR
+        )
+
+
+def request_context():
+    """What a provider wants to know about the browser's request: nothing."""
+    return context.RequestContext()
+
+
+def both(logdir):
+    """Both loaders, by name, started."""
+    loaders = {"rust": RustLoader(logdir), "python": PythonLoader(logdir)}
+    for loader in loaders.values():
+        loader.start()
+    return loaders
