@@ -1,1 +1,3 @@
 //! Records of many training workers into TensorBoard event files.
+
+pub mod tfevents;
