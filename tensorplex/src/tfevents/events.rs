@@ -184,3 +184,79 @@ fn describe(plugin: &str, metadata: Metadata) -> Option<SummaryMetadata> {
         ..SummaryMetadata::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::RecordReader;
+    use super::*;
+    use crate::tfevents::messages::Summary;
+    use proptest::prelude::*;
+    use prost::Message;
+
+    /// The one event in `file`, which must be the encoding of the general message too.
+    fn decoded(file: &[u8]) -> Event {
+        let mut reader = RecordReader::new(file);
+        let payload = reader.next_record().unwrap().unwrap();
+        assert!(reader.next_record().unwrap().is_none());
+        let event = Event::decode(&payload[..]).unwrap();
+        assert_eq!(event.encode_to_vec(), payload);
+        event
+    }
+
+    fn event(point: Point<'_>, metadata: Option<SummaryMetadata>, datum: Datum) -> Event {
+        let value = Value {
+            tag: point.tag.to_owned(),
+            metadata,
+            value: Some(datum),
+        };
+        Event {
+            wall_time: point.wall_time,
+            step: point.step,
+            what: Some(What::Summary(Summary { value: vec![value] })),
+            source_metadata: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(
+            tag in ".{1,40}",
+            step: i64,
+            wall_time in -1e12..1e12,
+            number in -1e30f32..1e30,
+            text: String,
+            buckets in prop::collection::vec([-1e9..1e9, -1e9..1e9, 0.0..1e9], 0..40),
+        ) {
+            let point = Point { tag: &tag, step, wall_time };
+            let mut encoder = Encoder::default();
+            let mut file = Vec::new();
+            encoder.scalar(&mut file, point, number).unwrap();
+            prop_assert_eq!(decoded(&file), event(point, None, Datum::SimpleValue(number)));
+
+            file.clear();
+            encoder.text(&mut file, point, &text, Metadata::Stated).unwrap();
+            let tensor = TensorProto {
+                dtype: 7,
+                tensor_shape: Some(shape(&[1])),
+                string_val: vec![text.clone().into_bytes()],
+                ..TensorProto::default()
+            };
+            let metadata = describe("text", Metadata::Stated);
+            prop_assert_eq!(decoded(&file), event(point, metadata, Datum::Tensor(tensor)));
+
+            file.clear();
+            encoder.histogram(&mut file, point, &buckets, Metadata::Known).unwrap();
+            let tensor = TensorProto {
+                dtype: 2,
+                tensor_shape: Some(shape(&[buckets.len(), 3])),
+                tensor_content: buckets.concat().iter().flat_map(|x| x.to_le_bytes()).collect(),
+                ..TensorProto::default()
+            };
+            prop_assert_eq!(decoded(&file), event(point, None, Datum::Tensor(tensor)));
+
+            file.clear();
+            encoder.scalar(&mut file, point, number).unwrap();
+            prop_assert_eq!(decoded(&file), event(point, None, Datum::SimpleValue(number)));
+        }
+    }
+}
