@@ -1,1 +1,20 @@
 //! Records of many training workers into TensorBoard event files.
+//!
+//! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
+//! its id names. [`SummaryWriter`] writes one run from this process, without any server. [`tfevents`] knows the bytes.
+
+mod file_name;
+mod groups;
+mod runs;
+mod scalars;
+mod summary_writer;
+mod tensorplex;
+pub mod tfevents;
+mod value;
+
+pub use groups::{BinName, Group, GroupError, LOGS, PlaceError};
+pub use runs::MAX_NAMES;
+pub use scalars::Scalars;
+pub use summary_writer::{SummaryWriter, WriteError};
+pub use tensorplex::{Counts, Tensorplex};
+pub use value::{Kind, MAX_BUCKETS, MAX_TAG, MAX_TEXT, RecordError};

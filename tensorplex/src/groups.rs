@@ -1,0 +1,275 @@
+//! Which run a client writes into, and under which names.
+//!
+//! ```text
+//! group         client       run         tag T becomes      because
+//! none          a/b/c        a/b/c       T                  every client is a run of its own
+//! normal        learner/lr   learner     lr/T               one curve per chart
+//! indexed (8)   agent/9      agent/9     agent/T/8-15       eight curves per chart
+//! combined f    eval/A       eval/A      eval/T/alpha       f("A") = "alpha"
+//! combined f    eval/red     eval/red    eval.color/T       f("red") = ":color", a section of its own
+//! ```
+//!
+//! TensorBoard draws one chart per tag and in it one curve per run, and groups charts into sections by what stands before
+//! the first `/` of the tag. With groups, `:` and `#` in a tag are read as `.`, and a tag that then starts with `.` or `/`
+//! continues the word before it: `.time/step` of `learner/lr` becomes `lr.time/step`, in a section of its own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fmt::Write as _;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use remotecall::{ClientId, ClientIdError};
+
+/// First part of the paths where log files are kept.
+pub const LOGS: &str = "logs";
+/// What makes a file an event file for TensorBoard, so that no directory may be called so.
+pub const EVENT_FILE: &str = "tfevents";
+
+/// Names a bin of a combined group. Must be a function of its argument alone, or a replay would not give the same files.
+pub type BinName = Box<dyn Fn(&str) -> String + Send>;
+
+/// Clients that share charts. As text: `learner` or, with eight clients per chart, `agent:8`.
+pub struct Group {
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Normal,
+    Indexed(NonZeroU32),
+    Combined(BinName),
+}
+
+/// A group cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GroupError {
+    /// Its name cannot be the first part of a client id.
+    #[error("group name: {0}")]
+    Name(#[from] ClientIdError),
+    /// Its name has several parts.
+    #[error("group name {0:?} contains '/': a group is the first part of a client id")]
+    Slash(String),
+    /// Its name belongs to something else.
+    #[error("group name {0:?} is reserved")]
+    Reserved(String),
+    /// What follows the colon is not a bin size.
+    #[error("group {0:?}: what follows ':' must be the number of clients per chart, at least 1")]
+    BinSize(String),
+    /// There is one already.
+    #[error("group {0:?} is registered twice")]
+    Twice(String),
+}
+
+/// A client has no place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    /// The id would be a path where something else is kept.
+    #[error("client id {id:?} cannot be used: {word:?} is reserved")]
+    Reserved {
+        /// The client id.
+        id: String,
+        /// The part that belongs to something else.
+        word: &'static str,
+    },
+    /// The id is not a group and a name.
+    #[error("client id {id:?} must be a group and a name, such as \"agent/17\"; the groups are {known}")]
+    Form {
+        /// The client id.
+        id: String,
+        /// The registered groups.
+        known: String,
+    },
+    /// The group is not registered.
+    #[error("unknown group {group:?}; the groups are {known}")]
+    Unknown {
+        /// The first part of the client id.
+        group: String,
+        /// The registered groups.
+        known: String,
+    },
+    /// The group is indexed and the name is not an index.
+    #[error("client id {0:?}: the group is indexed, so the name must be a number below 2^64")]
+    Index(String),
+}
+
+/// Where a record goes. Kept and filled again, so that finding it costs no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Spot {
+    pub run: String,
+    pub tag: String,
+}
+
+/// The registered groups.
+#[derive(Debug, Default)]
+pub(crate) struct Groups(BTreeMap<String, Kind>);
+
+impl Group {
+    /// All clients share one run; the client's name is the first word of its tags.
+    ///
+    /// # Errors
+    /// When the name cannot be the first part of a client id.
+    pub fn normal(name: &str) -> Result<Self, GroupError> {
+        Self::new(name, Kind::Normal)
+    }
+
+    /// The clients are numbered; `bin_size` neighbours share a chart.
+    ///
+    /// # Errors
+    /// When the name cannot be the first part of a client id.
+    pub fn indexed(name: &str, bin_size: NonZeroU32) -> Result<Self, GroupError> {
+        Self::new(name, Kind::Indexed(bin_size))
+    }
+
+    /// Clients for which `bin_name` returns the same share a chart. A bin that starts with `:` or `.` is a section.
+    ///
+    /// # Errors
+    /// When the name cannot be the first part of a client id.
+    pub fn combined(name: &str, bin_name: BinName) -> Result<Self, GroupError> {
+        Self::new(name, Kind::Combined(bin_name))
+    }
+
+    fn new(name: &str, kind: Kind) -> Result<Self, GroupError> {
+        let name = ClientId::new(name)?.as_str().to_owned();
+        if name.contains('/') {
+            return Err(GroupError::Slash(name));
+        }
+        if name == LOGS || name.contains(EVENT_FILE) {
+            return Err(GroupError::Reserved(name));
+        }
+        Ok(Self { name, kind })
+    }
+}
+
+impl FromStr for Group {
+    type Err = GroupError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None => Self::normal(text),
+            Some((name, bin_size)) => match bin_size.parse() {
+                Ok(bin_size) => Self::indexed(name, bin_size),
+                Err(_) => Err(GroupError::BinSize(text.to_owned())),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Group")
+            .field(&self.name)
+            .field(&self.kind)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("Normal"),
+            Self::Indexed(bin_size) => write!(f, "Indexed({bin_size})"),
+            Self::Combined(_) => f.write_str("Combined"),
+        }
+    }
+}
+
+impl Groups {
+    pub fn register(&mut self, group: Group) -> Result<(), GroupError> {
+        if self.0.contains_key(&group.name) {
+            return Err(GroupError::Twice(group.name));
+        }
+        self.0.insert(group.name, group.kind);
+        Ok(())
+    }
+
+    /// Finds the run of client `id` and what `tag` is called there.
+    pub fn place(&self, id: &ClientId, tag: &str, spot: &mut Spot) -> Result<(), PlaceError> {
+        spot.run.clear();
+        spot.tag.clear();
+        if self.0.is_empty() {
+            check_free(id)?;
+            spot.run.push_str(id.as_str());
+            spot.tag.push_str(tag);
+            return Ok(());
+        }
+        let (group, name) = self.split(id)?;
+        match self.find(group)? {
+            Kind::Normal => {
+                spot.run.push_str(group);
+                spot.tag.push_str(name);
+                push_tag(&mut spot.tag, tag);
+            }
+            Kind::Indexed(bin_size) => {
+                let index: u64 = name.parse().map_err(|_| PlaceError::Index(id.to_string()))?;
+                let _ = write!(spot.run, "{group}/{index}");
+                spot.tag.push_str(group);
+                push_tag(&mut spot.tag, tag);
+                push_bin(&mut spot.tag, *bin_size, index);
+            }
+            Kind::Combined(bin_name) => {
+                let bin = bin_name(name).replace([':', '#'], ".");
+                spot.run.push_str(id.as_str());
+                spot.tag.push_str(group);
+                if bin.starts_with('.') {
+                    spot.tag.push_str(&bin);
+                    push_tag(&mut spot.tag, tag);
+                } else {
+                    push_tag(&mut spot.tag, tag);
+                    let _ = write!(spot.tag, "/{bin}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn split<'a>(&self, id: &'a ClientId) -> Result<(&'a str, &'a str), PlaceError> {
+        match id.as_str().split_once('/') {
+            Some((group, name)) if !name.contains('/') => Ok((group, name)),
+            _ => Err(PlaceError::Form {
+                id: id.to_string(),
+                known: self.known(),
+            }),
+        }
+    }
+
+    fn find(&self, group: &str) -> Result<&Kind, PlaceError> {
+        self.0.get(group).ok_or_else(|| PlaceError::Unknown {
+            group: group.to_owned(),
+            known: self.known(),
+        })
+    }
+
+    fn known(&self) -> String {
+        let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+        names.join(", ")
+    }
+}
+
+/// Without groups the id is a path below the log directory, where other things are kept too.
+fn check_free(id: &ClientId) -> Result<(), PlaceError> {
+    let word = match id.as_str() {
+        text if text.split('/').next() == Some(LOGS) => LOGS,
+        text if text.contains(EVENT_FILE) => EVENT_FILE,
+        _ => return Ok(()),
+    };
+    let id = id.to_string();
+    Err(PlaceError::Reserved { id, word })
+}
+
+fn push_tag(out: &mut String, tag: &str) {
+    if !tag.starts_with(['.', '/', ':', '#']) {
+        out.push('/');
+    }
+    out.extend(tag.chars().map(|c| if matches!(c, ':' | '#') { '.' } else { c }));
+}
+
+fn push_bin(out: &mut String, bin_size: NonZeroU32, index: u64) {
+    let size = u64::from(bin_size.get());
+    let first = index / size * size;
+    let last = first.saturating_add(size - 1);
+    let _ = match first == last {
+        true => write!(out, "/{first}"),
+        false => write!(out, "/{first}-{last}"),
+    };
+}

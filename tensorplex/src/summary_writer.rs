@@ -1,0 +1,192 @@
+//! Event files without a server.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::runs::Runs;
+use crate::scalars::Scalars;
+use crate::tfevents::{Bucket, Point, bucket};
+use crate::value::{RecordError, Value, check_tag};
+
+/// Bytes that are written at the latest when so many wait.
+const BUFFER: usize = 64 << 10;
+/// Records are written when the next one comes so long after the last writing.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Bytes that may wait while the disk refuses them: 16 MiB.
+const MAX_PENDING: usize = 16 << 20;
+
+/// Writes one run from this process. What clients of a [`Tensorplex`](crate::Tensorplex) call is here with the same names.
+///
+/// Records are buffered for a moment; [`flush`](Self::flush) and dropping the writer write them. The file appears with the
+/// first of them, and never changes one that was there.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let log_dir = dir.path().join("runs/first");
+/// let mut writer = tensorplex::SummaryWriter::create(&log_dir)?;
+/// for step in 0..100 {
+///     writer.add_scalar("loss", 1.0 / (step + 1) as f64, Some(step), None)?;
+/// }
+/// writer.flush()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct SummaryWriter {
+    runs: Runs,
+    tag: String,
+    written: Instant,
+}
+
+/// A record could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The record was refused.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The file could not be written. The record was taken and waits for the next attempt.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Too much waits for a disk that refuses it. The record was not taken.
+    #[error("more than {MAX_PENDING} bytes wait to be written: {0}")]
+    Full(io::Error),
+}
+
+impl SummaryWriter {
+    /// A writer of the run in directory `log_dir`, which is made when missing.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn create(log_dir: impl AsRef<Path>) -> io::Result<Self> {
+        std::fs::create_dir_all(log_dir.as_ref())?;
+        Ok(Self {
+            runs: Runs::open(log_dir.as_ref(), None)?,
+            tag: String::new(),
+            written: Instant::now(),
+        })
+    }
+
+    /// Records a number. A step that is not given is 0; a wall time that is not given, or not finite, is now.
+    ///
+    /// # Errors
+    /// When the tag cannot be used, or when it was time to write and that failed.
+    pub fn add_scalar(
+        &mut self,
+        tag: &str,
+        scalar_value: f64,
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), WriteError> {
+        self.record(tag, Value::scalar(scalar_value), (global_step, walltime))
+    }
+
+    /// Records several numbers of one step, as [`add_scalar`](Self::add_scalar) for each would.
+    ///
+    /// # Errors
+    /// The first that `add_scalar` returns; the other numbers are recorded.
+    pub fn add_scalars(
+        &mut self,
+        tag_scalar_dict: &Scalars,
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), WriteError> {
+        let mut outcome = Ok(());
+        for (tag, value) in tag_scalar_dict.iter() {
+            let one = self.add_scalar(tag, value, global_step, walltime);
+            outcome = outcome.and(one);
+        }
+        outcome
+    }
+
+    /// Records how values are distributed; those that are not finite are left out.
+    ///
+    /// # Errors
+    /// As for [`add_scalar`](Self::add_scalar).
+    pub fn add_histogram(
+        &mut self,
+        tag: &str,
+        values: &[f64],
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), WriteError> {
+        let buckets = bucket(values.iter().copied());
+        self.add_histogram_buckets(tag, &buckets, global_step, walltime)
+    }
+
+    /// Records a distribution that is sorted into buckets already: left edge, right edge, count.
+    ///
+    /// # Errors
+    /// When a bucket cannot be used, and as for [`add_scalar`](Self::add_scalar).
+    pub fn add_histogram_buckets(
+        &mut self,
+        tag: &str,
+        buckets: &[Bucket],
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), WriteError> {
+        self.record(tag, Value::histogram(buckets)?, (global_step, walltime))
+    }
+
+    /// Records a text, shown as Markdown.
+    ///
+    /// # Errors
+    /// When the text is too long, and as for [`add_scalar`](Self::add_scalar).
+    pub fn add_text(
+        &mut self,
+        tag: &str,
+        text_string: &str,
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), WriteError> {
+        self.record(tag, Value::text(text_string)?, (global_step, walltime))
+    }
+
+    /// Writes what waits, to where readers see it.
+    ///
+    /// # Errors
+    /// When that failed; what could not be written still waits.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.written = Instant::now();
+        self.runs.commit()
+    }
+
+    fn record(
+        &mut self,
+        tag: &str,
+        value: Value<'_>,
+        at: (Option<i64>, Option<f64>),
+    ) -> Result<(), WriteError> {
+        if self.runs.pending_bytes() > MAX_PENDING {
+            self.flush().map_err(WriteError::Full)?;
+        }
+        self.tag.clear();
+        self.tag.push_str(check_tag(tag)?);
+        self.tag.push_str(value.kind().suffix());
+        let (step, wall_time) = at;
+        let point = Point {
+            tag: &self.tag,
+            step: step.unwrap_or(0),
+            wall_time: wall_time.filter(|time| time.is_finite()).unwrap_or_else(now),
+        };
+        self.runs.append("", point, value)?;
+        if self.runs.pending_bytes() >= BUFFER || self.written.elapsed() >= PAUSE {
+            self.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+impl Drop for SummaryWriter {
+    fn drop(&mut self) {
+        if let Err(error) = self.flush() {
+            tracing::error!(%error, bytes = self.runs.pending_bytes(), "records were lost: they could not be written");
+        }
+    }
+}

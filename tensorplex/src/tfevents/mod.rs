@@ -1,0 +1,22 @@
+//! Event files, as bytes: framing, messages and the values that dashboards show.
+//!
+//! ```text
+//! file     record, record, …             events.rs says which come first
+//! record   length | crc | payload | crc  record.rs
+//! payload  Event                         messages.rs
+//! ```
+//!
+//! Nothing here knows of clients, threads or clocks: every byte is a function of the arguments.
+
+mod buckets;
+mod crc;
+mod events;
+pub mod messages;
+mod reader;
+mod record;
+
+pub use buckets::{BUCKETS, Bucket, bucket};
+pub use crc::MaskedCrc;
+pub use events::{Encoder, FILE_VERSION, Metadata, Point, TEXT_SUFFIX, WRITER, append_start};
+pub use reader::{ReadError, RecordReader};
+pub use record::{FOOTER, HEADER, MAX_PAYLOAD, TooLong, append_record};

@@ -1,0 +1,152 @@
+//! What is logged, checked once.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::groups::PlaceError;
+use crate::tfevents::{Bucket, TEXT_SUFFIX, TooLong};
+
+/// Longest tag, in bytes.
+pub const MAX_TAG: usize = 1024;
+/// Longest text, in bytes: 1 MiB. Readers hold ten to a hundred of them per tag.
+pub const MAX_TEXT: usize = 1 << 20;
+/// Most buckets of one histogram.
+pub const MAX_BUCKETS: usize = 4096;
+
+/// A record was refused. Nothing of it was written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RecordError {
+    /// The tag is empty.
+    #[error("the tag is empty")]
+    EmptyTag,
+    /// The tag is longer than [`MAX_TAG`].
+    #[error("tag of {0} bytes is too long: at most {MAX_TAG} are allowed")]
+    LongTag(usize),
+    /// The text is longer than [`MAX_TEXT`].
+    #[error("text of {0} bytes is too long: at most {MAX_TEXT} are allowed")]
+    LongText(usize),
+    /// More than [`MAX_BUCKETS`] buckets.
+    #[error("{0} buckets in one histogram: at most {MAX_BUCKETS} are allowed")]
+    ManyBuckets(usize),
+    /// A bucket is not a left edge, a right edge and a count.
+    #[error(
+        "bucket {index} is {bucket:?}: expected a left edge, a right edge that is not smaller and a count, all finite"
+    )]
+    BadBucket {
+        /// Its number, from 0.
+        index: usize,
+        /// What it holds.
+        bucket: Bucket,
+    },
+    /// The client has no place.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A reader of TensorBoard gives a series up when its kind changes.
+    #[error("tag {tag:?} of run {run:?} is a {was}, not a {now}")]
+    KindChanged {
+        /// The run.
+        run: String,
+        /// The tag, as it is called in the run.
+        tag: String,
+        /// What its earlier values were.
+        was: Kind,
+        /// What this one is.
+        now: Kind,
+    },
+    /// There are too many different runs and tags.
+    #[error("no room for another run or tag: their names take {limit} bytes already")]
+    ManyNames {
+        /// The limit.
+        limit: usize,
+    },
+    /// The event is too long for a record.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+/// What the values of a tag are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Numbers.
+    Scalar,
+    /// Histograms.
+    Histogram,
+    /// Texts.
+    Text,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "scalar",
+            Self::Histogram => "histogram",
+            Self::Text => "text",
+        })
+    }
+}
+
+impl Kind {
+    /// What the name of such a tag ends in.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Text => TEXT_SUFFIX,
+            Self::Scalar | Self::Histogram => "",
+        }
+    }
+}
+
+/// A value that may be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    Scalar(f32),
+    Histogram(&'a [Bucket]),
+    Text(&'a str),
+}
+
+impl<'a> Value<'a> {
+    /// Any number: readers show NaN and the infinities as such.
+    pub fn scalar(value: f64) -> Self {
+        Self::Scalar(value as f32)
+    }
+
+    pub fn histogram(buckets: &'a [Bucket]) -> Result<Self, RecordError> {
+        if buckets.len() > MAX_BUCKETS {
+            return Err(RecordError::ManyBuckets(buckets.len()));
+        }
+        let fits = |&[left, right, count]: &Bucket| {
+            left <= right && left.is_finite() && right.is_finite() && count >= 0.0 && count.is_finite()
+        };
+        match buckets.iter().position(|bucket| !fits(bucket)) {
+            Some(index) => Err(RecordError::BadBucket {
+                index,
+                bucket: buckets[index],
+            }),
+            None => Ok(Self::Histogram(buckets)),
+        }
+    }
+
+    pub fn text(text: &'a str) -> Result<Self, RecordError> {
+        match text.len() {
+            0..=MAX_TEXT => Ok(Self::Text(text)),
+            long => Err(RecordError::LongText(long)),
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Scalar(_) => Kind::Scalar,
+            Self::Histogram(_) => Kind::Histogram,
+            Self::Text(_) => Kind::Text,
+        }
+    }
+}
+
+/// Checks a tag as it came from the caller.
+pub(crate) fn check_tag(tag: &str) -> Result<&str, RecordError> {
+    match tag.len() {
+        0 => Err(RecordError::EmptyTag),
+        1..=MAX_TAG => Ok(tag),
+        long => Err(RecordError::LongTag(long)),
+    }
+}
