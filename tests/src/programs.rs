@@ -1,0 +1,110 @@
+//! The project's own programs, built once, and processes that die with the test.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::OnceLock;
+
+/// The path of a program of the package `tensorplex-bin`, built when it is not up to date.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build).join(name)
+}
+
+fn build() -> PathBuf {
+    let mut dir = std::env::current_exe().expect("the test's own path");
+    dir.pop();
+    if dir.ends_with("deps") {
+        dir.pop();
+    }
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--package", "tensorplex-bin", "--bins"]);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if let Some(target) = dir.parent() {
+        command.arg("--target-dir").arg(target);
+    }
+    if dir.ends_with("release") {
+        command.arg("--release");
+    }
+    let status = command.status().expect("cargo");
+    assert!(status.success(), "the programs do not build");
+    dir
+}
+
+/// The path of this package's worker, which lies beside the tests' folder.
+///
+/// # Panics
+/// When it is not there: `cargo test` builds it for every integration test.
+pub fn worker_program() -> PathBuf {
+    let path = program("test-worker");
+    assert!(
+        path.exists(),
+        "{} is missing; run the tests with cargo test",
+        path.display()
+    );
+    path
+}
+
+/// A child process that is killed when the test is over.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts `command`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Self {
+        Self(
+            command
+                .spawn()
+                .unwrap_or_else(|error| panic!("{command:?}: {error}")),
+        )
+    }
+
+    /// The child, for its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.wait()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When the process has ended already.
+    pub fn signal(&mut self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.0.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(pid.expect("a process id"), signal).expect("a running process");
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Panics
+    /// When the system cannot wait for it.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.0.wait().expect("the end of a process")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

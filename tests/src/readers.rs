@@ -1,0 +1,176 @@
+//! TensorBoard's two readers, through `tests/readers.py`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ChildStdout, Command, Output, Stdio};
+
+use serde::Deserialize;
+
+use crate::Process;
+
+/// What both readers see of one directory, without the points.
+#[derive(Debug, Deserialize)]
+pub struct Summary {
+    /// Whether the awaited number of points was reached.
+    #[serde(default)]
+    pub reached: Option<bool>,
+    /// The Rust data server: run → tag → series.
+    pub rust: BTreeMap<String, BTreeMap<String, Series>>,
+    /// The Python loader: run → tag → series.
+    pub python: BTreeMap<String, BTreeMap<String, Series>>,
+}
+
+/// One series as a reader shows it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Series {
+    /// scalar, tensor or blob.
+    pub kind: String,
+    /// The plugin that shows it.
+    pub plugin: String,
+    /// Number of points.
+    pub count: u64,
+    /// First step.
+    pub first: Option<i64>,
+    /// Last step.
+    pub last: Option<i64>,
+    /// Whether every step is greater than the one before.
+    pub increasing: bool,
+    /// Over steps and values, for scalars.
+    pub sha256: Option<String>,
+}
+
+/// The Python that has TensorBoard.
+fn python() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace");
+    std::env::var_os("TENSORPLEX_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from)
+}
+
+fn script(name: &str) -> Command {
+    let mut command = Command::new(python());
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?}: {error}; `make setup` installs TensorBoard and its readers")
+    });
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// What both readers, started now, see in `logdir`.
+///
+/// # Panics
+/// When the readers cannot be run.
+pub fn summary(logdir: &Path) -> Summary {
+    let output = run(script("readers.py").arg("summary").arg(logdir));
+    serde_json::from_slice(&output.stdout).expect("a summary")
+}
+
+/// All points that both readers, started now, see in `logdir`.
+///
+/// # Panics
+/// When the readers cannot be run.
+pub fn dump(logdir: &Path) -> serde_json::Value {
+    let output = run(script("readers.py").arg("dump").arg(logdir));
+    serde_json::from_slice(&output.stdout).expect("a dump")
+}
+
+/// Looks at TensorBoard's pages in a browser; `args` as for `tests/dashboards.py`.
+///
+/// # Panics
+/// When something is missing on them.
+pub fn dashboards(args: &[&str]) {
+    run(script("dashboards.py").args(args));
+}
+
+/// Both readers, started once, following a directory.
+pub struct Follower {
+    process: Process,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Follower {
+    /// Starts both readers on `logdir`.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub fn start(logdir: &Path) -> Self {
+        let mut command = script("readers.py");
+        command
+            .arg("follow")
+            .arg(logdir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = Process::start(&mut command);
+        let commands = process.child().stdin.take().expect("a pipe");
+        let answers = BufReader::new(process.child().stdout.take().expect("a pipe"));
+        let mut follower = Self {
+            process,
+            commands,
+            answers,
+        };
+        // The first answer says that both are up.
+        follower.ask("summary");
+        follower
+    }
+
+    /// Waits until both readers show `points` scalar points, and returns what they show.
+    ///
+    /// # Panics
+    /// When they do not within two minutes; the message tells what they show.
+    pub fn wait_for(&mut self, points: u64) -> Summary {
+        let answer = self.ask(&format!("await {points} 120 summary"));
+        assert_eq!(
+            answer.reached,
+            Some(true),
+            "{points} points wanted, readers show {}",
+            answer.counts()
+        );
+        answer
+    }
+
+    fn ask(&mut self, command: &str) -> Summary {
+        writeln!(self.commands, "{command}").expect("the readers take commands");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("the readers answer");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        // Its readers are children of its own, so it is asked to end.
+        let _ = writeln!(self.commands, "quit");
+        let mut rest = String::new();
+        let _ = self.answers.read_line(&mut rest);
+        let _ = self.process.child().wait();
+    }
+}
+
+impl Summary {
+    /// Scalar points of both readers, in all runs.
+    pub fn counts(&self) -> String {
+        let count = |runs: &BTreeMap<String, BTreeMap<String, Series>>| -> u64 {
+            runs.values()
+                .flat_map(BTreeMap::values)
+                .filter(|s| s.kind == "scalar")
+                .map(|s| s.count)
+                .sum()
+        };
+        format!(
+            "{} (Rust) and {} (Python)",
+            count(&self.rust),
+            count(&self.python)
+        )
+    }
+}

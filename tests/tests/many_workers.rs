@@ -1,0 +1,179 @@
+//! The main job, whole: many worker processes, one directory, both readers of TensorBoard.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use tensorplex_tests::{Broker, Follower, Process, Series, Summary, TestServer, summary, worker_program};
+
+const WORKERS: u64 = 200;
+const EACH: u64 = 1_000;
+
+fn start_workers(server: &TestServer, ids: u64, pace: u64) -> Vec<Process> {
+    let worker = worker_program();
+    let start = |n: u64| {
+        let mut command = Command::new(&worker);
+        command
+            .arg(server.address())
+            .arg(format!("agent/{}", n % ids))
+            .arg(format!("value/{n}"));
+        command.arg(EACH.to_string()).arg(pace.to_string());
+        Process::start(&mut command)
+    };
+    (0..WORKERS).map(start).collect()
+}
+
+fn wait_for(workers: Vec<Process>) {
+    for (n, mut worker) in workers.into_iter().enumerate() {
+        let status = worker.wait();
+        assert!(status.success(), "worker {n} ended with {status}");
+    }
+}
+
+/// Each worker's tag, in the run of its client: all points, once, in order.
+#[track_caller]
+fn check(seen: &Summary, ids: u64) {
+    for (reader, runs) in [("Rust", &seen.rust), ("Python", &seen.python)] {
+        let mut expected = BTreeMap::new();
+        for n in 0..WORKERS {
+            let tags: &mut BTreeMap<String, Series> =
+                expected.entry(format!("agent/{}", n % ids)).or_default();
+            tags.insert(format!("value/{n}"), points());
+        }
+        assert_eq!(
+            runs.keys().collect::<Vec<_>>(),
+            expected.keys().collect::<Vec<_>>(),
+            "{reader} reader"
+        );
+        for (run, tags) in &expected {
+            assert_eq!(&runs[run], tags, "{reader} reader, run {run}");
+        }
+    }
+}
+
+fn points() -> Series {
+    let mut bytes = Vec::new();
+    for step in 0..EACH as i64 {
+        bytes.extend(step.to_le_bytes());
+        bytes.extend((step as f32 * 0.5).to_le_bytes());
+    }
+    Series {
+        kind: "scalar".into(),
+        plugin: "scalars".into(),
+        count: EACH,
+        first: Some(0),
+        last: Some(EACH as i64 - 1),
+        increasing: true,
+        sha256: Some(sha256(&bytes)),
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// 200 processes with 1,000 scalars each, seen while the server runs and after it stopped.
+fn all_arrive_once(broker: &Broker, ids: u64) {
+    let mut server = TestServer::start(broker);
+    let mut follower = Follower::start(server.logdir());
+    wait_for(start_workers(&server, ids, 0));
+    check(&follower.wait_for(WORKERS * EACH), ids);
+    server.stop();
+    check(&summary(server.logdir()), ids);
+}
+
+#[test]
+fn one_client_id_through_redis() {
+    all_arrive_once(&Broker::redis(), 1);
+}
+
+#[test]
+fn twenty_five_client_ids_through_redis() {
+    all_arrive_once(&Broker::redis(), 25);
+}
+
+#[test]
+fn two_hundred_client_ids_through_redis() {
+    all_arrive_once(&Broker::redis(), 200);
+}
+
+#[test]
+fn one_client_id_through_the_embedded_broker() {
+    all_arrive_once(&Broker::Embedded, 1);
+}
+
+#[test]
+fn twenty_five_client_ids_through_the_embedded_broker() {
+    all_arrive_once(&Broker::Embedded, 25);
+}
+
+#[test]
+fn two_hundred_client_ids_through_the_embedded_broker() {
+    all_arrive_once(&Broker::Embedded, 200);
+}
+
+/// Kills the server again and again while the workers log, and lets the readers follow all the while.
+fn a_killed_server_loses_nothing(broker: &Broker) {
+    let mut server = TestServer::start(broker);
+    let mut follower = Follower::start(server.logdir());
+    let workers = start_workers(&server, 25, 2_000);
+    for part in 1..=4 {
+        wait_until_written(&server, part * 20_000);
+        server.kill_and_restart();
+    }
+    wait_for(workers);
+    check(&follower.wait_for(WORKERS * EACH), 25);
+    server.stop();
+    check(&summary(server.logdir()), 25);
+}
+
+/// Waits until the event files hold about so many points.
+fn wait_until_written(server: &TestServer, points: u64) {
+    tensorplex_tests::wait_for("event files to grow", || {
+        (bytes_below(&server.logdir().join("agent")) > points * 40).then_some(())
+    });
+}
+
+fn bytes_below(dir: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return 0;
+    };
+    let sizes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => bytes_below(&entry.path()),
+        Ok(meta) => meta.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
+
+#[test]
+fn a_killed_server_loses_nothing_through_redis() {
+    a_killed_server_loses_nothing(&Broker::redis());
+}
+
+#[test]
+fn a_killed_server_loses_nothing_through_the_embedded_broker() {
+    a_killed_server_loses_nothing(&Broker::Embedded);
+}
+
+#[test]
+fn a_killed_redis_loses_nothing() {
+    let mut broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
+    let mut follower = Follower::start(server.logdir());
+    let workers = start_workers(&server, 25, 2_000);
+    for part in 1..=4 {
+        wait_until_written(&server, part * 20_000);
+        let Broker::Redis(redis) = &mut broker else {
+            unreachable!()
+        };
+        redis.kill_and_restart();
+    }
+    wait_for(workers);
+    check(&follower.wait_for(WORKERS * EACH), 25);
+    server.stop();
+    check(&summary(server.logdir()), 25);
+}
