@@ -1,0 +1,66 @@
+//! The arrows between crates point down, and the event-file codec knows bytes only.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Each crate of ours, and what of ours it may use.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("remotecall-macros", &[]),
+    ("remotecall", &["remotecall-macros"]),
+    ("tensorplex", &["remotecall"]),
+    ("loggerplex", &["remotecall"]),
+    ("tensorplex-bin", &["remotecall", "tensorplex", "loggerplex"]),
+    ("tensorplex-examples", &["remotecall", "tensorplex", "loggerplex"]),
+    ("tensorplex-tests", &["remotecall", "tensorplex", "loggerplex"]),
+    ("tensorplex-benches", &["remotecall", "tensorplex", "loggerplex"]),
+];
+
+/// What has no business in `tensorplex::tfevents`.
+const NOT_BYTES: &[&str] = &["remotecall", "std::thread", "std::time", "std::net", "std::sync", "redis"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn arrows_point_down() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let known: BTreeSet<&str> = ALLOWED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(ours, known, "a crate is new or gone: say here what it may use");
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let (_, allowed) = ALLOWED.iter().find(|(known, _)| *known == name).unwrap();
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let dependency = dependency["name"].as_str().unwrap();
+            let fine = !ours.contains(dependency) || allowed.contains(&dependency);
+            assert!(fine, "{name} uses {dependency}: that arrow points up or sideways");
+        }
+    }
+}
+
+#[test]
+fn the_codec_knows_bytes_only() {
+    let mut files = 0;
+    for entry in std::fs::read_dir(root().join("tensorplex/src/tfevents")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            files += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            for line in code {
+                let found = NOT_BYTES.iter().find(|word| line.contains(*word));
+                assert_eq!(found, None, "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(files >= 3, "the codec has moved: only {files} files found");
+}
