@@ -1,0 +1,12 @@
+use remotecall::remote;
+
+struct Object;
+
+#[remote]
+impl Clone for Object {
+    fn clone(&self) -> Self {
+        Object
+    }
+}
+
+fn main() {}

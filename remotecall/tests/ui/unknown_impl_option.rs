@@ -1,0 +1,10 @@
+use remotecall::remote;
+
+struct Object;
+
+#[remote(server = Name)]
+impl Object {
+    pub fn get(&self) {}
+}
+
+fn main() {}
