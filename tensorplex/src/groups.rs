@@ -261,7 +261,12 @@ fn push_tag(out: &mut String, tag: &str) {
     if !tag.starts_with(['.', '/', ':', '#']) {
         out.push('/');
     }
-    out.extend(tag.chars().map(|c| if matches!(c, ':' | '#') { '.' } else { c }));
+    for (n, piece) in tag.split([':', '#']).enumerate() {
+        if n > 0 {
+            out.push('.');
+        }
+        out.push_str(piece);
+    }
 }
 
 fn push_bin(out: &mut String, bin_size: NonZeroU32, index: u64) {

@@ -1,8 +1,9 @@
 //! Records of many training workers into TensorBoard event files.
 //!
 //! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
-//! its id names. [`SummaryWriter`] writes one run from this process, without any server. [`tfevents`] knows the bytes.
+//! its id names; [`TensorplexClient`] has the same methods in the worker. [`SummaryWriter`] writes one run from this process, without any server. [`tfevents`] knows the bytes.
 
+mod client;
 mod file_name;
 mod groups;
 mod runs;
@@ -16,5 +17,5 @@ pub use groups::{BinName, Group, GroupError, LOGS, PlaceError};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;
 pub use summary_writer::{SummaryWriter, WriteError};
-pub use tensorplex::{Counts, Tensorplex};
+pub use tensorplex::{Counts, Tensorplex, TensorplexClient};
 pub use value::{Kind, MAX_BUCKETS, MAX_TAG, MAX_TEXT, RecordError};

@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use remotecall::{CallContext, Durable};
+use remotecall::{CallContext, Durable, remote};
 
 use crate::groups::{BinName, Group, GroupError, Groups, Spot};
 use crate::runs::Runs;
@@ -123,6 +123,7 @@ impl Counts {
 }
 
 /// What clients call. A step that is not given is 0; a wall time that is not given is the time of the call.
+#[remote]
 impl Tensorplex {
     /// Records a number.
     ///
@@ -130,7 +131,7 @@ impl Tensorplex {
     /// When the tag or the client cannot be used.
     pub fn add_scalar(
         &mut self,
-        cx: &CallContext<'_>,
+        #[ctx] cx: &CallContext<'_>,
         tag: &str,
         scalar_value: f64,
         global_step: Option<i64>,
@@ -145,8 +146,8 @@ impl Tensorplex {
     /// The first that `add_scalar` returns; the other numbers are recorded.
     pub fn add_scalars(
         &mut self,
-        cx: &CallContext<'_>,
-        tag_scalar_dict: Scalars,
+        #[ctx] cx: &CallContext<'_>,
+        tag_scalar_dict: &Scalars,
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> Result<(), RecordError> {
@@ -164,16 +165,16 @@ impl Tensorplex {
     /// When the tag or the client cannot be used.
     pub fn add_histogram(
         &mut self,
-        cx: &CallContext<'_>,
+        #[ctx] cx: &CallContext<'_>,
         tag: &str,
-        values: Vec<f64>,
+        values: &[f64],
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> Result<(), RecordError> {
         let odd = values.iter().filter(|value| !value.is_finite()).count();
         self.counts.histogram_values += odd as u64;
         let buckets = bucket(values.iter().copied());
-        self.record(cx, tag, Value::histogram(&buckets)?, (global_step, walltime))
+        self.add_histogram_buckets(cx, tag, &buckets, global_step, walltime)
     }
 
     /// Records a distribution that is sorted into buckets already: left edge, right edge, count.
@@ -182,13 +183,13 @@ impl Tensorplex {
     /// When the tag, a bucket or the client cannot be used.
     pub fn add_histogram_buckets(
         &mut self,
-        cx: &CallContext<'_>,
+        #[ctx] cx: &CallContext<'_>,
         tag: &str,
-        buckets: Vec<Bucket>,
+        buckets: &[Bucket],
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> Result<(), RecordError> {
-        self.record(cx, tag, Value::histogram(&buckets)?, (global_step, walltime))
+        self.record(cx, tag, Value::histogram(buckets)?, (global_step, walltime))
     }
 
     /// Records a text, shown as Markdown.
@@ -197,7 +198,7 @@ impl Tensorplex {
     /// When the tag, the text or the client cannot be used.
     pub fn add_text(
         &mut self,
-        cx: &CallContext<'_>,
+        #[ctx] cx: &CallContext<'_>,
         tag: &str,
         text_string: &str,
         global_step: Option<i64>,
@@ -218,22 +219,5 @@ impl Durable for Tensorplex {
 
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {
         self.runs.restore(state)
-    }
-}
-
-// Until #[remote] writes it.
-impl remotecall::Remote for Tensorplex {
-    fn method(&self, _name: &str) -> Option<usize> {
-        None
-    }
-
-    fn call(
-        &mut self,
-        _cx: &CallContext<'_>,
-        _method: usize,
-        _args: &remotecall::Args<'_>,
-        _result: &mut Vec<u8>,
-    ) -> Result<(), remotecall::CallError> {
-        Ok(())
     }
 }

@@ -26,11 +26,11 @@ fn call_like_the_original(disk: &Disk) {
             plex.add_scalar(&at(&client), tag, 0.5, Some(step), None).unwrap();
         }
         let scalars = Scalars::from([("yo", 1.0), (":yo", 2.0), (":yo.yo", 3.0)]);
-        plex.add_scalars(&at(&client), scalars, Some(7), None).unwrap();
+        plex.add_scalars(&at(&client), &scalars, Some(7), None).unwrap();
     }
     let last = id("eval/A");
     plex.add_text(&at(&last), "note", "hello", Some(3), None).unwrap();
-    plex.add_histogram(&at(&last), "h", vec![1.0, 2.0, 3.0], Some(4), None)
+    plex.add_histogram(&at(&last), "h", &[1.0, 2.0, 3.0], Some(4), None)
         .unwrap();
     plex.commit().unwrap();
 }

@@ -84,7 +84,7 @@ fn metadata_comes_with_the_first_value_of_a_tag() {
     let mut plex = disk.plex();
     let client = id("a");
     for step in [1, 2] {
-        plex.add_histogram(&at(&client), "h", vec![1.0, f64::NAN, 2.0], Some(step), None)
+        plex.add_histogram(&at(&client), "h", &[1.0, f64::NAN, 2.0], Some(step), None)
             .unwrap();
         plex.add_text(&at(&client), "t", "*hello*", Some(step), None)
             .unwrap();
@@ -116,7 +116,7 @@ fn a_tag_keeps_its_kind() {
     let mut plex = disk.plex();
     let (a, b) = (id("a"), id("b"));
     plex.add_scalar(&at(&a), "x", 1.0, None, None).unwrap();
-    let histogram = plex.add_histogram(&at(&a), "x", vec![1.0], None, None);
+    let histogram = plex.add_histogram(&at(&a), "x", &[1.0], None, None);
     is_refused(histogram, "tag \"x\" of run \"a\" is a scalar, not a histogram");
     plex.add_text(&at(&a), "x", "another name", None, None).unwrap();
     let text = plex.add_scalar(&at(&a), "x/text_summary", 1.0, None, None);
@@ -124,7 +124,7 @@ fn a_tag_keeps_its_kind() {
         text,
         "tag \"x/text_summary\" of run \"a\" is a text, not a scalar",
     );
-    plex.add_histogram(&at(&b), "x", vec![1.0], None, None).unwrap();
+    plex.add_histogram(&at(&b), "x", &[1.0], None, None).unwrap();
     plex.add_scalar(&at(&a), "x", 2.0, None, None).unwrap();
     plex.commit().unwrap();
     assert_eq!(disk.tags()["a"], ["x", "x/text_summary", "x"]);
@@ -148,7 +148,7 @@ fn lengths_are_bounded() {
     is_refused(plex.add_text(&cx, "t", &text, None, None), message);
     plex.add_text(&cx, "t", &text[1..], None, None).unwrap();
 
-    let buckets = plex.add_histogram_buckets(&cx, "h", vec![[0.0, 1.0, 2.0]; 4097], None, None);
+    let buckets = plex.add_histogram_buckets(&cx, "h", &[[0.0, 1.0, 2.0]; 4097], None, None);
     is_refused(buckets, "4097 buckets in one histogram: at most 4096 are allowed");
     let shape = "expected a left edge, a right edge that is not smaller and a count, all finite";
     for bad in [
@@ -157,7 +157,7 @@ fn lengths_are_bounded() {
         [f64::NAN, 1.0, 1.0],
         [0.0, f64::INFINITY, 1.0],
     ] {
-        let buckets = plex.add_histogram_buckets(&cx, "h", vec![[0.0; 3], bad], None, None);
+        let buckets = plex.add_histogram_buckets(&cx, "h", &[[0.0; 3], bad], None, None);
         is_refused(buckets, &format!("bucket 1 is {bad:?}: {shape}"));
     }
 }
@@ -169,7 +169,7 @@ fn one_bad_scalar_of_several_costs_only_itself() {
     let client = id("a");
     let scalars = Scalars::from([("z", 1.0), ("", 2.0), ("a", 3.0)]);
     is_refused(
-        plex.add_scalars(&at(&client), scalars, Some(1), None),
+        plex.add_scalars(&at(&client), &scalars, Some(1), None),
         "the tag is empty",
     );
     plex.commit().unwrap();
@@ -202,14 +202,14 @@ fn a_local_writer_writes_the_same_records() {
     let (step, time) = (Some(3), Some(NOW));
     plex.add_scalar(&cx, "x", 1.0, step, time).unwrap();
     writer.add_scalar("x", 1.0, step, time).unwrap();
-    plex.add_scalars(&cx, Scalars::from([("y", 2.0)]), step, time)
+    plex.add_scalars(&cx, &Scalars::from([("y", 2.0)]), step, time)
         .unwrap();
     writer
         .add_scalars(&Scalars::from([("y", 2.0)]), step, time)
         .unwrap();
-    plex.add_histogram(&cx, "h", vec![1.0, 2.0], step, time).unwrap();
+    plex.add_histogram(&cx, "h", &[1.0, 2.0], step, time).unwrap();
     writer.add_histogram("h", &[1.0, 2.0], step, time).unwrap();
-    plex.add_histogram_buckets(&cx, "h", buckets.to_vec(), step, time)
+    plex.add_histogram_buckets(&cx, "h", &buckets, step, time)
         .unwrap();
     writer.add_histogram_buckets("h", &buckets, step, time).unwrap();
     plex.add_text(&cx, "t", "hello", step, time).unwrap();

@@ -19,8 +19,8 @@ fn call(plex: &mut Tensorplex, steps: std::ops::Range<i64>) {
             .unwrap();
         plex.add_text(&at(&lr), "note", "hello", Some(step), None)
             .unwrap();
-        let buckets = vec![[0.0, 1.0, 2.0], [1.0, 2.0, step as f64]];
-        plex.add_histogram_buckets(&at(&agent), "h", buckets, Some(step), None)
+        let buckets = [[0.0, 1.0, 2.0], [1.0, 2.0, step as f64]];
+        plex.add_histogram_buckets(&at(&agent), "h", &buckets, Some(step), None)
             .unwrap();
         plex.add_scalar(&at(&agent), "h", 1.0, Some(step), None)
             .unwrap_err();
