@@ -1,1 +1,23 @@
 //! Text logs of many workers, one file each.
+//!
+//! [`Loggerplex`] is the object on the server; it is run by `remotecall`, keeps `<folder>/<client id>.log`
+//! per client, and can be replayed. [`Logger`] is what a worker logs with; [`LoggerplexClient`] is the
+//! generated client beneath it.
+//!
+//! ```text
+//! 12:34:56 INFO> message
+//! 12:34:57 ERROR> message of
+//!     | two lines
+//! ```
+
+mod level;
+mod line;
+mod logger;
+mod server;
+mod time_format;
+
+pub use level::{Level, LevelError};
+pub use line::{MAX_BAR, MAX_MESSAGE};
+pub use logger::{Logger, QUEUE};
+pub use server::{LogError, Loggerplex, LoggerplexClient};
+pub use time_format::{MAX_TIME_FORMAT, TimeFormat, TimeFormatError, Zone};

@@ -1,0 +1,103 @@
+//! How important a line is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How important a line is: a number, of which some have names.
+///
+/// ```text
+/// 10 DEBUG    11–19 DEBUG1–DEBUG9
+/// 20 INFO     21–29 INFO1–INFO9
+/// 30 WARNING  40 ERROR  50 CRITICAL
+/// ```
+///
+/// Any other number prints as `Level 37`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Level(pub u8);
+
+/// The text is not a level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a level: use debug, debug1 to debug9, info, info1 to info9, warning, error, critical or a number up to 255"
+)]
+pub struct LevelError(String);
+
+impl Level {
+    /// `DEBUG`
+    pub const DEBUG: Self = Self(10);
+    /// `INFO`
+    pub const INFO: Self = Self(20);
+    /// `WARNING`
+    pub const WARNING: Self = Self(30);
+    /// `ERROR`
+    pub const ERROR: Self = Self(40);
+    /// `CRITICAL`
+    pub const CRITICAL: Self = Self(50);
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            10 => f.write_str("DEBUG"),
+            n @ 11..=19 => write!(f, "DEBUG{}", n - 10),
+            20 => f.write_str("INFO"),
+            n @ 21..=29 => write!(f, "INFO{}", n - 20),
+            30 => f.write_str("WARNING"),
+            40 => f.write_str("ERROR"),
+            50 => f.write_str("CRITICAL"),
+            n => write!(f, "Level {n}"),
+        }
+    }
+}
+
+impl FromStr for Level {
+    type Err = LevelError;
+
+    /// Takes a name in upper or lower case, or a number.
+    fn from_str(text: &str) -> Result<Self, LevelError> {
+        let named = (0..=u8::MAX)
+            .map(Self)
+            .find(|level| level.to_string().eq_ignore_ascii_case(text));
+        let numbered = || text.parse().ok().map(Self);
+        named.or_else(numbered).ok_or_else(|| LevelError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(number: u8, name: &str) {
+        assert_eq!(Level(number).to_string(), name);
+        assert_eq!(name.parse(), Ok(Level(number)));
+        assert_eq!(name.to_lowercase().parse(), Ok(Level(number)));
+        assert_eq!(number.to_string().parse(), Ok(Level(number)));
+    }
+
+    #[test]
+    fn numbers_have_the_names_of_the_original() {
+        check(10, "DEBUG");
+        check(11, "DEBUG1");
+        check(19, "DEBUG9");
+        check(20, "INFO");
+        check(21, "INFO1");
+        check(29, "INFO9");
+        check(30, "WARNING");
+        check(40, "ERROR");
+        check(50, "CRITICAL");
+        check(0, "Level 0");
+        check(37, "Level 37");
+        check(255, "Level 255");
+    }
+
+    #[test]
+    fn other_words_are_not_levels() {
+        for text in ["", "warn", "debug0", "debug10", "info 1", "256", "-1", "20.0"] {
+            assert_eq!(text.parse::<Level>(), Err(LevelError(text.to_owned())));
+        }
+    }
+}

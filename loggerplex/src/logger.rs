@@ -1,0 +1,139 @@
+//! What a worker logs with.
+
+use std::error::Error;
+use std::time::Duration;
+
+use remotecall::{ClientIdError, ConnectError, FlushError, OneWay};
+
+use crate::{Level, LoggerplexClient};
+
+/// The queue on which a [`Loggerplex`](crate::Loggerplex) is expected.
+pub const QUEUE: &str = "loggerplex";
+
+/// Logs to a [`Loggerplex`](crate::Loggerplex) that runs elsewhere. No call waits, and none fails: what
+/// cannot be delivered is counted by the connection.
+///
+/// ```no_run
+/// let log = loggerplex::Logger::connect("redis://localhost:6379", "agent/17")?;
+/// log.info("started");
+/// log.section("epoch 1");
+/// # Ok::<(), remotecall::ConnectError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Logger {
+    client: LoggerplexClient<OneWay>,
+}
+
+impl Logger {
+    /// Logs under a client id to the queue [`QUEUE`] at `address`. No server has to be there yet.
+    ///
+    /// # Errors
+    /// When the address or the client id cannot be used.
+    pub fn connect(address: &str, client_id: &str) -> Result<Self, ConnectError> {
+        let client = LoggerplexClient::connect(address, QUEUE, client_id)?;
+        Ok(Self::new(client.one_way()))
+    }
+
+    /// Logs through a client that is there already.
+    pub fn new(client: LoggerplexClient<OneWay>) -> Self {
+        Self { client }
+    }
+
+    /// The client beneath.
+    pub fn client(&self) -> &LoggerplexClient<OneWay> {
+        &self.client
+    }
+
+    /// Logs under another client id over the same connection.
+    ///
+    /// # Errors
+    /// When the client id cannot be used.
+    pub fn with_client_id(&self, client_id: &str) -> Result<Self, ClientIdError> {
+        self.client.with_client_id(client_id).map(Self::new)
+    }
+
+    /// Waits until all lines so far are in their file.
+    ///
+    /// # Errors
+    /// When `timeout` passes first; the error says how much is outstanding.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.client.flush(timeout)
+    }
+
+    /// Logs a message with a level of your choice: `Level(23)` is `INFO3`.
+    pub fn log(&self, level: Level, message: &str) {
+        self.client.log(level, message);
+    }
+
+    /// Logs a message with the level `DEBUG`.
+    pub fn debug(&self, message: &str) {
+        self.client.debug(message);
+    }
+
+    /// Logs a message with the level `INFO`.
+    pub fn info(&self, message: &str) {
+        self.client.info(message);
+    }
+
+    /// Logs a message with the level `WARNING`.
+    pub fn warning(&self, message: &str) {
+        self.client.warning(message);
+    }
+
+    /// Logs a message with the level `ERROR`.
+    pub fn error(&self, message: &str) {
+        self.client.error(message);
+    }
+
+    /// Logs a message with the level `CRITICAL`.
+    pub fn critical(&self, message: &str) {
+        self.client.critical(message);
+    }
+
+    /// Logs `========== title ==========` with the level `INFO`.
+    pub fn section(&self, title: &str) {
+        self.client.section(title, Level::INFO, "=", 20);
+    }
+
+    /// Logs a message with the level `ERROR`, and below it the error with its causes.
+    pub fn exception(&self, message: &str, error: &dyn Error) {
+        self.client.exception(message, &with_causes(error));
+    }
+}
+
+/// Most causes that are told: an error could be its own.
+const MAX_CAUSES: usize = 32;
+
+/// One line for the error and one for each cause.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.take(MAX_CAUSES).fold(error.to_string(), |text, cause| {
+        format!("{text}\ncaused by: {cause}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot load {0}")]
+    struct Load(&'static str, #[source] std::num::ParseIntError);
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        let cause = "x".parse::<i64>().unwrap_err();
+        assert_eq!(
+            with_causes(&Load("model", cause.clone())),
+            "cannot load model\ncaused by: invalid digit found in string"
+        );
+        assert_eq!(with_causes(&cause), "invalid digit found in string");
+    }
+
+    #[test]
+    fn a_logger_has_the_address_and_the_id_of_its_client() {
+        let log = Logger::connect("redis://localhost:1", "agent/17").unwrap();
+        assert!(Logger::connect("redis://localhost:1", "../agent").is_err());
+        assert!(log.with_client_id("agent/18").is_ok());
+    }
+}

@@ -1,0 +1,226 @@
+//! The object on the server: one file per client.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use remotecall::{CallContext, ClientId, Durable, FileId, FileSet, NewFile, remote};
+
+use crate::line::{LineFormat, exception, section};
+use crate::{Level, MAX_BAR, MAX_MESSAGE, TimeFormat, Zone};
+
+/// What the names of the files end in.
+const ENDING: &str = ".log";
+/// Bytes that may gather in memory before they are written: 64 MiB.
+const MAX_PENDING: usize = 64 << 20;
+
+/// Text logs of many clients, in `<folder>/<client id>.log`.
+///
+/// It is made for [`remotecall`]: its lines are a function of the calls, with the time at which the client
+/// called. So a replay gives the same bytes, as long as the options are the same.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use loggerplex::{Level, Loggerplex, Zone};
+///
+/// let logs = Loggerplex::open(Path::new("runs/logs"), Path::new("runs/.tensorplex/loggerplex"))?
+///     .level(Level::DEBUG)
+///     .time_format("ydhms".parse().ok())
+///     .zone(Zone::Utc);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Loggerplex {
+    files: FileSet,
+    format: LineFormat,
+    threshold: Level,
+    /// Bytes since the last commit. Lines are written early when there are too many; a failure then is
+    /// not lost, because the next commit meets it again.
+    pending: usize,
+}
+
+/// A line was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The message is longer than [`MAX_MESSAGE`].
+    #[error("message of {0} bytes is too long: at most {MAX_MESSAGE} are allowed")]
+    MessageTooLong(usize),
+    /// The bar of a section is longer than [`MAX_BAR`].
+    #[error(
+        "bar of {repeat} times {sep_bytes} bytes is too long: at most {MAX_BAR} bytes on each side are allowed"
+    )]
+    BarTooLong {
+        /// Length of the symbol that is repeated, in bytes.
+        sep_bytes: usize,
+        /// How often it is repeated, on both sides together.
+        repeat: u32,
+    },
+    /// The client's file would have to lie in a folder that has the name of another client's file.
+    #[error("client id {0} has no file: only its last part may end in {ENDING}")]
+    FolderLikeFile(ClientId),
+}
+
+impl Loggerplex {
+    /// Keeps logs in `folder`. `private` is a folder for its own use, which belongs to this `folder`. Both
+    /// are made when they are not there.
+    ///
+    /// # Errors
+    /// When a folder or the list of files in `private` cannot be made or read.
+    pub fn open(folder: &Path, private: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        fs::create_dir_all(private)?;
+        Ok(Self {
+            files: FileSet::open(folder, Some(&private.join("files")))?,
+            format: LineFormat::default(),
+            threshold: Level::INFO,
+            pending: 0,
+        })
+    }
+
+    /// Ignores lines below this level. Without it lines below [`Level::INFO`] are ignored.
+    #[must_use]
+    pub fn level(mut self, threshold: Level) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
+    /// How the time is written; with `None` it is left out. Without it, as `12:34:56`.
+    #[must_use]
+    pub fn time_format(mut self, format: impl Into<Option<TimeFormat>>) -> Self {
+        self.format.time = format.into();
+        self
+    }
+
+    /// In which zone the time is written. Without it, in the local one.
+    #[must_use]
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.format.zone = zone;
+        self
+    }
+
+    /// Whether the level stands before the message. Without it, it does.
+    #[must_use]
+    pub fn show_level(mut self, show: bool) -> Self {
+        self.format.show_level = show;
+        self
+    }
+}
+
+#[remote]
+impl Loggerplex {
+    /// Logs a message with a level of your choice.
+    pub fn log(&mut self, #[ctx] cx: &CallContext<'_>, level: Level, message: &str) -> Result<(), LogError> {
+        if level < self.threshold {
+            return Ok(());
+        }
+        check_length(message.len())?;
+        let file = self.file_of(cx.client_id)?;
+        let out = self.files.pending(file);
+        let before = out.len();
+        self.format.write(out, cx.time_ns, level, message);
+        self.pending += out.len() - before;
+        self.write_early();
+        Ok(())
+    }
+
+    /// Logs a message with the level `DEBUG`.
+    pub fn debug(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+        self.log(cx, Level::DEBUG, message)
+    }
+
+    /// Logs a message with the level `INFO`.
+    pub fn info(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+        self.log(cx, Level::INFO, message)
+    }
+
+    /// Logs a message with the level `WARNING`.
+    pub fn warning(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+        self.log(cx, Level::WARNING, message)
+    }
+
+    /// Logs a message with the level `ERROR`.
+    pub fn error(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+        self.log(cx, Level::ERROR, message)
+    }
+
+    /// Logs a message with the level `CRITICAL`.
+    pub fn critical(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+        self.log(cx, Level::CRITICAL, message)
+    }
+
+    /// Logs a title between two bars, each of `repeat / 2` times `sep`.
+    pub fn section(
+        &mut self,
+        #[ctx] cx: &CallContext<'_>,
+        #[default("")] message: &str,
+        #[default(Level::INFO)] level: Level,
+        #[default("=")] sep: &str,
+        #[default(20)] repeat: u32,
+    ) -> Result<(), LogError> {
+        check_length(message.len())?;
+        let line = section(message, sep, repeat).ok_or(LogError::BarTooLong {
+            sep_bytes: sep.len(),
+            repeat,
+        })?;
+        self.log(cx, level, &line)
+    }
+
+    /// Logs a message with the level `ERROR`, and a traceback below it.
+    pub fn exception(
+        &mut self,
+        #[ctx] cx: &CallContext<'_>,
+        message: &str,
+        traceback: &str,
+    ) -> Result<(), LogError> {
+        check_length(message.len() + traceback.len())?;
+        self.log(cx, Level::ERROR, &exception(message, traceback))
+    }
+}
+
+fn check_length(bytes: usize) -> Result<(), LogError> {
+    if bytes > MAX_MESSAGE {
+        return Err(LogError::MessageTooLong(bytes));
+    }
+    Ok(())
+}
+
+impl Loggerplex {
+    fn file_of(&mut self, client_id: &ClientId) -> Result<FileId, LogError> {
+        let id = client_id.as_str();
+        if let Some(file) = self.files.find(id) {
+            return Ok(file);
+        }
+        let mut folders = id.rsplit('/').skip(1);
+        if folders.any(|folder| folder.ends_with(ENDING)) {
+            return Err(LogError::FolderLikeFile(client_id.clone()));
+        }
+        Ok(self.files.add(id, NewFile::Append(format!("{id}{ENDING}"))))
+    }
+
+    fn write_early(&mut self) {
+        if self.pending > MAX_PENDING {
+            // What fails here fails again at the next commit, and is reported there.
+            let _ = self.commit();
+        }
+    }
+}
+
+impl Durable for Loggerplex {
+    fn commit(&mut self) -> io::Result<()> {
+        self.files.commit()?;
+        self.pending = 0;
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
+        self.files.sync()?;
+        Ok(self.files.state())
+    }
+
+    fn restore(&mut self, state: &[u8]) -> io::Result<()> {
+        self.files.restore(state)
+    }
+}
+
+#[cfg(test)]
+mod tests;

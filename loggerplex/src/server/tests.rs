@@ -1,0 +1,276 @@
+use remotecall::rmp_serde;
+use remotecall::{Args, CallError, Remote};
+use serde::Serialize;
+
+use super::*;
+
+/// 2018-03-09 12:34:56 UTC
+const TIME: i64 = 1_520_598_896_000_000_000;
+
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> Loggerplex {
+        let path = self.0.path();
+        Loggerplex::open(&path.join("logs"), &path.join("private/logs"))
+            .unwrap()
+            .zone(Zone::Utc)
+    }
+
+    fn path(&self, client_id: &str) -> std::path::PathBuf {
+        self.0.path().join(format!("logs/{client_id}.log"))
+    }
+
+    fn read(&self, client_id: &str) -> String {
+        String::from_utf8(fs::read(self.path(client_id)).unwrap()).unwrap()
+    }
+}
+
+fn call(logs: &mut Loggerplex, client_id: &str, method: &str, args: impl Serialize) -> Result<(), CallError> {
+    let client_id = ClientId::new(client_id).unwrap();
+    let cx = CallContext {
+        client_id: &client_id,
+        time_ns: TIME,
+    };
+    let index = logs.method(method).expect(method);
+    let args = rmp_serde::to_vec(&args).unwrap();
+    logs.call(&cx, index, &Args::parse(&args, false).unwrap(), &mut Vec::new())
+}
+
+/// Calls one method and reads what it wrote.
+#[track_caller]
+fn check(method: &str, args: impl Serialize, expect: &str) {
+    let disk = Disk::new();
+    let mut logs = disk.open().level(Level::DEBUG);
+    call(&mut logs, "agent/17", method, args).unwrap();
+    logs.commit().unwrap();
+    assert_eq!(disk.read("agent/17"), expect);
+}
+
+#[track_caller]
+fn refused(client_id: &str, method: &str, args: impl Serialize, expect: &str) {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    let error = call(&mut logs, client_id, method, args).unwrap_err();
+    assert_eq!(error.to_string(), expect);
+    logs.commit().unwrap();
+    assert_eq!(fs::read_dir(disk.0.path().join("logs")).unwrap().count(), 0);
+}
+
+#[test]
+fn each_method_has_its_level() {
+    check("debug", ("x",), "12:34:56 DEBUG> x\n");
+    check("info", ("x",), "12:34:56 INFO> x\n");
+    check("warning", ("x",), "12:34:56 WARNING> x\n");
+    check("error", ("x",), "12:34:56 ERROR> x\n");
+    check("critical", ("x",), "12:34:56 CRITICAL> x\n");
+    check("log", (23, "x"), "12:34:56 INFO3> x\n");
+    check("log", (37, "x"), "12:34:56 Level 37> x\n");
+}
+
+#[test]
+fn sections_and_exceptions_look_as_in_the_original() {
+    check("section", ("Yo",), "12:34:56 INFO> ========== Yo ==========\n");
+    check("section", ("Yo", 40, "!", 4), "12:34:56 ERROR> !! Yo !!\n");
+    let bar = format!("12:34:56 INFO> {}\n", "=".repeat(20));
+    check("section", [(); 0], &bar);
+    check(
+        "exception",
+        ("failed", "Traceback:\nValueError"),
+        "12:34:56 ERROR> failed\n    | ERROR> Traceback:\n    | ERROR> ValueError\n",
+    );
+}
+
+#[test]
+fn lines_below_the_threshold_leave_nothing_behind() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    call(&mut logs, "a", "debug", ("x",)).unwrap();
+    call(&mut logs, "a", "log", (19, "x")).unwrap();
+    logs.commit().unwrap();
+    assert!(!disk.path("a").exists());
+    call(&mut logs, "a", "info", ("x",)).unwrap();
+    let mut logs = logs.level(Level::ERROR);
+    call(&mut logs, "a", "warning", ("y",)).unwrap();
+    call(&mut logs, "a", "error", ("z",)).unwrap();
+    logs.commit().unwrap();
+    assert_eq!(disk.read("a"), "12:34:56 INFO> x\n12:34:56 ERROR> z\n");
+}
+
+#[test]
+fn options_change_what_stands_before_a_message() {
+    let disk = Disk::new();
+    let mut logs = disk.open().time_format("ydhm".parse::<TimeFormat>().unwrap());
+    call(&mut logs, "a", "info", ("1",)).unwrap();
+    let mut logs = logs.show_level(false);
+    call(&mut logs, "a", "info", ("2",)).unwrap();
+    let mut logs = logs.time_format(None);
+    call(&mut logs, "a", "info", ("3",)).unwrap();
+    logs.commit().unwrap();
+    assert_eq!(disk.read("a"), "03-09-18 12:34 INFO> 1\n03-09-18 12:34 2\n3\n");
+}
+
+#[test]
+fn each_client_has_its_own_file() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    let clients: Vec<String> = (0..300).map(|n| format!("group{}/sub/agent{n}", n % 7)).collect();
+    for round in 0..3 {
+        for client in &clients {
+            call(&mut logs, client, "info", (format!("{client} {round}"),)).unwrap();
+        }
+        logs.commit().unwrap();
+    }
+    for client in &clients {
+        let lines: String = (0..3)
+            .map(|round| format!("12:34:56 INFO> {client} {round}\n"))
+            .collect();
+        assert_eq!(disk.read(client), lines);
+    }
+}
+
+#[test]
+fn a_client_and_a_folder_of_clients_can_have_the_same_name() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    for id in ["agent", "agent/1", "a.log", "b.logs/1"] {
+        call(&mut logs, id, "info", (id,)).unwrap();
+    }
+    logs.commit().unwrap();
+    for id in ["agent", "agent/1", "a.log", "b.logs/1"] {
+        assert_eq!(disk.read(id), format!("12:34:56 INFO> {id}\n"));
+    }
+}
+
+#[test]
+fn a_folder_cannot_have_the_name_of_a_file() {
+    for id in ["agent.log/1", "x/agent.log/y/1"] {
+        let why = format!("LogError: client id {id} has no file: only its last part may end in .log");
+        refused(id, "info", ("x",), &why);
+    }
+}
+
+#[test]
+fn what_is_too_long_is_refused() {
+    let long = "x".repeat(MAX_MESSAGE + 1);
+    let why = "LogError: message of 16777217 bytes is too long: at most 16777216 are allowed";
+    refused("a", "info", (&long,), why);
+    refused("a", "section", (&long,), why);
+    refused("a", "exception", ("x", &long[1..]), why);
+    let why =
+        "LogError: bar of 1000000000 times 2 bytes is too long: at most 256 bytes on each side are allowed";
+    refused("a", "section", ("x", 20, "ab", 1_000_000_000), why);
+    check("info", (&long[1..],), &format!("12:34:56 INFO> {}\n", &long[1..]));
+}
+
+#[test]
+fn arguments_of_another_type_are_refused() {
+    for args in [(256, "x"), (-1, "x")] {
+        let error = call(&mut Disk::new().open(), "a", "log", args).unwrap_err();
+        assert!(error.to_string().starts_with("argument level: "), "{error}");
+    }
+    let error = call(&mut Disk::new().open(), "a", "info", (1,)).unwrap_err();
+    assert!(error.to_string().starts_with("argument message: "), "{error}");
+}
+
+#[test]
+fn one_message_is_one_entry_whatever_it_holds() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    let pieces = [
+        "\n", "\r", "\r\n", "\x1b[2K", "\u{2028}", "\u{85}", "\x0b", "\x0c", "\0", "x",
+    ];
+    for a in pieces {
+        for b in pieces {
+            call(&mut logs, "a", "info", (format!("{a}{b}12:34:56 INFO> forged"),)).unwrap();
+        }
+    }
+    logs.commit().unwrap();
+    let text = disk.read("a");
+    assert!(text.ends_with('\n'));
+    let (more, first): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("    | "));
+    assert_eq!(first.len(), pieces.len() * pieces.len());
+    assert!(!more.is_empty());
+    let breaks = |c: char| (c.is_control() && c != '\n') || c == '\u{2028}';
+    assert!(!text.contains(breaks), "{text:?}");
+}
+
+/// A day of two clients; hostile text included.
+fn replay(logs: &mut Loggerplex, rounds: std::ops::Range<u32>) {
+    for round in rounds {
+        call(logs, "agent/1", "info", (format!("round {round}\nof 4"),)).unwrap();
+        call(logs, "b", "section", ("\x1b", 30)).unwrap();
+        logs.commit().unwrap();
+        call(logs, "b.log/x", "info", ("refused",)).unwrap_err();
+        call(logs, "agent/1", "debug", ("ignored",)).unwrap();
+        call(logs, "b", "exception", ("e", "1\n2")).unwrap();
+    }
+    logs.commit().unwrap();
+}
+
+#[test]
+fn a_replay_completes_a_file_cut_at_any_byte() {
+    let disk = Disk::new();
+    replay(&mut disk.open(), 0..4);
+    let whole = (disk.read("agent/1"), disk.read("b"));
+    assert_eq!(whole.0.lines().count(), 8);
+    for cut in 0..=whole.0.len() {
+        fs::write(disk.path("agent/1"), &whole.0[..cut]).unwrap();
+        replay(&mut disk.open(), 0..4);
+        assert_eq!((disk.read("agent/1"), disk.read("b")), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_replay_from_a_checkpoint_completes_a_file_cut_behind_it() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    replay(&mut logs, 0..2);
+    let (at, state) = (disk.read("agent/1").len(), logs.checkpoint().unwrap());
+    replay(&mut logs, 2..4);
+    let whole = (disk.read("agent/1"), disk.read("b"));
+    for cut in at..=whole.0.len() {
+        fs::write(disk.path("agent/1"), &whole.0[..cut]).unwrap();
+        let mut logs = disk.open();
+        logs.restore(&state).unwrap();
+        replay(&mut logs, 2..4);
+        assert_eq!((disk.read("agent/1"), disk.read("b")), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_is_there_before_the_first_line_stays() {
+    let disk = Disk::new();
+    disk.open();
+    fs::write(disk.path("b"), "of another day\n").unwrap();
+    replay(&mut disk.open(), 0..4);
+    let whole = disk.read("b");
+    replay(&mut disk.open(), 0..4);
+    assert!(whole.starts_with("of another day\n12:34:56 WARNING> "), "{whole}");
+    assert_eq!(disk.read("b"), whole);
+}
+
+#[test]
+fn bytes_that_are_no_state_are_refused() {
+    assert!(Disk::new().open().restore(b"\xc1").is_err());
+}
+
+#[test]
+fn too_much_to_keep_is_written_early() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    let long = "x".repeat(MAX_MESSAGE);
+    for _ in 0..5 {
+        call(&mut logs, "a", "info", (&long,)).unwrap();
+        assert!(logs.files.pending_bytes() <= MAX_PENDING);
+    }
+    let early = fs::metadata(disk.path("a")).unwrap().len();
+    assert!(early > MAX_PENDING as u64, "{early} bytes");
+    logs.commit().unwrap();
+    let all = fs::metadata(disk.path("a")).unwrap().len();
+    assert_eq!(all, 5 * (MAX_MESSAGE as u64 + "12:34:56 INFO> \n".len() as u64));
+}
