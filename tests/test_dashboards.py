@@ -1,0 +1,67 @@
+"""The browser test of the Rust tests is tested itself: it finds what is there, and misses what is not."""
+
+import pathlib
+import struct
+import subprocess
+import sys
+
+import pytest
+
+import handwritten as hand
+
+DASHBOARDS = pathlib.Path(__file__).with_name("dashboards.py")
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory):
+    logdir = tmp_path_factory.mktemp("runs")
+    for worker in range(3):
+        hand.write(
+            logdir / "agent" / str(worker),
+            *hand.scalars("train/loss", [1 / (step + 1) + worker for step in range(50)]),
+            *[hand.histogram("weights", step, buckets(step)) for step in range(5)],
+            hand.text("note", 0, f"written by *worker* {worker}"),
+        )
+    return logdir
+
+
+def buckets(step):
+    return [[float(left), left + 1.0, 10.0 + left * step] for left in range(10)]
+
+
+def dashboards(*arguments):
+    return subprocess.run(
+        [sys.executable, DASHBOARDS, *arguments], stderr=subprocess.PIPE, text=True, timeout=300
+    )
+
+
+def test_what_a_person_can_see_is_found(logdir):
+    done = dashboards(
+        "check", logdir, "--scalars", "train/loss", "--histograms", "weights",
+        "--text", "written by worker 1", "agent/2",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_not_there_is_missed(logdir):
+    # A part of a tag, a tag of another kind, a text that was not written.
+    done = dashboards(
+        "check", logdir, "--seconds", "4", "--scalars", "loss", "--histograms", "train/loss",
+        "--text", "written by worker 9",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "missing in TensorBoard:",
+        "#timeseries: a chart of 'loss'",
+        "#scalars: a chart of 'loss'",
+        "#histograms: a chart of 'train/loss'",
+        "#text: the text 'written by worker 9'",
+    ]
+
+
+def test_a_picture_has_the_size_of_the_window(logdir, tmp_path):
+    picture = tmp_path / "timeseries.png"
+    done = dashboards("shot", logdir, picture)
+    assert (done.returncode, done.stderr) == (0, "")
+    # Signature, length and name of the first chunk; then width and height.
+    assert struct.unpack(">16x2I", picture.read_bytes()[:24]) == (1400, 900)
