@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use loggerplex::Logger;
 use remotecall::{CLOSE_TIMEOUT, ConnectError, FlushError};
-use tensorplex::TensorplexClient;
+use tensorplex::Recorder;
 
 use crate::server::live::size;
 use train::{Bandit, Regression};
@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long a worker waits at its end until all it logged is on the server's disk.
 const FLUSH: Duration = Duration::from_secs(60);
 /// One step in so many is logged as a histogram.
-const HISTOGRAM_EVERY: u64 = 10;
+const HISTOGRAM_EVERY: i64 = 10;
 
 /// Show it working: a server, and worker processes that train something small and log it
 #[derive(clap::Args, Debug)]
@@ -337,10 +337,10 @@ impl Worker {
         &self,
         id: &str,
         about: &str,
-        mut step: impl FnMut(i64, &TensorplexClient) -> f64,
+        mut step: impl FnMut(i64, &Recorder) -> f64,
     ) -> Result<(), DemoError> {
-        let log = TensorplexClient::connect(&self.address, "tensorplex", id)?;
-        let lines = Logger::connect(&self.address, "loggerplex", id)?;
+        let log = Recorder::connect(&self.address, id)?;
+        let lines = Logger::connect(&self.address, id)?;
         log.text("about", about, 0);
         lines.section("training");
         let mut score = 0.0;
@@ -352,7 +352,7 @@ impl Worker {
             std::thread::sleep(self.pace);
         }
         lines.info(&format!("done: {score:.3} after {} steps", self.steps));
-        log.client().close(FLUSH)?;
+        log.close(FLUSH)?;
         lines.flush(CLOSE_TIMEOUT)?;
         Ok(())
     }

@@ -6,6 +6,7 @@
 mod client;
 mod file_name;
 mod groups;
+mod recorder;
 mod runs;
 mod scalars;
 mod summary_writer;
@@ -14,6 +15,7 @@ pub mod tfevents;
 mod value;
 
 pub use groups::{BinName, Group, GroupError, LOGS, PlaceError};
+pub use recorder::{QUEUE, Recorder};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;
 pub use summary_writer::{SummaryWriter, WriteError};

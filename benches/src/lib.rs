@@ -1,1 +1,0 @@
-//! One program that measures everything side by side.

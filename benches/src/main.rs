@@ -1,0 +1,88 @@
+//! Measures everything side by side: `make bench`.
+//!
+//! All measurements take turns, so that a slow minute of the machine hits each of them; the table shows the
+//! median of the rounds with the smallest and the largest, and the ratios are between medians of one run.
+
+mod measures;
+mod setting;
+
+use std::collections::BTreeMap;
+
+use measures::{MEASURES, Measure};
+use setting::Setting;
+
+/// Rounds of every measurement.
+const ROUNDS: usize = 5;
+
+fn main() {
+    let mut results: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for round in 1..=ROUNDS {
+        for measure in MEASURES {
+            eprint!("\r\x1b[Kround {round} of {ROUNDS}: {}", measure.name);
+            let setting = Setting::start(measure.through);
+            results
+                .entry(measure.name)
+                .or_default()
+                .push((measure.run)(&setting));
+        }
+    }
+    eprintln!("\r\x1b[K");
+    print_table(&results);
+    print_ratios(&results);
+    println!("\n{}", json(&results));
+}
+
+fn print_table(results: &BTreeMap<&str, Vec<f64>>) {
+    println!("{:<52} {:>12} {:>12} {:>12}", "", "median", "smallest", "largest");
+    for Measure { name, unit, .. } in MEASURES {
+        let (low, middle, high) = spread(&results[name]);
+        println!(
+            "{:<52} {middle:>12.0} {low:>12.0} {high:>12.0}",
+            format!("{name}, {unit}")
+        );
+    }
+}
+
+fn print_ratios(results: &BTreeMap<&str, Vec<f64>>) {
+    println!();
+    let median = |name: &str| spread(&results[name]).1;
+    for (what, over, under) in [
+        (
+            "end to end through Redis / tensorboard-rs locally",
+            "scalars end to end, Redis",
+            "scalars, tensorboard-rs local",
+        ),
+        (
+            "end to end embedded / tensorboard-rs locally",
+            "scalars end to end, embedded",
+            "scalars, tensorboard-rs local",
+        ),
+        (
+            "one call / one call of tensorboard-rs",
+            "one add_scalar",
+            "one add_scalar, tensorboard-rs",
+        ),
+        (
+            "future round trip / bare ping-pong, Redis",
+            "future round trip, Redis",
+            "bare XADD-XREAD ping-pong",
+        ),
+    ] {
+        println!("{what:<52} {:>12.2}", median(over) / median(under));
+    }
+}
+
+/// Smallest, median, largest.
+fn spread(values: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+}
+
+fn json(results: &BTreeMap<&str, Vec<f64>>) -> serde_json::Value {
+    let units: BTreeMap<&str, &str> = MEASURES
+        .iter()
+        .map(|measure| (measure.name, measure.unit))
+        .collect();
+    serde_json::json!({ "rounds": results, "units": units })
+}

@@ -1,0 +1,255 @@
+//! What is measured.
+
+use std::time::{Duration, Instant};
+
+use remotecall::{Client, ClientOptions, WhenFull};
+
+use crate::setting::{EchoClient, Setting, Through};
+
+/// Scalars of one measurement of throughput.
+const SCALARS: i64 = 500_000;
+/// Their tags.
+const TAGS: [&str; 20] = [
+    "loss/train",
+    "loss/test",
+    "accuracy/train",
+    "accuracy/test",
+    "gradient/norm",
+    "learning_rate",
+    "reward/mean",
+    "reward/max",
+    "entropy",
+    "kl",
+    "value/loss",
+    "policy/loss",
+    "fps",
+    "episode/length",
+    "weights/norm",
+    "time/step",
+    "time/data",
+    "memory/used",
+    "temperature",
+    "epoch",
+];
+/// Calls with a future, one after the other.
+const ROUND_TRIPS: usize = 2_000;
+/// Calls with a future, in flight together.
+const FUTURES: u64 = 10_000;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Measure {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub through: Through,
+    pub run: fn(&Setting) -> f64,
+}
+
+pub const MEASURES: &[Measure] = &[
+    Measure {
+        name: "scalars end to end, Redis",
+        unit: "per s",
+        through: Through::Redis,
+        run: end_to_end,
+    },
+    Measure {
+        name: "scalars end to end, embedded",
+        unit: "per s",
+        through: Through::Embedded,
+        run: end_to_end,
+    },
+    Measure {
+        name: "scalars, tensorboard-rs local",
+        unit: "per s",
+        through: Through::Nothing,
+        run: peer,
+    },
+    Measure {
+        name: "one add_scalar",
+        unit: "ns",
+        through: Through::Redis,
+        run: one_call,
+    },
+    Measure {
+        name: "one add_scalar, tensorboard-rs",
+        unit: "ns",
+        through: Through::Nothing,
+        run: one_call_of_peer,
+    },
+    Measure {
+        name: "future round trip, Redis",
+        unit: "µs",
+        through: Through::Redis,
+        run: round_trip,
+    },
+    Measure {
+        name: "future round trip, embedded",
+        unit: "µs",
+        through: Through::Embedded,
+        run: round_trip,
+    },
+    Measure {
+        name: "bare XADD-XREAD ping-pong",
+        unit: "µs",
+        through: Through::Redis,
+        run: ping_pong,
+    },
+    Measure {
+        name: "calls with 10,000 futures in flight, Redis",
+        unit: "per s",
+        through: Through::Redis,
+        run: in_flight,
+    },
+];
+
+fn client(setting: &Setting) -> Client {
+    let options = ClientOptions {
+        when_full: WhenFull::Block(PATIENCE),
+        ..ClientOptions::default()
+    };
+    Client::connect_with(&setting.address, "tensorplex", "agent/0", options).expect("a client")
+}
+
+fn value(step: i64) -> f64 {
+    f64::from((1.0 / (1.0 + step as f64 * 1e-3) + (step % 17) as f64 * 1e-3) as f32)
+}
+
+/// From the first call until the flush says that all is on disk and visible.
+fn end_to_end(setting: &Setting) -> f64 {
+    let client = client(setting);
+    let start = Instant::now();
+    for n in 0..SCALARS {
+        let step = n / TAGS.len() as i64;
+        client.send(
+            "add_scalar",
+            &(TAGS[n as usize % TAGS.len()], value(step), Some(step)),
+        );
+    }
+    client.flush(PATIENCE).expect("everything acknowledged");
+    SCALARS as f64 / start.elapsed().as_secs_f64()
+}
+
+fn peer(setting: &Setting) -> f64 {
+    let mut writer = tensorboard_rs::summary_writer::SummaryWriter::new(setting.dir.path());
+    let start = Instant::now();
+    for n in 0..SCALARS {
+        let step = n / TAGS.len() as i64;
+        writer.add_scalar(TAGS[n as usize % TAGS.len()], value(step) as f32, step as usize);
+    }
+    writer.flush();
+    SCALARS as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Median of single calls, by batches of a hundred: the clock itself takes some 30 ns.
+fn one_call(setting: &Setting) -> f64 {
+    let client = client(setting);
+    batches(|step| {
+        client.send(
+            "add_scalar",
+            &(TAGS[step as usize % TAGS.len()], value(step), Some(step)),
+        )
+    })
+}
+
+fn one_call_of_peer(setting: &Setting) -> f64 {
+    let mut writer = tensorboard_rs::summary_writer::SummaryWriter::new(setting.dir.path());
+    batches(|step| {
+        writer.add_scalar(
+            TAGS[step as usize % TAGS.len()],
+            value(step) as f32,
+            step as usize,
+        )
+    })
+}
+
+fn batches(mut call: impl FnMut(i64)) -> f64 {
+    const BATCH: i64 = 100;
+    let mut times: Vec<f64> = Vec::new();
+    for batch in 0..2_000 {
+        let start = Instant::now();
+        for n in 0..BATCH {
+            call(batch * BATCH + n);
+        }
+        times.push(start.elapsed().as_nanos() as f64 / BATCH as f64);
+    }
+    median(times)
+}
+
+fn round_trip(setting: &Setting) -> f64 {
+    let echo = EchoClient::connect(&setting.address, "echo", "agent/0").expect("a client");
+    let mut times = Vec::new();
+    for n in 0..ROUND_TRIPS as u64 {
+        let start = Instant::now();
+        assert_eq!(echo.echo(n).get(), Ok(n));
+        times.push(start.elapsed().as_nanos() as f64 / 1e3);
+    }
+    median(times)
+}
+
+fn in_flight(setting: &Setting) -> f64 {
+    let echo = EchoClient::connect(&setting.address, "echo", "agent/0").expect("a client");
+    assert_eq!(echo.echo(0).get(), Ok(0));
+    let start = Instant::now();
+    for _ in 0..10 {
+        let futures: Vec<_> = (0..FUTURES).map(|n| echo.echo(n)).collect();
+        for (n, future) in (0..).zip(futures) {
+            assert_eq!(future.get(), Ok(n));
+        }
+    }
+    (10 * FUTURES) as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Two threads that answer each other over two streams, with nothing else: what the broker and the system allow.
+fn ping_pong(setting: &Setting) -> f64 {
+    let connect = || {
+        let client = redis::Client::open(setting.address.as_str()).expect("an address");
+        client.get_connection().expect("a connection")
+    };
+    let (mut here, mut there) = (connect(), connect());
+    let other = std::thread::spawn(move || {
+        let mut last = "0-0".to_owned();
+        for _ in 0..ROUND_TRIPS {
+            last = next(&mut there, "ping", &last);
+            put(&mut there, "pong");
+        }
+    });
+    let mut times = Vec::new();
+    let mut last = "0-0".to_owned();
+    for _ in 0..ROUND_TRIPS {
+        let start = Instant::now();
+        put(&mut here, "ping");
+        last = next(&mut here, "pong", &last);
+        times.push(start.elapsed().as_nanos() as f64 / 1e3);
+    }
+    other.join().expect("the other side");
+    median(times)
+}
+
+fn put(connection: &mut redis::Connection, key: &str) {
+    redis::cmd("XADD")
+        .arg(key)
+        .arg("*")
+        .arg("f")
+        .arg("x")
+        .exec(connection)
+        .expect("an answer");
+}
+
+fn next(connection: &mut redis::Connection, key: &str, last: &str) -> String {
+    type Answer = Vec<(String, Vec<(String, Vec<String>)>)>;
+    let mut command = redis::cmd("XREAD");
+    command
+        .arg("COUNT")
+        .arg(1)
+        .arg("BLOCK")
+        .arg(0)
+        .arg("STREAMS")
+        .arg(key)
+        .arg(last);
+    let answer: Answer = command.query(connection).expect("an answer");
+    answer[0].1[0].0.clone()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

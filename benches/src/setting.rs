@@ -1,0 +1,73 @@
+//! A server for the time of one measurement: real Redis or the embedded broker, everything journaled.
+
+use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
+use remotecall::{RemoteCall, ServerHandle, remote};
+use tensorplex::Tensorplex;
+use tensorplex_tests::RedisServer;
+
+/// What a measurement goes through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    Nothing,
+    Redis,
+    Embedded,
+}
+
+/// The object whose calls return something.
+pub struct Echo;
+
+#[remote]
+impl Echo {
+    /// Returns what it got.
+    pub fn echo(&self, n: u64) -> u64 {
+        n
+    }
+}
+
+/// Dropped in the order of its fields: servers first, then what they read from.
+pub struct Setting {
+    _servers: Vec<ServerHandle>,
+    _redis: Option<RedisServer>,
+    _broker: Option<EmbeddedBroker>,
+    pub address: String,
+    pub dir: tempfile::TempDir,
+}
+
+impl Setting {
+    pub fn start(through: Through) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let redis = (through == Through::Redis).then(RedisServer::start);
+        let broker = (through == Through::Embedded).then(|| {
+            let options = BrokerOptions {
+                listen: ([127, 0, 0, 1], 0).into(),
+                ..Default::default()
+            };
+            EmbeddedBroker::start(options).expect("a free port")
+        });
+        let address = match (&redis, &broker) {
+            (Some(redis), _) => redis.address(),
+            (_, Some(broker)) => broker.address().to_string(),
+            _ => String::new(),
+        };
+        let mut servers = Vec::new();
+        if through != Through::Nothing {
+            let private = dir.path().join(".tensorplex");
+            let records = Tensorplex::open(dir.path(), &private).expect("a log directory");
+            let records = RemoteCall::new(records).queue("tensorplex").durable(&private);
+            servers.push(records.start(&address).expect("a server"));
+            servers.push(
+                RemoteCall::new(Echo)
+                    .queue("echo")
+                    .start(&address)
+                    .expect("a server"),
+            );
+        }
+        Self {
+            _servers: servers,
+            _redis: redis,
+            _broker: broker,
+            address,
+            dir,
+        }
+    }
+}
