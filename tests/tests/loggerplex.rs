@@ -1,0 +1,89 @@
+//! Lines and values through a real redis-server, by way of the generated clients.
+
+use std::collections::HashMap;
+
+use loggerplex::{Level, Logger, Loggerplex};
+use remotecall::{RemoteCall, remote};
+use tensorplex_tests::{DEADLINE, RedisServer};
+
+#[test]
+fn lines_of_many_workers_are_in_their_files_after_a_flush() {
+    let redis = RedisServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, private) = (dir.path().join("logs"), dir.path().join("private"));
+    let logs = Loggerplex::open(&folder, &private).unwrap().time_format(None);
+    let server = RemoteCall::new(logs)
+        .queue(loggerplex::QUEUE)
+        .durable(&private)
+        .start(&redis.address())
+        .unwrap();
+
+    let first = Logger::connect(&redis.address(), "agent/0").unwrap();
+    for n in 0..20 {
+        let log = first.with_client_id(&format!("agent/{n}")).unwrap();
+        log.section(&format!("worker {n}"));
+        log.debug("below the threshold");
+        log.log(Level(23), "two\nlines");
+        log.exception("no", &std::fmt::Error);
+    }
+    first.flush(DEADLINE).unwrap();
+    for n in 0..20 {
+        let text = std::fs::read_to_string(folder.join(format!("agent/{n}.log"))).unwrap();
+        let error = format!("ERROR> no\n    | ERROR> {}\n", std::fmt::Error);
+        let bar = "=".repeat(10);
+        assert_eq!(
+            text,
+            format!("INFO> {bar} worker {n} {bar}\nINFO3> two\n    | lines\n{error}")
+        );
+    }
+    drop(first);
+    server.stop().unwrap();
+}
+
+struct Echo;
+
+#[remote]
+impl Echo {
+    pub fn nothing(&self) {}
+
+    pub fn bytes(&self, bytes: &[u8], more: Option<&[u8]>) -> Option<Vec<u8>> {
+        more.map(|more| [bytes, more].concat())
+    }
+
+    pub fn values(&self, names: &[&str], by_name: &HashMap<String, f64>) -> Vec<Option<f64>> {
+        names.iter().map(|name| by_name.get(*name).copied()).collect()
+    }
+
+    pub fn parse(&self, text: &str) -> Result<i64, std::num::ParseIntError> {
+        text.parse()
+    }
+}
+
+#[test]
+fn what_a_generated_client_sends_arrives_as_it_was() {
+    let redis = RedisServer::start();
+    let server = RemoteCall::new(Echo)
+        .queue("echo")
+        .has_return_value(true)
+        .start(&redis.address())
+        .unwrap();
+    let echo = EchoClient::connect(&redis.address(), "echo", "a").unwrap();
+    let (nothing, none, some) = (
+        echo.nothing(),
+        echo.bytes(&[0, 255], None),
+        echo.bytes(&[0, 255], Some(&[7])),
+    );
+    let by_name = HashMap::from([("x".to_owned(), 0.5)]);
+    let values = echo.values(&["x", "y"], &by_name);
+    let (parsed, failed) = (echo.parse("-3"), echo.parse("three"));
+
+    nothing.get().unwrap();
+    assert_eq!(none.get().unwrap(), None);
+    assert_eq!(some.get().unwrap(), Some(vec![0, 255, 7]));
+    assert_eq!(values.get().unwrap(), [Some(0.5), None]);
+    assert_eq!(parsed.get().unwrap(), -3);
+    let error = failed.get().unwrap_err().to_string();
+    assert!(error.contains("ParseIntError: invalid digit"), "{error}");
+    drop(echo);
+    server.stop().unwrap();
+}
