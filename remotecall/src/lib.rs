@@ -4,6 +4,7 @@ mod args;
 mod call_error;
 mod client;
 mod client_id;
+pub mod embedded;
 mod files;
 mod mode;
 mod remote;
