@@ -35,6 +35,8 @@ mod shared;
 mod store;
 mod stream;
 mod stream_id;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::fmt;
