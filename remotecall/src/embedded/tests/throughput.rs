@@ -24,17 +24,39 @@ fn ten_thousand_commands_in_one_pipeline() {
     assert_eq!(length, 10_000);
 }
 
-#[test]
-fn a_client_may_send_long_before_it_reads() {
+/// Sends commands with answers of 24 MB before it reads any.
+#[track_caller]
+fn check_answers_after_everything_is_sent(size: usize) {
     let broker = broker();
     let mut client = raw(&broker);
-    let word = vec![b'x'; 1000];
-    let commands = 24_000;
-    let pipeline = encode(&[b"ECHO", &word]).repeat(commands);
+    let (mut pipeline, mut expected) = (Vec::new(), Vec::new());
+    for n in 0..24_000_000 / size {
+        let word: Vec<u8> = n
+            .to_string()
+            .into_bytes()
+            .into_iter()
+            .cycle()
+            .take(size)
+            .collect();
+        pipeline.extend(encode(&[b"ECHO", &word]));
+        expected.extend_from_slice(format!("${size}\r\n").as_bytes());
+        expected.extend_from_slice(&word);
+        expected.extend_from_slice(b"\r\n");
+    }
     client.write_all(&pipeline).unwrap();
-    let mut answers = vec![0; commands * b"$1000\r\n\r\n".len() + commands * word.len()];
+    let mut answers = vec![0; expected.len()];
     client.read_exact(&mut answers).unwrap();
-    assert!(answers.ends_with(b"xxx\r\n"));
+    assert!(answers == expected);
+}
+
+#[test]
+fn a_client_may_send_long_before_it_reads() {
+    check_answers_after_everything_is_sent(1000);
+}
+
+#[test]
+fn large_answers_survive_a_client_that_reads_late() {
+    check_answers_after_everything_is_sent(50_000);
 }
 
 #[test]
