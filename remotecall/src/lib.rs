@@ -5,6 +5,7 @@ mod broker;
 mod call_error;
 mod client;
 mod client_id;
+pub mod embedded;
 mod files;
 mod frame;
 mod journal;
