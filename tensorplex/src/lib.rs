@@ -5,6 +5,7 @@
 
 mod client;
 mod file_name;
+mod group;
 mod groups;
 mod runs;
 mod scalars;
@@ -13,7 +14,8 @@ mod tensorplex;
 pub mod tfevents;
 mod value;
 
-pub use groups::{BinName, Group, GroupError, LOGS, PlaceError};
+pub use group::{BinName, Group, GroupError};
+pub use groups::{LOGS, PlaceError};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;
 pub use summary_writer::{SummaryWriter, WriteError};
