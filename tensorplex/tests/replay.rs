@@ -113,17 +113,17 @@ fn with_lost_file(harm: impl Fn(&Path)) -> Disk {
     drop(plex);
     harm(&disk.file("a"));
 
-    // Stopped before anything new is logged, and killed twice afterwards.
+    // Stopped before anything new is logged; then killed twice after it was.
     let mut plex = disk.plex();
     plex.restore(&state).unwrap();
     let state = plex.checkpoint().unwrap();
     for _ in 0..3 {
-        plex = disk.plex();
-        plex.restore(&state).unwrap();
         plex.add_text(&at(&client), "t", "two", Some(2), None).unwrap();
         plex.add_scalar(&at(&client), "t/text_summary", 1.0, None, None)
             .unwrap_err();
         plex.commit().unwrap();
+        plex = disk.plex();
+        plex.restore(&state).unwrap();
     }
     disk
 }
