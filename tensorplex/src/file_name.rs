@@ -25,6 +25,8 @@ const LAST: u64 = 9_999_999_999;
 const LATEST: u64 = 9_000_000_000;
 /// Longest host name in a file name.
 const MAX_HOST: usize = 64;
+/// Tells files of one process apart.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A new event file in directory `run`, whose first record was logged at `wall_time`.
 pub(crate) fn new_file(run: &str, wall_time: f64) -> NewFile {
@@ -33,7 +35,7 @@ pub(crate) fn new_file(run: &str, wall_time: f64) -> NewFile {
     let seconds = (wall_time as u64).min(LATEST);
     NewFile::Create(Box::new(move |root| {
         let taken = event_files(&root.join(&run))?;
-        let name = pick(seconds, &taken);
+        let name = pick(seconds, &taken, &NEXT);
         Ok(match run.as_str() {
             "" => name,
             run => format!("{run}/{name}"),
@@ -57,7 +59,7 @@ fn event_files(dir: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-fn pick(seconds: u64, taken: &[OsString]) -> String {
+fn pick(seconds: u64, taken: &[OsString], next: &AtomicU64) -> String {
     let after = |seconds: Option<u64>, name: &OsString| {
         first_after(name.as_encoded_bytes())
             .zip(seconds)
@@ -71,7 +73,7 @@ fn pick(seconds: u64, taken: &[OsString]) -> String {
         );
     }
     loop {
-        let name = canonical(free.unwrap_or(seconds));
+        let name = canonical(free.unwrap_or(seconds), next.fetch_add(1, Ordering::Relaxed));
         if !taken.iter().any(|other| other.as_os_str() == name.as_str()) {
             return name;
         }
@@ -98,10 +100,7 @@ fn first_after(name: &[u8]) -> Option<u64> {
     (seconds <= LAST).then_some(seconds)
 }
 
-fn canonical(seconds: u64) -> String {
-    /// Tells files of one process apart.
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+fn canonical(seconds: u64, n: u64) -> String {
     format!(
         "events.out.tfevents.{seconds:010}.{}.{}.{n}",
         host(),
@@ -129,7 +128,7 @@ mod tests {
     #[track_caller]
     fn check(seconds: u64, taken: &[&str], expect: u64) {
         let names: Vec<OsString> = taken.iter().map(OsString::from).collect();
-        let name = pick(seconds, &names);
+        let name = pick(seconds, &names, &NEXT);
         let start = format!("events.out.tfevents.{expect:010}.");
         assert!(name.starts_with(&start), "{name} should start with {start}");
     }
@@ -168,11 +167,12 @@ mod tests {
         check(7, &["events.out.tfevents.9999999999.x"], 7);
     }
 
+    /// Another process may have had our number.
     #[test]
     fn a_name_never_exists_already() {
         let mut taken = vec![OsString::from("zzz.tfevents")];
         for _ in 0..3 {
-            let name = OsString::from(pick(7, &taken));
+            let name = OsString::from(pick(7, &taken, &AtomicU64::new(0)));
             assert!(!taken.contains(&name));
             taken.push(name);
         }
@@ -188,7 +188,7 @@ mod tests {
             let taken: Vec<OsString> = names.iter().map(OsString::from).collect();
             // A rest without digits that starts with a letter comes after all digits.
             prop_assume!(rests.iter().all(|rest| !rest.starts_with(|c: char| c.is_ascii_lowercase())));
-            let name = pick(seconds, &taken);
+            let name = pick(seconds, &taken, &NEXT);
             for other in &names {
                 prop_assert!(&name > other, "{name} {other}");
             }

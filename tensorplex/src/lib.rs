@@ -1,10 +1,12 @@
 //! Records of many training workers into TensorBoard event files.
 //!
 //! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
-//! its id names; [`TensorplexClient`] has the same methods in the worker. [`SummaryWriter`] writes one run from this process, without any server. [`tfevents`] knows the bytes.
+//! its id names. A worker uses a [`Recorder`], or the generated [`TensorplexClient`] beneath it. [`SummaryWriter`]
+//! writes one run from this process, without any server. [`tfevents`] knows the bytes.
 
 mod client;
 mod file_name;
+mod group;
 mod groups;
 mod recorder;
 mod runs;
@@ -14,7 +16,8 @@ mod tensorplex;
 pub mod tfevents;
 mod value;
 
-pub use groups::{BinName, Group, GroupError, LOGS, PlaceError};
+pub use group::{BinName, Group, GroupError};
+pub use groups::{LOGS, PlaceError};
 pub use recorder::{QUEUE, Recorder};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use remotecall::{CallContext, Durable, remote};
 
-use crate::groups::{BinName, Group, GroupError, Groups, Spot};
+use crate::group::{BinName, Group, GroupError};
+use crate::groups::{Groups, Spot};
 use crate::runs::Runs;
 use crate::scalars::Scalars;
 use crate::tfevents::{Bucket, Point, bucket};

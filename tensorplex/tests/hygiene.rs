@@ -5,7 +5,7 @@ mod common;
 use common::{Disk, NOW, at, events, id, values};
 use remotecall::Durable;
 use tensorplex::tfevents::messages::{DataClass, Datum, SessionStatus, What};
-use tensorplex::{MAX_TAG, MAX_TEXT, RecordError, Scalars, SummaryWriter};
+use tensorplex::{MAX_NAMES, MAX_TAG, MAX_TEXT, RecordError, Scalars, SummaryWriter};
 
 #[test]
 fn a_file_starts_with_its_version_and_a_session() {
@@ -163,6 +163,20 @@ fn lengths_are_bounded() {
 }
 
 #[test]
+fn names_have_an_end() {
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    let client = id("a");
+    let full = (0..MAX_NAMES / MAX_TAG).find_map(|n| {
+        let tag = format!("{n:0MAX_TAG$}");
+        plex.add_scalar(&at(&client), &tag, 1.0, None, None).err()
+    });
+    assert_eq!(full, Some(RecordError::ManyNames { limit: MAX_NAMES }));
+    let known = format!("{:0MAX_TAG$}", 5);
+    plex.add_scalar(&at(&client), &known, 1.0, None, None).unwrap();
+}
+
+#[test]
 fn one_bad_scalar_of_several_costs_only_itself() {
     let disk = Disk::new();
     let mut plex = disk.plex();
@@ -234,4 +248,14 @@ fn a_local_writer_flushes_and_goes_on_in_the_same_file() {
             .iter()
             .all(|(event, _)| event.wall_time > NOW)
     );
+}
+
+#[test]
+fn a_local_writer_does_not_wait_for_a_flush_for_ever() {
+    let disk = Disk::new();
+    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    for step in 0..10_000 {
+        writer.add_scalar("x", 1.0, Some(step), None).unwrap();
+    }
+    assert!(std::fs::read(disk.file("")).unwrap().len() > 100_000);
 }
