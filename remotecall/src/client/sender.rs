@@ -66,8 +66,7 @@ struct Session {
 impl Sender {
     fn run(mut self) {
         let mut backoff = Backoff::new();
-        // Nothing to send: no connection either.
-        while !matches!(self.window.wait(None), Work::Stop) {
+        while self.window.wait_for_any() {
             match Link::open(&self.address, Duration::ZERO) {
                 Ok(link) => match self.session(link, &mut backoff) {
                     Ok(()) => return,

@@ -22,6 +22,9 @@ const IN_FLIGHT: usize = 16 << 20;
 /// Most bytes sent in one go.
 const BATCH: usize = 2 << 20;
 
+/// A time that never comes.
+const FAR: Duration = Duration::from_secs(3600);
+
 /// Under which client id a client asks for its results.
 const ASKING_CLIENT: &str = "remotecall";
 
@@ -401,6 +404,19 @@ impl Window {
 
     // ---- the sender ----
 
+    /// Sleeps while nothing has been called and everything is acked: then no connection is needed. Returns false
+    /// when the client is closed.
+    pub fn wait_for_any(&self) -> bool {
+        let mut state = self.lock();
+        while !state.closed && state.frames.is_empty() && state.open.count() == 0 && state.pending.is_empty()
+        {
+            state.sleeps_until = Some(Instant::now() + FAR);
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.sleeps_until = None;
+        !state.closed
+    }
+
     /// Sleeps until there is something to send, `poll` has come, or the client is closed.
     pub fn wait(&self, poll: Option<Instant>) -> Work {
         let mut state = self.lock();
@@ -418,7 +434,7 @@ impl Window {
                 state.sleeps_until = None;
                 return Work::Poll;
             }
-            let far = now + Duration::from_secs(3600);
+            let far = now + FAR;
             let until = due.unwrap_or(far).min(poll.unwrap_or(far));
             state.sleeps_until = Some(until);
             state = self
