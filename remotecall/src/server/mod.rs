@@ -26,8 +26,8 @@ use host::{Host, Own, Plain};
 use lease::{Attempt, Lease};
 use reader::{Input, Reader, pause};
 use serve::Serve;
-use stats::Stats;
 pub use stats::StatsSnapshot;
+use stats::{Stats, WRONG_TYPE};
 
 /// Batches that wait between the reading thread and the one that works.
 const QUEUE: usize = 2;
@@ -294,6 +294,9 @@ impl Starting {
                     });
                 }
                 Ok((Attempt::Wait, _)) => {}
+                Ok((Attempt::WrongType, _)) => {
+                    self.stats.refuse(WRONG_TYPE, &self.keys.lease);
+                }
                 Err(error) if !was_down => {
                     was_down = true;
                     tracing::warn!(address = %self.address, %error, "broker is away; waiting for it");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redis::RedisResult;
 
-use super::stats::Stats;
+use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Entry, Keys, Link, StreamId, entries};
 use crate::client::Backoff;
 
@@ -79,7 +79,7 @@ impl Reader {
             let list = match link.one(&command) {
                 Ok(answer) => entries(answer),
                 Err(error) if error.code() == Some("WRONGTYPE") => {
-                    self.stats.refuse("key of a wrong type", &self.keys.input);
+                    self.stats.refuse(WRONG_TYPE, &self.keys.input);
                     link.one(redis::cmd("DEL").arg(&self.keys.input))?;
                     continue;
                 }

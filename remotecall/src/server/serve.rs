@@ -13,7 +13,7 @@ use super::RunError;
 use super::core::{Core, Verdict};
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
 use super::reader::{Input, pause};
-use super::stats::Stats;
+use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Entry, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
@@ -249,7 +249,7 @@ impl Serve {
     fn check_acks(&mut self, answers: Vec<Value>) -> RedisResult<()> {
         match answers.into_iter().next_back() {
             Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
-                self.stats.refuse("key of a wrong type", &self.keys.acks);
+                self.stats.refuse(WRONG_TYPE, &self.keys.acks);
                 self.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
                 Err(error.into())
             }
@@ -282,7 +282,11 @@ impl Serve {
                 queue_key: self.lease.key.clone(),
                 holder,
             }),
-            Ok(_) => Ok(()),
+            Ok(Attempt::WrongType) => {
+                self.stats.refuse(WRONG_TYPE, &self.keys.lease);
+                Ok(())
+            }
+            Ok(Attempt::Held | Attempt::Wait) => Ok(()),
             Err(_) => {
                 if let Ok(link) = Link::open(&self.address, Duration::ZERO) {
                     self.link = link;

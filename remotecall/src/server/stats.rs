@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+/// Cause: one of the queue's keys has another type than the protocol says.
+pub(super) const WRONG_TYPE: &str = "key of a wrong type";
+
 /// Numbers of a running server since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatsSnapshot {
