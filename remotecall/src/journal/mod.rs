@@ -32,6 +32,8 @@ const SEGMENT_MAGIC: [u8; 4] = *b"RCJ1";
 const RECORD_MAGIC: u32 = 0x4a43_5252;
 const RECORD_HEADER: usize = 12;
 const FRAME_HEADER: usize = 12;
+/// A buffer that grew larger than this is given back to the allocator.
+const KEEP_BUFFER: usize = 8 << 20;
 /// A batch takes no more frames when it has reached this size.
 pub(crate) const BATCH_SIZE: usize = 32 << 20;
 /// Longest body of a record: a batch that is almost full takes one more frame of any size.
@@ -103,10 +105,18 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Adds frames with their senders' acks and waits until they are on disk. After [`JournalError::Io`] nothing of
-    /// the batch counts, and it can be tried again.
-    pub fn append<'a>(&mut self, frames: impl Iterator<Item = (u64, &'a [u8])>) -> Result<(), JournalError> {
-        put_record(&mut self.buffer, self.end, frames);
+    /// Adds frames with their senders' acks, as many as fit into one record, and waits until they are on disk. Returns
+    /// how many that were; the rest is for the next call. After [`JournalError::Io`] none of them counts, and it can be
+    /// tried again.
+    pub fn append(&mut self, frames: &[(u64, Vec<u8>)]) -> Result<usize, JournalError> {
+        let mut size = 0;
+        let fit = frames.iter().take_while(|(_, frame)| {
+            let room = size < BATCH_SIZE;
+            size += FRAME_HEADER + frame.len();
+            room
+        });
+        let fit = fit.count();
+        put_record(&mut self.buffer, self.end, &frames[..fit]);
         let path = segment_path(&self.dir, self.segment);
         if let Err(error) = self.file.write_all_at(&self.buffer, self.end) {
             // What was written of it is in the way of nobody: the next batch overwrites it.
@@ -118,8 +128,8 @@ impl Journal {
             .map_err(|error| JournalError::Sync { path, error })?;
         self.end += self.buffer.len() as u64;
         self.since_checkpoint += self.buffer.len() as u64;
-        self.buffer.shrink_to(CHECKPOINT_EVERY as usize / 8);
-        Ok(())
+        self.buffer.shrink_to(KEEP_BUFFER);
+        Ok(fit)
     }
 
     /// Enough was journaled for a checkpoint.
@@ -155,7 +165,7 @@ impl Journal {
 }
 
 /// Writes the record that starts at byte `place` of its segment.
-fn put_record<'a>(out: &mut Vec<u8>, place: u64, frames: impl Iterator<Item = (u64, &'a [u8])>) {
+fn put_record(out: &mut Vec<u8>, place: u64, frames: &[(u64, Vec<u8>)]) {
     out.clear();
     out.extend_from_slice(&[0; RECORD_HEADER]);
     for (acked, frame) in frames {

@@ -9,6 +9,7 @@ mod serve;
 mod stats;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -353,10 +354,17 @@ fn holder(journal: Option<&Path>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let place = journal.and_then(|dir| {
         std::fs::create_dir_all(dir).ok()?;
-        dir.canonicalize().ok()
+        let meta = std::fs::metadata(dir).ok()?;
+        // Containers may give the same path to several directories.
+        Some(format!(
+            "{} ({:x}:{:x})",
+            dir.canonicalize().ok()?.display(),
+            meta.dev(),
+            meta.ino()
+        ))
     });
     match place {
-        Some(dir) => format!("{host}:{}", dir.display()),
+        Some(place) => format!("{host}:{place}"),
         None => format!(
             "{host}:pid {}:{:08x}",
             std::process::id(),

@@ -17,8 +17,8 @@ use crate::client::Backoff;
 
 /// Longest wait for entries in one go; also how soon a stop is noticed.
 const BLOCK: Duration = Duration::from_millis(200);
-/// Most entries read in one go.
-const COUNT: usize = 64;
+/// Most entries read in one go. A frame has 256 KiB as a rule, and 16 MiB at most.
+const COUNT: usize = 16;
 /// Where a pause for a reconnect looks whether the server stops.
 const SLICE: Duration = Duration::from_millis(50);
 

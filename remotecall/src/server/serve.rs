@@ -143,19 +143,24 @@ impl Serve {
             return Ok(true);
         };
         let mut fatal = None;
-        let done = self.until_done("the journal", |_| {
-            match journal.append(frames.iter().map(|(acked, frame)| (*acked, frame.as_slice()))) {
-                Err(JournalError::Io { path, error }) => Err(io::Error::new(
-                    error.kind(),
-                    format!("{}: {error}", path.display()),
-                )),
+        let mut left = frames;
+        let mut done = true;
+        while done && fatal.is_none() && !left.is_empty() {
+            done = self.until_done("the journal", |_| match journal.append(left) {
+                Ok(count) => {
+                    left = &left[count..];
+                    Ok(())
+                }
+                Err(JournalError::Io { path, error }) => {
+                    let text = format!("{}: {error}", path.display());
+                    Err(io::Error::new(error.kind(), text))
+                }
                 Err(error) => {
                     fatal = Some(error);
                     Ok(())
                 }
-                Ok(()) => Ok(()),
-            }
-        });
+            });
+        }
         self.journal = Some(journal);
         match fatal {
             Some(error) => Err(error.into()),
