@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use loggerplex::Loggerplex;
 use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
-use remotecall::{RemoteCall, RunError, ServerHandle};
+use remotecall::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
 use tensorplex::{Group, GroupError, Tensorplex};
 
 use live::Live;
@@ -122,8 +122,8 @@ impl Server {
             std::thread::sleep(TICK);
             live.show(|| running.queues.each_ref().map(|(_, server)| server.stats()));
         }
-        live.end();
-        running.stop()
+        live.end(&running.stop()?);
+        Ok(())
     }
 
     fn start(&self) -> Result<Running, ServerError> {
@@ -217,11 +217,12 @@ impl Running {
     }
 
     /// Both are stopped, whatever the first one says.
-    fn stop(self) -> Result<(), ServerError> {
-        let results = self
-            .queues
-            .map(|(queue, server)| server.stop().map_err(|error| ServerError::Queue { queue, error }));
-        results.into_iter().collect()
+    fn stop(self) -> Result<[StatsSnapshot; 2], ServerError> {
+        let stop = |(queue, server): (_, ServerHandle)| {
+            server.stop().map_err(|error| ServerError::Queue { queue, error })
+        };
+        let [records, lines] = self.queues.map(stop);
+        Ok([records?, lines?])
     }
 }
 

@@ -154,7 +154,7 @@ impl<O: Remote> RemoteCall<O> {
         while !signal.load(Relaxed) && !server.has_ended() {
             std::thread::sleep(SIGNAL_POLL);
         }
-        server.stop()
+        server.stop().map(drop)
     }
 
     /// Recovers from the journal, then serves in a thread of its own. A broker that is away is waited for.
@@ -164,7 +164,7 @@ impl<O: Remote> RemoteCall<O> {
     pub fn start(self, address: &str) -> Result<ServerHandle, RunError> {
         let address: Address = address.parse()?;
         let keys = Keys::new(&self.queue)?;
-        let stats = Arc::new(Stats::default());
+        let stats = Arc::new(Stats::new(&self.queue));
         let holder = holder(self.journal.as_deref());
         let mut core = Core::new(
             (self.host)(self.object),
@@ -218,13 +218,14 @@ impl ServerHandle {
         self.thread.is_finished()
     }
 
-    /// Works off what is in the queue, saves, and ends.
+    /// Works off what is in the queue, saves, and ends. Returns the last numbers.
     ///
     /// # Errors
     /// Why the server had to end.
-    pub fn stop(self) -> Result<(), RunError> {
+    pub fn stop(self) -> Result<StatsSnapshot, RunError> {
         self.stop.store(true, Relaxed);
-        self.thread.join().map_err(|_| RunError::Panicked)?
+        self.thread.join().map_err(|_| RunError::Panicked)??;
+        Ok(self.stats.snapshot())
     }
 }
 

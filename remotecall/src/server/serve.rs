@@ -247,20 +247,23 @@ impl Serve {
             }
         }
         let answers = self.link.run(&pipeline)?;
-        self.check_acks(answers)
+        // Errors of trims and replies are not worth a repetition.
+        self.check_acks(answers.into_iter().rev().take(acks.len().div_ceil(ACKS)))
     }
 
-    /// The last answers are those of the acks; errors of trims and replies are not worth a repetition.
-    fn check_acks(&mut self, answers: Vec<Value>) -> RedisResult<()> {
-        match answers.into_iter().next_back() {
-            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
-                self.stats.refuse(WRONG_TYPE, &self.keys.acks);
-                self.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
-                Err(error.into())
-            }
-            Some(Value::ServerError(error)) => Err(error.into()),
-            _ => Ok(()),
+    fn check_acks(&mut self, answers: impl Iterator<Item = Value>) -> RedisResult<()> {
+        let refused = answers.filter_map(|answer| match answer {
+            Value::ServerError(error) => Some(error),
+            _ => None,
+        });
+        let Some(error) = refused.last() else {
+            return Ok(());
+        };
+        if error.code() == "WRONGTYPE" {
+            self.stats.refuse(WRONG_TYPE, &self.keys.acks);
+            self.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
         }
+        Err(error.into())
     }
 
     /// After a connect: a broker that lost its memory hears all acks again.
