@@ -64,7 +64,7 @@ pub struct Server {
     /// A group of clients: NAME (they share one run) or NAME:N (N clients per chart); may be repeated
     ///
     /// Without groups every client id is a run of its own. With groups a client id is GROUP/NAME, and other groups are
-    /// refused. Use the same groups whenever you start on the same directory.
+    /// refused. Groups may change after the server was stopped, not after it was killed.
     #[arg(long, value_name = "NAME[:N]")]
     group: Vec<String>,
 }

@@ -108,6 +108,11 @@ impl TestServer {
         self.process.kill();
     }
 
+    /// Other groups, from the next start on.
+    pub fn regroup(&mut self, groups: &[&str]) {
+        self.groups = groups.iter().map(|&group| group.to_owned()).collect();
+    }
+
     /// Starts it again after its end.
     pub fn restart(&mut self) {
         if let Through::Own(address) = &mut self.through {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/lock                     held while a server runs
+//! DIR/settings                 what the object's bytes depend on besides the calls
 //! DIR/checkpoint               state of the object and watermarks; replaced whole
 //! DIR/journal/00000001.rcj     segments; a checkpoint names the first one that is still needed
 //!
@@ -16,6 +17,7 @@
 
 mod checkpoint;
 mod recovery;
+mod settings;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -64,6 +66,19 @@ pub enum JournalError {
         at: u64,
         /// What is wrong.
         why: String,
+    },
+    /// The object would not do again what it did.
+    #[error(
+        "{dir} holds calls that were accepted with the settings [{was}], and now they are [{now}]: start once with \
+         the former ones and stop the server, then change them"
+    )]
+    OtherSettings {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// Settings under which the calls were accepted.
+        was: String,
+        /// Settings of the object now.
+        now: String,
     },
     /// fsync failed: nobody knows what the disk holds.
     #[error("fsync of {path} failed: {error}; restart to recover from what the disk holds")]

@@ -193,3 +193,25 @@ fn a_directory_has_one_server() {
     drop(first);
     assert!(disk.open().is_ok());
 }
+
+#[test]
+fn settings_change_only_when_there_is_nothing_to_repeat() {
+    let disk = Disk::new();
+    let agree = |settings: &str| Recovery::open(disk.dir()).unwrap().0.agree_on(settings);
+    agree("one").unwrap();
+    agree("two").unwrap();
+    let (_, _, mut journal) = disk.open().unwrap();
+    append(&mut journal, &["call"]);
+    drop(journal);
+    agree("two").unwrap();
+    let refused = agree("three").unwrap_err().to_string();
+    assert!(
+        refused.contains("[two]") && refused.contains("[three]"),
+        "{refused}"
+    );
+    agree("two").unwrap();
+    let (_, _, mut journal) = disk.open().unwrap();
+    journal.checkpoint(b"state".to_vec(), &Watermarks::new()).unwrap();
+    drop(journal);
+    agree("three").unwrap();
+}

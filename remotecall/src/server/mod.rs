@@ -320,6 +320,7 @@ fn end_reader(input: Receiver<Input>, thread: JoinHandle<()>) -> Result<(), RunE
 /// Brings the object to the state after the last frame that is journaled.
 fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunError> {
     let (mut recovery, checkpoint) = Recovery::open(dir)?;
+    recovery.agree_on(&core.host.settings())?;
     core.watermarks = checkpoint.watermarks;
     if !checkpoint.object.is_empty() {
         core.host.restore(&checkpoint.object).map_err(RunError::Restore)?;
