@@ -57,7 +57,7 @@ impl Live {
 
     fn line(&self, now: &Totals, rate: f64) {
         let refused = if now.refused > 0 {
-            format!("   {} refused", now.refused)
+            format!("   refused {}", now.refused)
         } else {
             String::new()
         };
@@ -65,7 +65,7 @@ impl Live {
         // A terminal that is gone is nobody's business here.
         let _ = write!(
             out,
-            "\r\x1b[K{} clients   {} records   {}/s   backlog {}   {}{refused}",
+            "\r\x1b[Kclients {}   records {}   per s {}   backlog {}   {}{refused}",
             now.clients,
             now.records,
             rate as u64,
