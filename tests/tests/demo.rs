@@ -44,16 +44,16 @@ fn run(options: &[&str]) -> tempfile::TempDir {
 fn check_readers(seen: &Summary) {
     let bandit = [
         ("about/text_summary", "text", 1),
-        ("arms/mean", "histograms", STEPS / 10),
-        ("regret/mean", "scalars", STEPS),
-        ("reward/mean", "scalars", STEPS),
+        ("bandit/arms", "histograms", STEPS / 10),
+        ("bandit/regret", "scalars", STEPS),
+        ("bandit/reward", "scalars", STEPS),
     ];
     let regression = [
         ("about/text_summary", "text", 1),
-        ("accuracy/train", "scalars", STEPS),
-        ("gradient/norm", "scalars", STEPS),
-        ("loss/train", "scalars", STEPS),
-        ("weights", "histograms", STEPS / 10),
+        ("regression/test_accuracy", "scalars", STEPS),
+        ("regression/test_loss", "scalars", STEPS),
+        ("regression/train_loss", "scalars", STEPS),
+        ("regression/weights", "histograms", STEPS / 10),
     ];
     for runs in [&seen.rust, &seen.python] {
         let names: Vec<&String> = runs.keys().collect();
@@ -100,11 +100,11 @@ fn the_demo_shows_its_curves_histograms_and_texts_in_a_browser() {
         "check",
         dir.path().to_str().unwrap(),
         "--scalars",
-        "reward/mean",
-        "loss/train",
+        "bandit/reward",
+        "regression/test_loss",
         "--histograms",
-        "arms/mean",
-        "weights",
+        "bandit/arms",
+        "regression/weights",
         "--text",
         "UCB1",
         "logistic regression",
