@@ -37,6 +37,8 @@ Examples:
   tensorplex-server --logdir runs/ --redis localhost:6379
   tensorplex-server --logdir runs/ --group learner --group agent:8
 
+TENSORPLEX_PASSWORD is the password of the server's own broker; it is needed to listen beyond this machine, and
+workers then connect to redis://:PASSWORD@HOST:PORT.
 SIGTERM and Ctrl-C work off what is in the queue, save, and exit 0. RUST_LOG chooses the log lines (info)."
 )]
 pub struct Server {
@@ -55,7 +57,7 @@ pub struct Server {
     /// Where the server's own broker listens; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8008")]
     listen: SocketAddr,
-    /// Password of the server's own broker; needed to listen beyond this machine
+    /// Not an option: a password does not belong into the list of processes.
     #[arg(skip = std::env::var("TENSORPLEX_PASSWORD").ok())]
     password: Option<String>,
     /// Memory of the server's own broker, in MiB; workers keep what does not fit
