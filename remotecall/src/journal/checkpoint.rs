@@ -5,16 +5,15 @@
 //! body     MessagePack (first segment still needed, object's state, [(producer, watermark)])
 //! ```
 //!
-//! Written beside the old one, synced, renamed over it, and the directory synced: there is always a whole one.
+//! It replaces the old one: there is always a whole one.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::JournalError;
+use super::{JournalError, replace};
 use crate::frame::ProducerId;
 
 const MAGIC: [u8; 4] = *b"RCC1";
@@ -52,7 +51,8 @@ impl Checkpoint {
         };
         let body = rmp_serde::to_vec(&body).expect("plain data serializes");
         let path = checkpoint_path(dir);
-        replace(dir, &path, &body).map_err(|error| JournalError::io(&path, error))
+        replace(&path, &[&MAGIC, &crc32c::crc32c(&body).to_le_bytes(), &body])
+            .map_err(|error| JournalError::io(&path, error))
     }
 
     /// None when there is none yet.
@@ -87,17 +87,6 @@ impl Checkpoint {
 
 fn checkpoint_path(dir: &Path) -> PathBuf {
     dir.join("checkpoint")
-}
-
-fn replace(dir: &Path, path: &Path, body: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(&MAGIC)?;
-    file.write_all(&crc32c::crc32c(body).to_le_bytes())?;
-    file.write_all(body)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    File::open(dir)?.sync_all()
 }
 
 /// As MessagePack binary: an array of numbers would take up to twice the room.

@@ -20,7 +20,7 @@ mod recovery;
 mod settings;
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -241,6 +241,21 @@ fn create_segment(dir: &Path, number: u64) -> Result<File, JournalError> {
         Ok(file)
     };
     make().map_err(|error| JournalError::io(&path, error))
+}
+
+/// Puts new content in the place of a file: written beside it, synced, renamed over it, and the directory synced.
+fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    match path.parent() {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@
 //! under others they would give other bytes, over those that readers have seen. So the settings lie in
 //! `DIR/settings`, and may change only when there is nothing to repeat.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use super::JournalError;
+use super::{JournalError, replace};
 
 /// Compares the settings with those of the journal, and makes them its own when it has nothing to repeat.
 pub(super) fn agree(dir: &Path, settings: &str, is_empty: bool) -> Result<(), JournalError> {
@@ -25,15 +24,6 @@ pub(super) fn agree(dir: &Path, settings: &str, is_empty: bool) -> Result<(), Jo
             was,
             now: settings.to_owned(),
         }),
-        _ => replace(dir, &path, settings).map_err(|error| JournalError::io(&path, error)),
+        _ => replace(&path, &[settings.as_bytes()]).map_err(|error| JournalError::io(&path, error)),
     }
-}
-
-fn replace(dir: &Path, path: &Path, settings: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(settings.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    File::open(dir)?.sync_all()
 }

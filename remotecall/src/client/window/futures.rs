@@ -20,14 +20,11 @@ impl Window {
         }
     }
 
-    /// The highest ack so far, and whether somebody waits only for errors.
+    /// The highest ack so far, and whether the oldest call that somebody waits for wants to hear only of errors.
     pub fn acked(&self) -> (u64, bool) {
         let state = self.lock();
-        let only_errors = state
-            .pending
-            .values()
-            .take(1)
-            .any(|pending| pending.reply == Reply::ErrorOnly);
+        let oldest = state.pending.values().next();
+        let only_errors = oldest.is_some_and(|pending| pending.reply == Reply::ErrorOnly);
         (state.acked, only_errors)
     }
 
