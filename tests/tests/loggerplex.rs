@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use loggerplex::{Level, Logger, Loggerplex};
 use remotecall::{RemoteCall, remote};
-use tensorplex_tests::{DEADLINE, RedisServer};
+use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer};
 
 #[test]
 fn lines_of_many_workers_are_in_their_files_after_a_flush() {
@@ -86,4 +86,33 @@ fn what_a_generated_client_sends_arrives_as_it_was() {
     assert!(error.contains("ParseIntError: invalid digit"), "{error}");
     drop(echo);
     server.stop().unwrap();
+}
+
+#[test]
+fn a_log_that_its_owner_deleted_begins_anew_and_has_each_line_once() {
+    let broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
+    let log = Logger::connect(server.address(), "agent/0").unwrap();
+    let path = server.logdir().join("logs/agent/0.log");
+    let say = |text: &str| {
+        log.info(text);
+        log.flush(DEADLINE).unwrap();
+    };
+    say("a line that is deleted");
+    server.stop();
+    std::fs::remove_file(&path).unwrap();
+    server.restart();
+    say("one");
+    server.kill_and_restart();
+    say("two");
+    server.kill_and_restart();
+    say("three");
+    server.stop();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let said: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once("INFO> "))
+        .map(|(_, said)| said)
+        .collect();
+    assert_eq!(said, ["one", "two", "three"], "{text}");
 }

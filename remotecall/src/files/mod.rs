@@ -24,6 +24,8 @@ use open_files::OpenFiles;
 
 /// A pending buffer that grew larger than this is given back to the allocator after a commit.
 const KEEP_BUFFER: usize = 4 << 10;
+/// Longest gap in the file numbers of a state: files that were added and never written.
+const MAX_GAP: usize = 1 << 20;
 /// From this many files on, one sync of the whole file system is quicker than one of each file.
 const SYNC_ALL_FROM: usize = 32;
 
@@ -72,6 +74,8 @@ struct Growing {
 enum Place {
     Wanted(NewFile),
     At(String),
+    /// Deleted or cut by somebody else; its number is not used again.
+    Gone,
 }
 
 /// What a checkpoint says about one file.
@@ -209,7 +213,7 @@ impl FileSet {
                     path: path.clone(),
                     end: file.end,
                 }),
-                Place::Wanted(_) => None,
+                Place::Wanted(_) | Place::Gone => None,
             });
         let saved: Vec<SavedFile> = files.collect();
         rmp_serde::to_vec(&saved).expect("plain data serializes")
@@ -225,14 +229,14 @@ impl FileSet {
             rmp_serde::from_slice(state).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
         for file in saved {
             let at = file.id.0 as usize;
-            if at < self.files.len() || at > self.files.len() + saved_limit() {
+            if at < self.files.len() || at > self.files.len() + MAX_GAP {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
                     "file numbers are out of order",
                 ));
             }
             while self.files.len() < at {
-                self.files.push(Growing::forgotten());
+                self.files.push(Growing::gone());
             }
             let there = std::fs::metadata(self.root.join(&file.path))
                 .map(|meta| meta.len())
@@ -242,7 +246,7 @@ impl FileSet {
                     path = file.path,
                     "was deleted or cut by someone else; a new file takes its place"
                 );
-                self.files.push(Growing::forgotten());
+                self.files.push(Growing::gone());
                 self.lost.insert(file.key);
                 continue;
             }
@@ -317,16 +321,11 @@ impl FileSet {
     }
 }
 
-/// Gaps in file numbers that a state may have: files that were never written.
-fn saved_limit() -> usize {
-    1 << 20
-}
-
 impl Growing {
-    fn forgotten() -> Self {
+    fn gone() -> Self {
         Self {
             key: String::new(),
-            place: Place::At(String::new()),
+            place: Place::Gone,
             end: 0,
             pending: Vec::new(),
             catching_up: false,
@@ -416,7 +415,7 @@ impl NewFile {
 fn path_of(place: &Place) -> String {
     match place {
         Place::At(path) => path.clone(),
-        Place::Wanted(_) => String::new(),
+        Place::Wanted(_) | Place::Gone => String::new(),
     }
 }
 

@@ -160,6 +160,9 @@ fn a_file_deleted_by_its_owner_is_forgotten_at_restart() {
     let mut set = disk.set();
     set.restore(&state).unwrap();
     assert_eq!(set.find("a"), None);
+    let mut again = disk.set();
+    again.restore(&set.state()).unwrap();
+    assert_eq!((again.find("a"), again.find("b")), (None, set.find("b")));
     append(&mut set, "a", "two");
     append(&mut set, "b", "zwei");
     set.commit().unwrap();

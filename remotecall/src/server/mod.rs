@@ -322,7 +322,8 @@ fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunEr
     let (mut recovery, checkpoint) = Recovery::open(dir)?;
     recovery.agree_on(&core.host.settings())?;
     core.watermarks = checkpoint.watermarks;
-    if !checkpoint.object.is_empty() {
+    let restored = !checkpoint.object.is_empty();
+    if restored {
         core.host.restore(&checkpoint.object).map_err(RunError::Restore)?;
     }
     let mut frames = 0;
@@ -345,7 +346,14 @@ fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunEr
     if frames > 0 {
         tracing::info!(frames, "recovered from the journal");
     }
-    Ok(recovery.finish()?)
+    let mut journal = recovery.finish()?;
+    // A file that was deleted meanwhile has been given up, and the next recovery must not find it in the state again.
+    if (restored || frames > 0)
+        && let Some(state) = core.host.checkpoint()
+    {
+        journal.checkpoint(state.map_err(RunError::Checkpoint)?, &core.watermarks)?;
+    }
+    Ok(journal)
 }
 
 /// Frames replayed between two commits.
