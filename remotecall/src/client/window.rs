@@ -27,6 +27,8 @@ const ASKING_CLIENT: &str = "remotecall";
 
 /// Which call: number of the frame, index in the frame.
 pub(crate) type CallId = (u64, u32);
+/// A call that was taken, and where its reply will be put when it wants one.
+pub(super) type Pushed = (CallId, Option<Arc<Slot>>);
 
 /// What happens to a call when the window is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,9 @@ pub enum NotQueued {
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
+    /// The client was made by another process: this one is its child, after a fork.
+    #[error("the client belongs to the process that made it; make another one after a fork")]
+    OtherProcess,
 }
 
 /// Not everything called so far is on the server's disk.
@@ -72,7 +77,7 @@ pub struct FlushError {
 
 pub(crate) struct Window {
     pub producer: ProducerId,
-    options: ClientOptions,
+    pub options: ClientOptions,
     state: Mutex<State>,
     /// The sender waits here for something to do.
     work: Condvar,
@@ -177,6 +182,12 @@ impl Window {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps everybody else out.
+    #[cfg(test)]
+    pub fn hold_for_test(&self) -> impl Sized + '_ {
+        self.lock()
+    }
+
     // ---- callers ----
 
     /// Appends a call to the open frame.
@@ -184,7 +195,7 @@ impl Window {
         &self,
         call: &NewCall<'_>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(CallId, Option<Arc<Slot>>), NotQueued> {
+    ) -> Result<Pushed, NotQueued> {
         let mut state = self.lock();
         if state.closed {
             return Err(NotQueued::Closed);
