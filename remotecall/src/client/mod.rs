@@ -230,6 +230,11 @@ impl Client {
         self.handle.close(timeout)
     }
 
+    /// Whether the client was closed; later calls are refused.
+    pub fn is_closed(&self) -> bool {
+        self.handle.birth.is_here() && self.handle.window.is_closed()
+    }
+
     /// What happened so far.
     pub fn stats(&self) -> ClientStats {
         match self.handle.birth.is_here() {

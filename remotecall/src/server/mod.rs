@@ -226,12 +226,17 @@ impl ServerHandle {
         self.thread.is_finished()
     }
 
+    /// Has the server work off what is in the queue, save, and end; does not wait for it.
+    pub fn request_stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+
     /// Works off what is in the queue, saves, and ends.
     ///
     /// # Errors
     /// Why the server had to end.
     pub fn stop(self) -> Result<(), RunError> {
-        self.stop.store(true, Relaxed);
+        self.request_stop();
         self.thread.join().map_err(|_| RunError::Panicked)?
     }
 }
