@@ -294,7 +294,7 @@ fn encode_result(value: &Bound<'_, PyAny>, result: &mut Vec<u8>) -> Result<(), C
 fn raised(py: Python<'_>, error: &PyErr) -> CallError {
     let described = py
         .import("tensorplex._errors")
-        .and_then(|module| module.call_method1("describe", (error.value(py),)))
+        .and_then(|module| module.call_method1("describe", (error.value(py), error.traceback(py))))
         .and_then(|parts| parts.extract::<(String, String, String)>());
     match described {
         Ok((kind, message, traceback)) => CallError::Raised {

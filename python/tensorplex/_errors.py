@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from types import TracebackType
 
 # Longest text of an exception, and of its traceback, that travels.
 _MAX_TEXT = 16 << 10
@@ -90,16 +91,16 @@ class ServerError(RuntimeError):
     """A server could not start, or had to end."""
 
 
-def describe(error: BaseException) -> tuple[str, str, str]:
+def describe(error: BaseException, frames: TracebackType | None) -> tuple[str, str, str]:
     """Type, message and traceback of what a method raised, as they travel."""
     kind = type(error)
     is_known = kind.__module__ in ("builtins", "__main__")
     name = kind.__qualname__ if is_known else f"{kind.__module__}.{kind.__qualname__}"
-    return name, _text(lambda: str(error))[:_MAX_TEXT], _text(lambda: _traceback(error))[-_MAX_TEXT:]
+    return name, _text(lambda: str(error))[:_MAX_TEXT], _text(lambda: _traceback(error, frames))[-_MAX_TEXT:]
 
 
-def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+def _traceback(error: BaseException, frames: TracebackType | None) -> str:
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _text(make) -> str:

@@ -220,8 +220,11 @@ def _is_method(cls: type, name: str) -> bool:
 
 def _proxy(cls: type, name: str, client_name: str, has_return_value: bool) -> Callable[..., Any]:
     local = getattr(cls, name)
-    takes_self = not isinstance(inspect.getattr_static(cls, name), (staticmethod, classmethod))
-    check = _check_of(local, takes_self)
+    raw = inspect.getattr_static(cls, name)
+    is_bound = isinstance(raw, (staticmethod, classmethod))
+    check = _check_of(raw.__func__ if is_bound else local)
+    if isinstance(raw, staticmethod):
+        check = _without_first(check)
 
     if has_return_value:
 
@@ -238,27 +241,27 @@ def _proxy(cls: type, name: str, client_name: str, has_return_value: bool) -> Ca
     functools.update_wrapper(method, local)
     method.__qualname__ = f"{client_name}.{name}"
     method.__doc__ = inspect.getdoc(local)
-    if not takes_self:
-        with contextlib.suppress(ValueError):
-            method.__signature__ = _with_self(inspect.signature(local))
+    if is_bound:
+        # What is bound to the class there is bound to the client here.
+        method.__signature__ = _with_self(inspect.signature(local))
     return method
 
 
-def _check_of(local: Callable[..., Any], takes_self: bool) -> Callable[..., Any]:
+def _check_of(local: Callable[..., Any]) -> Callable[..., Any]:
     """A function that takes what ``local`` takes and does nothing: Python itself checks the call, in its own words."""
     try:
         signature = inspect.signature(local)
     except ValueError:  # Some built-in functions have none; the server will check.
         return lambda *args, **kwargs: None
-    if not takes_self:
-        signature = _with_self(signature)
-    names = list(signature.parameters)
-    if any(not name.isidentifier() or keyword.iskeyword(name) for name in names):
+    if any(not name.isidentifier() or keyword.iskeyword(name) for name in signature.parameters):
         return signature.bind
     check = eval(f"lambda {_parameters(signature)}: None", {})
-    check.__name__ = local.__name__
-    check.__qualname__ = local.__qualname__
+    check.__qualname__ = getattr(local, "__qualname__", repr(local))
     return check
+
+
+def _without_first(check: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda _self, /, *args, **kwargs: check(*args, **kwargs)
 
 
 def _with_self(signature: inspect.Signature) -> inspect.Signature:
