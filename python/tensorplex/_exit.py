@@ -25,12 +25,20 @@ def watch() -> None:
         return
     _watched = os.getpid()
     atexit.register(_close)
-    # A child of multiprocessing ends without atexit. Its own finalizers were cleared when it started.
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.parent_process() is not None:
-        from multiprocessing import util
+    # A child of multiprocessing ends without atexit.
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing import process, util
 
-        util.Finalize(None, _close, exitpriority=-1)
+        if process.parent_process() is not None:
+            _finalize(_close)
+        # A client among the arguments is there before the child clears its finalizers, and calls these.
+        util.register_after_fork(_close, _finalize)
+
+
+def _finalize(close) -> None:
+    from multiprocessing import util
+
+    util.Finalize(None, close, exitpriority=-1)
 
 
 def watch_server(handle) -> None:
