@@ -28,7 +28,7 @@ demo:
 test:
 	@scripts/setup all
 	@$(MAKE) --no-print-directory lint
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 	$(TENSORPLEX_PYTHON) -m pytest -q tests
 
 bench:

@@ -7,6 +7,7 @@ mod measures;
 mod setting;
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 
 use measures::{MEASURES, Measure};
 use setting::Setting;
@@ -15,10 +16,13 @@ use setting::Setting;
 const ROUNDS: usize = 5;
 
 fn main() {
+    let on_terminal = std::io::stderr().is_terminal();
     let mut results: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for round in 1..=ROUNDS {
         for measure in MEASURES {
-            eprint!("\r\x1b[Kround {round} of {ROUNDS}: {}", measure.name);
+            if on_terminal {
+                eprint!("\r\x1b[Kround {round} of {ROUNDS}: {}", measure.name);
+            }
             let setting = Setting::start(measure.through);
             results
                 .entry(measure.name)
@@ -26,7 +30,9 @@ fn main() {
                 .push((measure.run)(&setting));
         }
     }
-    eprintln!("\r\x1b[K");
+    if on_terminal {
+        eprintln!("\r\x1b[K");
+    }
     print_table(&results);
     print_ratios(&results);
     println!("\n{}", json(&results));

@@ -2,7 +2,7 @@
 
 mod train;
 
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use tensorplex::Recorder;
 use crate::server::live::size;
 use train::{Bandit, Regression};
 
-/// How often the progress is shown.
+/// How often the demo looks at its workers.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a worker waits at its end until all it logged is on the server's disk.
 const FLUSH: Duration = Duration::from_secs(60);
@@ -24,7 +24,8 @@ const HISTOGRAM_EVERY: i64 = 10;
 /// Show it working: a server, and worker processes that train something small and log it
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Half of the workers play a bandit, half fit a logistic regression, each with its own setting.
+Half of the workers play a bandit, half fit a logistic regression, each with its own setting. What an earlier demo
+left in the directory is removed.
 
 Examples:
   tensorplex demo
@@ -106,6 +107,7 @@ impl Demo {
     /// When something does not start, fails, or does not arrive.
     pub fn run(&self) -> Result<(), DemoError> {
         let start = Instant::now();
+        self.clear()?;
         let (server, address) = self.start_server()?;
         println!("training: {} workers, {} steps each", self.workers, self.steps);
         let mut workers = Vec::new();
@@ -115,6 +117,20 @@ impl Demo {
         self.wait_for(workers)?;
         server.end()?;
         self.conclude(start.elapsed())
+    }
+
+    /// Removes what an earlier demo left here: the same steps again would draw every curve twice.
+    fn clear(&self) -> Result<(), DemoError> {
+        for name in ["bandit", "regression", "logs", ".tensorplex"] {
+            let path = self.logdir.join(name);
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(DemoError::Result { path, error });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn start_server(&self) -> Result<(Process, String), DemoError> {
@@ -160,9 +176,9 @@ impl Demo {
         Process::start(&format!("worker {number}"), &mut command)
     }
 
+    /// Waits for all of them; the first that fails ends the demo. On a terminal the server shows the progress.
     fn wait_for(&self, mut workers: Vec<Process>) -> Result<(), DemoError> {
         let all = workers.len();
-        let on_terminal = std::io::stdout().is_terminal();
         while !workers.is_empty() {
             let mut still = Vec::new();
             for mut worker in workers {
@@ -179,16 +195,9 @@ impl Demo {
                 }
             }
             workers = still;
-            if on_terminal {
-                print!("\r{} of {all} workers done", all - workers.len());
-                let _ = std::io::stdout().flush();
-            }
             std::thread::sleep(TICK);
         }
-        println!(
-            "{}{all} of {all} workers done",
-            if on_terminal { "\r" } else { "" }
-        );
+        println!("\n{all} of {all} workers done, everything acknowledged");
         Ok(())
     }
 
@@ -299,8 +308,8 @@ impl Worker {
     pub fn run(&self) -> Result<(), DemoError> {
         let half = self.number / 2;
         match self.number % 2 {
-            0 => self.bandit(&format!("bandit/{half:02}"), 0.05 * f64::from(half + 1)),
-            _ => self.regression(&format!("regression/{half:02}"), 0.02 * f64::from(half + 1)),
+            0 => self.bandit(&format!("bandit/{half:02}"), 0.1 * f64::from(half + 1)),
+            _ => self.regression(&format!("regression/{half:02}"), 0.004 * f64::from(half + 1)),
         }
     }
 
@@ -309,10 +318,10 @@ impl Worker {
         let about = format!("**UCB1** on a bandit with ten arms, exploration {exploration:.2}");
         self.train(id, &about, |step, log| {
             let (reward, regret) = bandit.step();
-            log.scalar("reward/mean", reward, step);
-            log.scalar("regret/mean", regret, step);
+            log.scalar("bandit/reward", reward, step);
+            log.scalar("bandit/regret", regret, step);
             if step % HISTOGRAM_EVERY == 0 {
-                log.histogram("arms/mean", &bandit.means, step);
+                log.histogram("bandit/arms", &bandit.means, step);
             }
             reward
         })
@@ -320,16 +329,16 @@ impl Worker {
 
     fn regression(&self, id: &str, rate: f64) -> Result<(), DemoError> {
         let mut regression = Regression::new(self.number.into(), rate);
-        let about = format!("**logistic regression** by gradient descent, rate {rate:.2}");
+        let about = format!("**logistic regression** by gradient descent, rate {rate:.3}");
         self.train(id, &about, |step, log| {
             let result = regression.step();
-            log.scalar("loss/train", result.loss, step);
-            log.scalar("accuracy/train", result.accuracy, step);
-            log.scalar("gradient/norm", result.gradient, step);
+            log.scalar("regression/train_loss", result.train_loss, step);
+            log.scalar("regression/test_loss", result.test_loss, step);
+            log.scalar("regression/test_accuracy", result.test_accuracy, step);
             if step % HISTOGRAM_EVERY == 0 {
-                log.histogram("weights", &regression.weights, step);
+                log.histogram("regression/weights", &regression.weights, step);
             }
-            result.accuracy
+            result.test_accuracy
         })
     }
 

@@ -2,15 +2,18 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Sends `tracing` lines to standard error; `RUST_LOG` chooses which, `info` when it is not set.
+/// Sends `tracing` lines to standard error; `RUST_LOG` chooses which (`debug`, or `remotecall=debug,warn`).
 pub fn start(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let wanted = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = wanted.parse::<Targets>().ok().filter(|_| !wanted.is_empty());
+    let filter = filter.or_else(|| default.parse().ok()).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(filter).with(lines).init();
 }

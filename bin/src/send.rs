@@ -22,6 +22,7 @@ Each line is one call:
   {\"method\": \"add_text\", \"args\": [\"note\", \"hello\"], \"client_id\": \"agent/7\"}
   {\"method\": \"info\", \"args\": [\"started\"]}                 with --queue loggerplex
 
+Give every line of a tag its step: without one it is 0, and TensorBoard hides points when a step goes back.
 A bad line is reported with its number on standard error, the others go through, and the exit code is 1.
 
 Example:

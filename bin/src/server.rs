@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use loggerplex::Loggerplex;
 use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
-use remotecall::{RemoteCall, RunError, ServerHandle};
+use remotecall::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
 use tensorplex::{Group, GroupError, Tensorplex};
 
 use live::Live;
@@ -64,7 +64,7 @@ pub struct Server {
     /// A group of clients: NAME (they share one run) or NAME:N (N clients per chart); may be repeated
     ///
     /// Without groups every client id is a run of its own. With groups a client id is GROUP/NAME, and other groups are
-    /// refused. Use the same groups whenever you start on the same directory.
+    /// refused. Groups may change after the server was stopped, not after it was killed.
     #[arg(long, value_name = "NAME[:N]")]
     group: Vec<String>,
 }
@@ -122,8 +122,8 @@ impl Server {
             std::thread::sleep(TICK);
             live.show(|| running.queues.each_ref().map(|(_, server)| server.stats()));
         }
-        live.end();
-        running.stop()
+        live.end(&running.stop()?);
+        Ok(())
     }
 
     fn start(&self) -> Result<Running, ServerError> {
@@ -217,11 +217,12 @@ impl Running {
     }
 
     /// Both are stopped, whatever the first one says.
-    fn stop(self) -> Result<(), ServerError> {
-        let results = self
-            .queues
-            .map(|(queue, server)| server.stop().map_err(|error| ServerError::Queue { queue, error }));
-        results.into_iter().collect()
+    fn stop(self) -> Result<[StatsSnapshot; 2], ServerError> {
+        let stop = |(queue, server): (_, ServerHandle)| {
+            server.stop().map_err(|error| ServerError::Queue { queue, error })
+        };
+        let [records, lines] = self.queues.map(stop);
+        Ok([records?, lines?])
     }
 }
 

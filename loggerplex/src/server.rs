@@ -217,6 +217,19 @@ impl Durable for Loggerplex {
         Ok(self.files.state())
     }
 
+    fn settings(&self) -> String {
+        let LineFormat {
+            time,
+            zone,
+            show_level,
+            ..
+        } = &self.format;
+        format!(
+            "{time:?}, {zone:?}, show_level {show_level}, from {:?}",
+            self.threshold
+        )
+    }
+
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {
         self.files.restore(state)
     }

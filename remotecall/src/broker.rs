@@ -144,7 +144,18 @@ impl Link {
         let connection = client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
         connection.set_read_timeout(Some(longest_block + ANSWER_TIMEOUT))?;
         connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(Self(connection))
+        let mut link = Self(connection);
+        // While nobody listens on a port above 32767 of this machine, the system may pick that very port for our
+        // end: then we are connected to ourselves, hear our own words, and keep the server from its port.
+        match link.one(&redis::cmd("PING"))? {
+            Value::SimpleString(answer) if answer == "PONG" => Ok(link),
+            other => Err((
+                redis::ErrorKind::Client,
+                "not a broker",
+                format!("it answers PING with {other:?}"),
+            )
+                .into()),
+        }
     }
 
     /// Sends all commands in one go. Errors of single commands come back as [`Value::ServerError`].

@@ -76,4 +76,10 @@ pub trait Durable: Remote {
     /// # Errors
     /// When the bytes are not such a state.
     fn restore(&mut self, state: &[u8]) -> std::io::Result<()>;
+
+    /// What the effects of calls depend on besides the calls: options, formats. Calls that were accepted under other
+    /// settings are not repeated under these; the server refuses to start. The default is none.
+    fn settings(&self) -> String {
+        String::new()
+    }
 }

@@ -78,6 +78,13 @@ impl Groups {
         Ok(())
     }
 
+    /// All groups, as text: what the place of a record depends on. Of a combined group it has the name alone.
+    pub fn settings(&self) -> String {
+        let groups = self.0.iter().map(|(name, kind)| format!("{name} {kind:?}"));
+        let groups: Vec<String> = groups.collect();
+        groups.join(", ")
+    }
+
     /// Finds the run of client `id` and what `tag` is called there.
     pub fn place(&self, id: &ClientId, tag: &str, spot: &mut Spot) -> Result<(), PlaceError> {
         spot.run.clear();

@@ -218,6 +218,10 @@ impl Durable for Tensorplex {
         self.runs.checkpoint()
     }
 
+    fn settings(&self) -> String {
+        self.groups.settings()
+    }
+
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {
         self.runs.restore(state)
     }

@@ -2,13 +2,15 @@
 
 mod broker;
 mod programs;
+mod raw_frame;
 mod readers;
 mod redis_server;
 mod server;
 mod wait;
 
 pub use broker::Broker;
-pub use programs::{Process, program, worker_program};
+pub use programs::{Process, example, own_program, program, worker_program};
+pub use raw_frame::RawFrame;
 pub use readers::{Follower, Series, Summary, dashboards, dump, summary};
 pub use redis_server::RedisServer;
 pub use server::{TestServer, Through};

@@ -10,17 +10,31 @@ use std::sync::OnceLock;
 /// When it cannot be built.
 pub fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(build).join(name)
+    BUILT
+        .get_or_init(|| build(&["--package", "tensorplex-bin", "--bins"]))
+        .join(name)
 }
 
-fn build() -> PathBuf {
+/// The path of an example, built when it is not up to date.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn example(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build(&["--package", "tensorplex-examples", "--examples"]))
+        .join("examples")
+        .join(name)
+}
+
+fn build(what: &[&str]) -> PathBuf {
     let mut dir = std::env::current_exe().expect("the test's own path");
     dir.pop();
     if dir.ends_with("deps") {
         dir.pop();
     }
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--quiet", "--package", "tensorplex-bin", "--bins"]);
+    command.args(["build", "--quiet"]).args(what);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     if let Some(target) = dir.parent() {
         command.arg("--target-dir").arg(target);
@@ -38,7 +52,15 @@ fn build() -> PathBuf {
 /// # Panics
 /// When it is not there: `cargo test` builds it for every integration test.
 pub fn worker_program() -> PathBuf {
-    let path = program("test-worker");
+    own_program("test-worker")
+}
+
+/// The path of a program of this package.
+///
+/// # Panics
+/// When it is not there.
+pub fn own_program(name: &str) -> PathBuf {
+    let path = program(name);
     assert!(
         path.exists(),
         "{} is missing; run the tests with cargo test",

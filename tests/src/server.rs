@@ -1,14 +1,19 @@
 //! A `tensorplex-server` process that can be killed and comes back at the same address.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 
-use crate::{Broker, Process, program};
+use crate::{Broker, Process, program, wait_for};
 
 /// A running server, with its log directory.
 pub struct TestServer {
+    /// Holds nothing but the log directory: what else is found there should not be.
     dir: tempfile::TempDir,
+    logdir: PathBuf,
+    /// What it says on standard error, over all its lives.
+    log: tempfile::NamedTempFile,
     through: Through,
     groups: Vec<String>,
     limits: Option<u32>,
@@ -41,9 +46,13 @@ impl TestServer {
         };
         let dir = tempfile::tempdir().expect("a temporary folder");
         let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
-        let (process, address, stdout) = spawn(dir.path(), &through, &groups, open_files);
+        let logdir = dir.path().join("runs");
+        let log = tempfile::NamedTempFile::new().expect("a temporary file");
+        let (process, address, stdout) = spawn(&logdir, log.path(), &through, &groups, open_files);
         Self {
             dir,
+            logdir,
+            log,
             through,
             groups,
             limits: open_files,
@@ -55,7 +64,32 @@ impl TestServer {
 
     /// The log directory.
     pub fn logdir(&self) -> &Path {
+        &self.logdir
+    }
+
+    /// The directory that holds the log directory, and nothing else.
+    pub fn outside(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// What it has said on standard error.
+    ///
+    /// # Panics
+    /// When that is not UTF-8.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).expect("the server's log")
+    }
+
+    /// Waits until it has said a line that contains all of `words`.
+    ///
+    /// # Panics
+    /// When it has not said it in time.
+    #[track_caller]
+    pub fn wait_for_log(&self, words: &[&str]) {
+        wait_for(&format!("{words:?} in the server's log"), || {
+            let says = |line: &str| words.iter().all(|word| line.contains(word));
+            self.log().lines().any(says).then_some(())
+        });
     }
 
     /// Where workers connect.
@@ -74,12 +108,23 @@ impl TestServer {
         self.process.kill();
     }
 
+    /// Other groups, from the next start on.
+    pub fn regroup(&mut self, groups: &[&str]) {
+        self.groups = groups.iter().map(|&group| group.to_owned()).collect();
+    }
+
     /// Starts it again after its end.
     pub fn restart(&mut self) {
         if let Through::Own(address) = &mut self.through {
             address.clone_from(&self.address);
         }
-        let (process, address, stdout) = spawn(self.dir.path(), &self.through, &self.groups, self.limits);
+        let (process, address, stdout) = spawn(
+            &self.logdir,
+            self.log.path(),
+            &self.through,
+            &self.groups,
+            self.limits,
+        );
         self.process = process;
         self.address = address;
         self._stdout = stdout;
@@ -95,8 +140,17 @@ impl TestServer {
     }
 }
 
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server said:\n{}", self.log());
+        }
+    }
+}
+
 fn spawn(
-    dir: &Path,
+    logdir: &Path,
+    log: &Path,
     through: &Through,
     groups: &[String],
     open_files: Option<u32>,
@@ -112,7 +166,9 @@ fn spawn(
             shell
         }
     };
-    command.arg("--logdir").arg(dir).stdout(Stdio::piped());
+    let log = File::options().append(true).open(log).expect("the server's log");
+    command.arg("--logdir").arg(logdir).env_remove("RUST_LOG");
+    command.stdout(Stdio::piped()).stderr(log);
     match through {
         Through::Redis(address) => command.arg("--redis").arg(address),
         Through::Own(address) => command.arg("--listen").arg(address),

@@ -326,3 +326,19 @@ fn a_full_window_drops_and_counts_or_waits() {
     assert_eq!(lines(dir.path()), (0..20_000).collect::<Vec<_>>());
     server.stop().unwrap();
 }
+
+#[test]
+fn a_broker_that_dies_when_all_is_sent_is_found_again() {
+    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let client = connect(&redis.address());
+    client.send("put", &(1u64,));
+    let key = "rc:{remotecall.0}:in";
+    wait_for("the frame", || {
+        (redis.command(&["XLEN", key]) == redis::Value::Int(1)).then_some(())
+    });
+    redis.kill_and_restart();
+    let server = serve(&redis.address(), dir.path());
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), [1]);
+    server.stop().unwrap();
+}

@@ -30,10 +30,14 @@ impl Numbers {
 
 const FEATURES: usize = 20;
 
+/// A point and the cloud that it is from: 0 or 1.
+type Point = ([f64; FEATURES], f64);
+
 /// Logistic regression by stochastic gradient descent on two overlapping clouds of points.
 pub struct Regression {
     numbers: Numbers,
     direction: [f64; FEATURES],
+    test: Vec<Point>,
     /// What is learnt.
     pub weights: Vec<f64>,
     rate: f64,
@@ -41,12 +45,12 @@ pub struct Regression {
 
 /// How one step went.
 pub struct Step {
-    /// Mean cross-entropy of the batch.
-    pub loss: f64,
-    /// Share of the batch that was classified rightly.
-    pub accuracy: f64,
-    /// Length of the gradient.
-    pub gradient: f64,
+    /// Mean cross-entropy of the batch, before the step.
+    pub train_loss: f64,
+    /// Mean cross-entropy of points that are not trained on, after the step.
+    pub test_loss: f64,
+    /// Share of these points that is classified rightly.
+    pub test_accuracy: f64,
 }
 
 impl Regression {
@@ -54,9 +58,11 @@ impl Regression {
     pub fn new(seed: u64, rate: f64) -> Self {
         let mut task = Numbers::new(7);
         let direction = std::array::from_fn(|_| task.normal() * 0.35);
+        let test = (0..500).map(|_| point(&mut task, &direction)).collect();
         Self {
             numbers: Numbers::new(seed),
             direction,
+            test,
             weights: vec![0.0; FEATURES],
             rate,
         }
@@ -65,31 +71,53 @@ impl Regression {
     /// One batch of 64 points.
     pub fn step(&mut self) -> Step {
         const BATCH: usize = 64;
+        let batch: Vec<Point> = (0..BATCH)
+            .map(|_| point(&mut self.numbers, &self.direction))
+            .collect();
+        let (train_loss, _) = self.judge(&batch);
         let mut gradient = [0.0; FEATURES];
-        let (mut loss, mut right) = (0.0, 0.0);
-        for _ in 0..BATCH {
-            let label = if self.numbers.uniform() < 0.5 { 1.0 } else { 0.0 };
-            let side = 2.0 * label - 1.0;
-            let point: [f64; FEATURES] =
-                std::array::from_fn(|i| side * self.direction[i] + self.numbers.normal());
-            let score: f64 = point.iter().zip(&self.weights).map(|(x, w)| x * w).sum();
-            let p = (1.0 / (1.0 + (-score).exp())).clamp(1e-12, 1.0 - 1e-12);
-            loss -= label * p.ln() + (1.0 - label) * (1.0 - p).ln();
-            right += f64::from(u8::from((p > 0.5) == (label > 0.5)));
+        for (point, label) in &batch {
+            let miss = self.guess(point) - label;
             for (slope, x) in gradient.iter_mut().zip(point) {
-                *slope += (p - label) * x / BATCH as f64;
+                *slope += miss * x / BATCH as f64;
             }
         }
         for (weight, slope) in self.weights.iter_mut().zip(gradient) {
             *weight -= self.rate * slope;
         }
-        let length = gradient.iter().map(|slope| slope * slope).sum::<f64>().sqrt();
+        let (test_loss, test_accuracy) = self.judge(&self.test);
         Step {
-            loss: loss / BATCH as f64,
-            accuracy: right / BATCH as f64,
-            gradient: length,
+            train_loss,
+            test_loss,
+            test_accuracy,
         }
     }
+
+    /// How likely it is that a point is from cloud 1.
+    fn guess(&self, point: &[f64; FEATURES]) -> f64 {
+        let score: f64 = point.iter().zip(&self.weights).map(|(x, w)| x * w).sum();
+        (1.0 / (1.0 + (-score).exp())).clamp(1e-12, 1.0 - 1e-12)
+    }
+
+    /// Mean cross-entropy, and the share that is right.
+    fn judge(&self, points: &[Point]) -> (f64, f64) {
+        let (mut loss, mut right) = (0.0, 0.0);
+        for (point, label) in points {
+            let p = self.guess(point);
+            loss -= label * p.ln() + (1.0 - label) * (1.0 - p).ln();
+            right += f64::from(u8::from((p > 0.5) == (*label > 0.5)));
+        }
+        (loss / points.len() as f64, right / points.len() as f64)
+    }
+}
+
+fn point(numbers: &mut Numbers, direction: &[f64; FEATURES]) -> Point {
+    let label = if numbers.uniform() < 0.5 { 1.0 } else { 0.0 };
+    let side = 2.0 * label - 1.0;
+    (
+        std::array::from_fn(|i| side * direction[i] + numbers.normal()),
+        label,
+    )
 }
 
 const ARMS: usize = 10;
@@ -157,12 +185,10 @@ mod tests {
         let mut regression = Regression::new(1, 0.1);
         let first = regression.step();
         let last = (0..300).map(|_| regression.step()).last().unwrap();
-        assert!(
-            last.loss < 0.6 * first.loss && last.accuracy > 0.85,
-            "{} {}",
-            last.loss,
-            last.accuracy
-        );
+        let (before, after) = (first.test_loss, last.test_loss);
+        assert!(after < 0.6 * before, "{after} of {before}");
+        assert!(last.test_accuracy > 0.85, "{}", last.test_accuracy);
+        assert!(last.train_loss < first.train_loss);
         let mut bandit = Bandit::new(1, 0.5);
         let (_, early) = bandit.step();
         let (_, late) = (0..300).map(|_| bandit.step()).last().unwrap();

@@ -49,16 +49,7 @@ impl Live {
         if self.on_terminal {
             self.line(&now, rate);
         } else if now != self.before {
-            tracing::info!(
-                clients = now.clients,
-                records = now.records,
-                records_per_s = rate as u64,
-                backlog = now.backlog,
-                bytes = now.bytes,
-                duplicates = now.duplicates,
-                gaps = now.gaps,
-                refused = now.refused,
-            );
+            now.log(rate);
         }
         self.shown = Instant::now();
         self.before = now;
@@ -66,7 +57,7 @@ impl Live {
 
     fn line(&self, now: &Totals, rate: f64) {
         let refused = if now.refused > 0 {
-            format!("   {} refused", now.refused)
+            format!("   refused {}", now.refused)
         } else {
             String::new()
         };
@@ -74,7 +65,7 @@ impl Live {
         // A terminal that is gone is nobody's business here.
         let _ = write!(
             out,
-            "\r\x1b[K{} clients   {} records   {}/s   backlog {}   {}{refused}",
+            "\r\x1b[Kclients {}   records {}   per s {}   backlog {}   {}{refused}",
             now.clients,
             now.records,
             rate as u64,
@@ -84,15 +75,32 @@ impl Live {
         let _ = out.flush();
     }
 
-    /// Leaves the line as it is.
-    pub fn end(&self) {
+    /// Shows the numbers a last time.
+    pub fn end(&self, stats: &[StatsSnapshot; 2]) {
+        let now = Totals::of(stats);
         if self.on_terminal {
+            self.line(&now, 0.0);
             let _ = writeln!(std::io::stderr());
+        } else {
+            now.log(0.0);
         }
     }
 }
 
 impl Totals {
+    fn log(&self, rate: f64) {
+        tracing::info!(
+            clients = self.clients,
+            records = self.records,
+            records_per_s = rate as u64,
+            backlog = self.backlog,
+            bytes = self.bytes,
+            duplicates = self.duplicates,
+            gaps = self.gaps,
+            refused = self.refused,
+        );
+    }
+
     fn of(queues: &[StatsSnapshot; 2]) -> Self {
         let sum = |of: fn(&StatsSnapshot) -> u64| queues.iter().map(of).sum();
         Self {

@@ -8,22 +8,23 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::future::{Outcome, RemoteError, Slot};
+use super::future::{RemoteError, Slot};
 use super::{ClientOptions, ClientStats};
-use crate::broker::StreamId;
-use crate::frame::{Draft, FrameBuilder, MAX_FRAME, NewCall, ProducerId, Reply};
+use crate::frame::{FrameBuilder, MAX_FRAME, NewCall, ProducerId};
+
+mod futures;
+mod sending;
+mod state;
+
+pub(super) use sending::{SentFrame, Work};
+use state::State;
 
 /// A frame is closed when its body reaches this size.
 const FRAME_SIZE: usize = 256 << 10;
 /// Longest arguments of one call: a frame must hold them even when they do not compress.
 pub(super) const MAX_CALL: usize = MAX_FRAME - (256 << 10);
-/// Most bytes sent and not acknowledged: what one producer may occupy in the broker.
-const IN_FLIGHT: usize = 16 << 20;
-/// Most bytes sent in one go.
-const BATCH: usize = 2 << 20;
-
-/// Under which client id a client asks for its results.
-const ASKING_CLIENT: &str = "remotecall";
+/// A time that never comes.
+const FAR: Duration = Duration::from_secs(3600);
 
 /// Which call: number of the frame, index in the frame.
 pub(crate) type CallId = (u64, u32);
@@ -85,70 +86,6 @@ pub(crate) struct Window {
     progress: Condvar,
 }
 
-struct State {
-    open: FrameBuilder,
-    open_since: Option<Instant>,
-    /// Somebody waits for the open frame.
-    urgent: bool,
-    frames: VecDeque<Waiting>,
-    /// Index in `frames` of the first that is not sent.
-    unsent: usize,
-    /// Number of the open frame.
-    next: u64,
-    acked: u64,
-    /// Bytes in `frames`.
-    bytes: usize,
-    /// Bytes in `frames[..unsent]`.
-    in_flight: usize,
-    pending: BTreeMap<CallId, Pending>,
-    wants_replies: bool,
-    stats: ClientStats,
-    dropped_before_flush: u64,
-    closed: bool,
-    /// Until when the sender sleeps; none while it works.
-    sleeps_until: Option<Instant>,
-    reported: Option<NotQueued>,
-}
-
-struct Pending {
-    slot: Arc<Slot>,
-    reply: Reply,
-}
-
-struct Waiting {
-    seq: u64,
-    count: usize,
-    content: Content,
-    entry: Option<StreamId>,
-}
-
-enum Content {
-    Draft(Arc<Draft>),
-    Sealed(Arc<Vec<u8>>),
-}
-
-impl Content {
-    fn len(&self) -> usize {
-        match self {
-            Self::Draft(draft) => draft.len(),
-            Self::Sealed(bytes) => bytes.len(),
-        }
-    }
-}
-
-/// A frame to be sent.
-pub(super) struct Outgoing {
-    pub seq: u64,
-    content: Content,
-}
-
-/// Why the sender was woken.
-pub(super) enum Work {
-    Send,
-    Poll,
-    Stop,
-}
-
 impl Window {
     pub fn new(producer: ProducerId, options: ClientOptions) -> Self {
         let state = State {
@@ -187,8 +124,6 @@ impl Window {
     pub fn hold_for_test(&self) -> impl Sized + '_ {
         self.lock()
     }
-
-    // ---- callers ----
 
     /// Appends a call to the open frame.
     pub fn push<E: std::fmt::Display>(
@@ -343,317 +278,5 @@ impl Window {
 
     pub fn stats(&self) -> ClientStats {
         self.lock().stats
-    }
-
-    // ---- futures ----
-
-    pub fn forget(&self, id: CallId) {
-        self.lock().pending.remove(&id);
-    }
-
-    pub fn complete(&self, id: CallId, outcome: Outcome) {
-        let pending = self.lock().pending.remove(&id);
-        if let Some(pending) = pending {
-            pending.slot.complete(outcome);
-        }
-    }
-
-    /// The highest ack so far, and whether somebody waits only for errors.
-    pub fn acked(&self) -> (u64, bool) {
-        let state = self.lock();
-        let only_errors = state
-            .pending
-            .values()
-            .take(1)
-            .any(|pending| pending.reply == Reply::ErrorOnly);
-        (state.acked, only_errors)
-    }
-
-    /// Every reply to frames up to `acked` has been read: calls of which no error came went well.
-    pub fn no_more_errors(&self, acked: u64) {
-        const NIL: u8 = 0xc0;
-        let mut state = self.lock();
-        let done: Vec<CallId> = state
-            .pending
-            .range(..=(acked, u32::MAX))
-            .filter(|(_, pending)| pending.reply == Reply::ErrorOnly)
-            .map(|(&id, _)| id)
-            .collect();
-        let done: Vec<_> = done.iter().filter_map(|id| state.pending.remove(id)).collect();
-        drop(state);
-        for pending in done {
-            pending.slot.complete(Ok(vec![NIL]));
-        }
-    }
-
-    /// Calls up to frame `acked` whose results have not come.
-    pub fn unanswered(&self, acked: u64, most: usize) -> Vec<CallId> {
-        let state = self.lock();
-        let results = state
-            .pending
-            .range(..=(acked, u32::MAX))
-            .filter(|(_, p)| p.reply == Reply::Result);
-        results.map(|(&id, _)| id).take(most).collect()
-    }
-
-    /// Asks the server for results that did not come.
-    pub fn ask(&self, missing: &[CallId]) {
-        let call = NewCall {
-            method: crate::reply::ASK,
-            client: ASKING_CLIENT,
-            reply: Reply::Nothing,
-            time_ns: super::now_ns(),
-            has_named: false,
-        };
-        if let Err(error) = self.push(&call, |out| rmp_serde::encode::write(out, &(missing,))) {
-            self.report(&error);
-        }
-    }
-
-    // ---- the sender ----
-
-    /// Sleeps until there is something to send, `poll` has come, or the client is closed.
-    pub fn wait(&self, poll: Option<Instant>) -> Work {
-        let mut state = self.lock();
-        loop {
-            if state.closed {
-                return Work::Stop;
-            }
-            let now = Instant::now();
-            let due = state.due(self.options.linger, now);
-            if due.is_some_and(|due| due <= now) {
-                state.sleeps_until = None;
-                return Work::Send;
-            }
-            if poll.is_some_and(|poll| poll <= now) {
-                state.sleeps_until = None;
-                return Work::Poll;
-            }
-            let far = now + Duration::from_secs(3600);
-            let until = due.unwrap_or(far).min(poll.unwrap_or(far));
-            state.sleeps_until = Some(until);
-            state = self
-                .work
-                .wait_timeout(state, until - now)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-    }
-
-    /// Sleeps for `time`, or until the client is closed; returns whether it is.
-    pub fn pause(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        let mut state = self.lock();
-        while !state.closed {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .work
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state.closed
-    }
-
-    /// The next frames to send, and the ack known now.
-    pub fn take_batch(&self) -> (Vec<Outgoing>, u64) {
-        let mut state = self.lock();
-        if state.open.count() > 0 && state.open_is_due(self.options.linger, Instant::now()) {
-            state.close_frame();
-        }
-        let mut batch = Vec::new();
-        let mut size = 0;
-        while let Some(frame) = state.frames.get(state.unsent) {
-            let length = frame.content.len();
-            let fits = size + length <= BATCH && state.in_flight + length <= IN_FLIGHT;
-            let alone = batch.is_empty() && state.in_flight == 0;
-            if !(fits || alone) {
-                break;
-            }
-            size += length;
-            batch.push(frame.outgoing());
-            state.in_flight += length;
-            state.unsent += 1;
-        }
-        (batch, state.acked)
-    }
-
-    /// Gives a frame its final bytes, outside the lock, and keeps them.
-    pub fn seal(&self, frame: &Outgoing) -> Arc<Vec<u8>> {
-        let draft = match &frame.content {
-            Content::Sealed(bytes) => return bytes.clone(),
-            Content::Draft(draft) => draft,
-        };
-        let bytes = Arc::new(draft.seal(self.producer, frame.seq));
-        let mut state = self.lock();
-        let (before, after) = (draft.len(), bytes.len());
-        if let Some(index) = state.index_of(frame.seq) {
-            state.frames[index].content = Content::Sealed(bytes.clone());
-            state.bytes = state.bytes + after - before;
-            if index < state.unsent {
-                state.in_flight = state.in_flight + after - before;
-            }
-        }
-        bytes
-    }
-
-    /// The broker stored a frame under this id.
-    pub fn stored(&self, seq: u64, entry: StreamId) {
-        let mut state = self.lock();
-        if let Some(index) = state.index_of(seq) {
-            state.frames[index].entry = Some(entry);
-        }
-    }
-
-    /// The server has done everything up to `acked`. Returns whether that is news.
-    pub fn on_ack(&self, acked: u64) -> bool {
-        let mut state = self.lock();
-        if acked <= state.acked {
-            return false;
-        }
-        if acked >= state.next {
-            drop(state);
-            tracing::warn!(acked, "ack of a frame that was never sent; ignored");
-            return false;
-        }
-        state.acked = acked;
-        while state.frames.front().is_some_and(|frame| frame.seq <= acked) {
-            state.drop_front();
-        }
-        state.reported = None;
-        drop(state);
-        self.progress.notify_all();
-        true
-    }
-
-    /// Sends everything from frame `from` on again.
-    pub fn rewind(&self, from: u64) {
-        let mut state = self.lock();
-        let Some(index) = state
-            .index_of(from)
-            .or(Some(0))
-            .filter(|&index| index < state.unsent)
-        else {
-            return;
-        };
-        let back: usize = state
-            .frames
-            .range(index..state.unsent)
-            .map(|frame| frame.content.len())
-            .sum();
-        state.in_flight -= back;
-        state.unsent = index;
-        state.stats.rewinds += 1;
-        for frame in state.frames.range_mut(index..) {
-            frame.entry = None;
-        }
-    }
-
-    /// First and last frame that are sent and not acked, with the ids under which they were stored.
-    pub fn sent(&self) -> Option<(SentFrame, SentFrame)> {
-        let state = self.lock();
-        let at = |index: usize| {
-            state.frames.get(index).map(|frame| SentFrame {
-                seq: frame.seq,
-                entry: frame.entry,
-            })
-        };
-        let last = state.unsent.checked_sub(1)?;
-        Some((at(0)?, at(last)?))
-    }
-
-    /// Frames with replies may be among those to be sent.
-    pub fn wants_replies(&self) -> bool {
-        self.lock().wants_replies
-    }
-}
-
-/// A frame that was sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SentFrame {
-    pub seq: u64,
-    /// None while the broker's answer is missing.
-    pub entry: Option<StreamId>,
-}
-
-impl State {
-    fn close_frame(&mut self) {
-        let draft = self.open.close();
-        self.bytes += draft.len();
-        self.frames.push_back(Waiting {
-            seq: self.next,
-            count: draft.count(),
-            content: Content::Draft(Arc::new(draft)),
-            entry: None,
-        });
-        self.next += 1;
-        self.open_since = None;
-        self.urgent = false;
-    }
-
-    fn expect_reply(&mut self, id: CallId, reply: Reply) -> Option<Arc<Slot>> {
-        if reply == Reply::Nothing {
-            return None;
-        }
-        self.wants_replies = true;
-        let slot = Arc::new(Slot::default());
-        self.pending.insert(
-            id,
-            Pending {
-                slot: slot.clone(),
-                reply,
-            },
-        );
-        Some(slot)
-    }
-
-    /// When the sender has something to send; none: when somebody calls.
-    fn due(&self, linger: Duration, now: Instant) -> Option<Instant> {
-        // A full pipe has room again after an ack, and that is polled for.
-        if let Some(frame) = self.frames.get(self.unsent) {
-            let fits = self.in_flight == 0 || self.in_flight + frame.content.len() <= IN_FLIGHT;
-            return fits.then_some(now);
-        }
-        let opened = self.open_since?;
-        Some(if self.urgent { now } else { opened + linger })
-    }
-
-    fn open_is_due(&self, linger: Duration, now: Instant) -> bool {
-        self.urgent || self.open_since.is_some_and(|since| since + linger <= now)
-    }
-
-    fn index_of(&self, seq: u64) -> Option<usize> {
-        let first = self.frames.front()?.seq;
-        let index = usize::try_from(seq.checked_sub(first)?).ok()?;
-        (index < self.frames.len()).then_some(index)
-    }
-
-    fn drop_front(&mut self) {
-        let Some(frame) = self.frames.pop_front() else {
-            return;
-        };
-        let length = frame.content.len();
-        self.bytes -= length;
-        self.stats.acked += frame.count as u64;
-        if self.unsent > 0 {
-            self.unsent -= 1;
-            self.in_flight -= length;
-        }
-    }
-}
-
-impl Waiting {
-    fn outgoing(&self) -> Outgoing {
-        let content = match &self.content {
-            Content::Draft(draft) => Content::Draft(draft.clone()),
-            Content::Sealed(bytes) => Content::Sealed(bytes.clone()),
-        };
-        Outgoing {
-            seq: self.seq,
-            content,
-        }
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
@@ -26,6 +26,9 @@ const STACK: usize = 256 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long stopping tries to reach its own accepting thread.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a port that is in use is tried again, and how often.
+const BIND_TIMEOUT: Duration = Duration::from_millis(500);
+const BIND_PAUSE: Duration = Duration::from_millis(10);
 /// What one client too many is told.
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
@@ -48,7 +51,7 @@ impl Listener {
     /// Takes the address and starts to accept up to `limit` connections.
     pub fn start(listen: SocketAddr, limit: usize, shared: Arc<Shared>) -> Result<Self, BrokerStartError> {
         let failed = |source| BrokerStartError::Listen { listen, source };
-        let socket = TcpListener::bind(listen).map_err(failed)?;
+        let socket = bind(listen).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         let acceptor = Acceptor {
             shared: Arc::clone(&shared),
@@ -98,6 +101,20 @@ impl Drop for Listener {
         }
         if thread.join().is_err() {
             tracing::error!("the broker's thread panicked");
+        }
+    }
+}
+
+/// Takes the address. A client that looks for its server on this machine can hold the port for an instant,
+/// when the system gives it that port for its own end.
+fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    let until = Instant::now() + BIND_TIMEOUT;
+    loop {
+        match TcpListener::bind(listen) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                thread::sleep(BIND_PAUSE);
+            }
+            result => return result,
         }
     }
 }

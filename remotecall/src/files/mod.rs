@@ -23,7 +23,9 @@ use manifest::{Entry, Manifest};
 use open_files::OpenFiles;
 
 /// A pending buffer that grew larger than this is given back to the allocator after a commit.
-const KEEP_BUFFER: usize = 64 << 10;
+const KEEP_BUFFER: usize = 4 << 10;
+/// From this many files on, one sync of the whole file system is quicker than one of each file.
+const SYNC_ALL_FROM: usize = 32;
 
 /// A file of a [`FileSet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,6 +48,8 @@ pub struct FileSet {
     manifest: Option<Manifest>,
     files: Vec<Growing>,
     by_key: HashMap<String, FileId>,
+    /// Keys whose files were deleted or cut: what the manifest says of them is void.
+    lost: BTreeSet<String>,
     /// Files with bytes in `pending`, in the order in which they got them.
     dirty: Vec<FileId>,
     /// Files written since the last sync.
@@ -91,6 +95,7 @@ impl FileSet {
             manifest: manifest.map(Manifest::open).transpose()?,
             files: Vec::new(),
             by_key: HashMap::new(),
+            lost: BTreeSet::new(),
             dirty: Vec::new(),
             unsynced: BTreeSet::new(),
             new_in: BTreeSet::new(),
@@ -162,6 +167,19 @@ impl FileSet {
     /// # Errors
     /// The first failure. It must not be retried: what the disk holds is unknown from then on.
     pub fn sync(&mut self) -> io::Result<()> {
+        if self.unsynced.len() >= SYNC_ALL_FROM {
+            rustix::fs::syncfs(File::open(&self.root)?)?;
+        } else {
+            self.sync_each()?;
+        }
+        self.unsynced.clear();
+        for dir in std::mem::take(&mut self.new_in) {
+            sync_up_to(&dir, &self.root)?;
+        }
+        Ok(())
+    }
+
+    fn sync_each(&mut self) -> io::Result<()> {
         for &id in &self.unsynced {
             let Place::At(path) = &self.files[id.0 as usize].place else {
                 continue;
@@ -174,10 +192,6 @@ impl FileSet {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
                 other => other.map_err(|error| about(path, error))?,
             }
-        }
-        self.unsynced.clear();
-        for dir in std::mem::take(&mut self.new_in) {
-            sync_up_to(&dir, &self.root)?;
         }
         Ok(())
     }
@@ -229,6 +243,7 @@ impl FileSet {
                     "was deleted or cut by someone else; a new file takes its place"
                 );
                 self.files.push(Growing::forgotten());
+                self.lost.insert(file.key);
                 continue;
             }
             self.by_key.insert(file.key.clone(), file.id);
@@ -252,10 +267,8 @@ impl FileSet {
             let Place::Wanted(wanted) = &mut file.place else {
                 continue;
             };
-            let known = self
-                .manifest
-                .as_ref()
-                .and_then(|manifest| manifest.get(&file.key));
+            let manifest = self.manifest.as_ref().filter(|_| !self.lost.contains(&file.key));
+            let known = manifest.and_then(|manifest| manifest.get(&file.key));
             if let Some(entry) = known.filter(|entry| self.root.join(&entry.path).exists()) {
                 placed.push((id, entry.clone(), true));
                 continue;

@@ -186,3 +186,30 @@ fn a_failed_commit_is_completed_by_the_next() {
         ("text more".into(), "eins".into())
     );
 }
+
+#[test]
+fn a_file_cut_by_somebody_else_is_not_written_over() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a", "one two");
+    set.commit().unwrap();
+    let state = set.state();
+    std::fs::write(disk.path("a"), "one").unwrap();
+    let mut set = disk.set();
+    set.restore(&state).unwrap();
+    append(&mut set, "a", " three");
+    set.commit().unwrap();
+    assert_eq!(disk.read("a"), "one three");
+}
+
+#[test]
+fn many_files_are_synced_at_once() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    for n in 0..2 * SYNC_ALL_FROM {
+        append(&mut set, &format!("d/{n}"), "x");
+    }
+    set.commit().unwrap();
+    set.sync().unwrap();
+    assert!(set.unsynced.is_empty() && set.new_in.is_empty());
+}

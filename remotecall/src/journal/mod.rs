@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/lock                     held while a server runs
+//! DIR/settings                 what the object's bytes depend on besides the calls
 //! DIR/checkpoint               state of the object and watermarks; replaced whole
 //! DIR/journal/00000001.rcj     segments; a checkpoint names the first one that is still needed
 //!
@@ -16,6 +17,7 @@
 
 mod checkpoint;
 mod recovery;
+mod settings;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -32,6 +34,8 @@ const SEGMENT_MAGIC: [u8; 4] = *b"RCJ1";
 const RECORD_MAGIC: u32 = 0x4a43_5252;
 const RECORD_HEADER: usize = 12;
 const FRAME_HEADER: usize = 12;
+/// A buffer that grew larger than this is given back to the allocator.
+const KEEP_BUFFER: usize = 8 << 20;
 /// A batch takes no more frames when it has reached this size.
 pub(crate) const BATCH_SIZE: usize = 32 << 20;
 /// Longest body of a record: a batch that is almost full takes one more frame of any size.
@@ -62,6 +66,19 @@ pub enum JournalError {
         at: u64,
         /// What is wrong.
         why: String,
+    },
+    /// The object would not do again what it did.
+    #[error(
+        "{dir} holds calls that were accepted with the settings [{was}], and now they are [{now}]: start once with \
+         the former ones and stop the server, then change them"
+    )]
+    OtherSettings {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// Settings under which the calls were accepted.
+        was: String,
+        /// Settings of the object now.
+        now: String,
     },
     /// fsync failed: nobody knows what the disk holds.
     #[error("fsync of {path} failed: {error}; restart to recover from what the disk holds")]
@@ -103,10 +120,18 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Adds frames with their senders' acks and waits until they are on disk. After [`JournalError::Io`] nothing of
-    /// the batch counts, and it can be tried again.
-    pub fn append<'a>(&mut self, frames: impl Iterator<Item = (u64, &'a [u8])>) -> Result<(), JournalError> {
-        put_record(&mut self.buffer, self.end, frames);
+    /// Adds frames with their senders' acks, as many as fit into one record, and waits until they are on disk. Returns
+    /// how many that were; the rest is for the next call. After [`JournalError::Io`] none of them counts, and it can be
+    /// tried again.
+    pub fn append(&mut self, frames: &[(u64, Vec<u8>)]) -> Result<usize, JournalError> {
+        let mut size = 0;
+        let fit = frames.iter().take_while(|(_, frame)| {
+            let room = size < BATCH_SIZE;
+            size += FRAME_HEADER + frame.len();
+            room
+        });
+        let fit = fit.count();
+        put_record(&mut self.buffer, self.end, &frames[..fit]);
         let path = segment_path(&self.dir, self.segment);
         if let Err(error) = self.file.write_all_at(&self.buffer, self.end) {
             // What was written of it is in the way of nobody: the next batch overwrites it.
@@ -118,8 +143,8 @@ impl Journal {
             .map_err(|error| JournalError::Sync { path, error })?;
         self.end += self.buffer.len() as u64;
         self.since_checkpoint += self.buffer.len() as u64;
-        self.buffer.shrink_to(CHECKPOINT_EVERY as usize / 8);
-        Ok(())
+        self.buffer.shrink_to(KEEP_BUFFER);
+        Ok(fit)
     }
 
     /// Enough was journaled for a checkpoint.
@@ -155,7 +180,7 @@ impl Journal {
 }
 
 /// Writes the record that starts at byte `place` of its segment.
-fn put_record<'a>(out: &mut Vec<u8>, place: u64, frames: impl Iterator<Item = (u64, &'a [u8])>) {
+fn put_record(out: &mut Vec<u8>, place: u64, frames: &[(u64, Vec<u8>)]) {
     out.clear();
     out.extend_from_slice(&[0; RECORD_HEADER]);
     for (acked, frame) in frames {

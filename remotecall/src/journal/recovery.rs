@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Checkpoint, FRAME_HEADER, Journal, JournalError, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, SEGMENT_MAGIC,
-    checksum, create_segment, journal_dir, segment_path, segments,
+    checksum, create_segment, journal_dir, segment_path, segments, settings,
 };
 
 /// A journal that is being read; nothing was changed yet.
@@ -49,6 +49,15 @@ impl Recovery {
             bytes: 0,
         };
         Ok((recovery, checkpoint))
+    }
+
+    /// Makes sure that repeated calls do again what they did: `settings` says what that depends on, besides the calls.
+    pub fn agree_on(&self, settings: &str) -> Result<(), JournalError> {
+        let is_empty = self.segments.iter().all(|&number| {
+            let length = std::fs::metadata(segment_path(&self.dir, number)).map(|meta| meta.len());
+            length.is_ok_and(|length| length <= SEGMENT_MAGIC.len() as u64)
+        });
+        settings::agree(&self.dir, settings, is_empty)
     }
 
     /// Passes every record after the checkpoint to `each`, in order: the sender's ack, and the frame.

@@ -25,9 +25,38 @@ impl Disk {
 }
 
 fn append(journal: &mut Journal, frames: &[&str]) {
-    journal
-        .append(frames.iter().map(|frame| (7, frame.as_bytes())))
-        .unwrap();
+    let frames: Vec<_> = frames
+        .iter()
+        .map(|frame| (7, frame.as_bytes().to_vec()))
+        .collect();
+    assert_eq!(journal.append(&frames).unwrap(), frames.len());
+}
+
+#[test]
+fn a_batch_of_any_size_can_be_read_again() {
+    let disk = Disk::new();
+    let (_, _, mut journal) = disk.open().unwrap();
+    let frames: Vec<_> = (1..=6)
+        .map(|n| (n, vec![b'x'; crate::frame::MAX_FRAME]))
+        .collect();
+    let (mut left, mut records) = (&frames[..], 0);
+    while !left.is_empty() {
+        left = &left[journal.append(left).unwrap()..];
+        records += 1;
+    }
+    assert_eq!(records, 3);
+    drop(journal);
+    let seen = disk.open().unwrap().1;
+    let expect: Vec<_> = frames
+        .iter()
+        .map(|(acked, frame)| (acked.to_string(), frame.len()))
+        .collect();
+    let seen: Vec<_> = seen.iter().filter_map(|text| text.split_once(':')).collect();
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(acked, frame)| ((*acked).to_owned(), frame.len()))
+        .collect();
+    assert_eq!(seen, expect);
 }
 
 #[test]
@@ -163,4 +192,26 @@ fn a_directory_has_one_server() {
     assert!(matches!(disk.open(), Err(JournalError::InUse(_))));
     drop(first);
     assert!(disk.open().is_ok());
+}
+
+#[test]
+fn settings_change_only_when_there_is_nothing_to_repeat() {
+    let disk = Disk::new();
+    let agree = |settings: &str| Recovery::open(disk.dir()).unwrap().0.agree_on(settings);
+    agree("one").unwrap();
+    agree("two").unwrap();
+    let (_, _, mut journal) = disk.open().unwrap();
+    append(&mut journal, &["call"]);
+    drop(journal);
+    agree("two").unwrap();
+    let refused = agree("three").unwrap_err().to_string();
+    assert!(
+        refused.contains("[two]") && refused.contains("[three]"),
+        "{refused}"
+    );
+    agree("two").unwrap();
+    let (_, _, mut journal) = disk.open().unwrap();
+    journal.checkpoint(b"state".to_vec(), &Watermarks::new()).unwrap();
+    drop(journal);
+    agree("three").unwrap();
 }

@@ -11,6 +11,8 @@ pub(super) trait Host: Send {
     /// None when the object has no checkpoint: then the whole journal is its state.
     fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>>;
     fn restore(&mut self, state: &[u8]) -> io::Result<()>;
+    /// What the object does depends on this, besides the calls.
+    fn settings(&self) -> String;
 }
 
 /// Any object: its state is what the calls made of it.
@@ -35,6 +37,10 @@ impl<O: Remote> Host for Plain<O> {
             "the object has no state of its own to restore",
         ))
     }
+
+    fn settings(&self) -> String {
+        String::new()
+    }
 }
 
 /// An object that can save itself.
@@ -55,5 +61,9 @@ impl<O: Durable> Host for Own<O> {
 
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {
         self.0.restore(state)
+    }
+
+    fn settings(&self) -> String {
+        self.0.settings()
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Attempt {
     Wait,
     /// Somebody else holds it and is alive.
     Taken(String),
+    /// The key was garbage and is gone: try again.
+    WrongType,
 }
 
 impl Lease {
@@ -58,7 +60,7 @@ impl Lease {
             Some(Value::BulkString(holder)) => String::from_utf8_lossy(&holder).into_owned(),
             Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
                 link.one(redis::cmd("DEL").arg(&self.key))?;
-                return Ok(Attempt::Wait);
+                return Ok(Attempt::WrongType);
             }
             // Out of memory, read-only: nobody else can take it either.
             _ => return Ok(Attempt::Held),

@@ -9,6 +9,7 @@ mod serve;
 mod stats;
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -26,8 +27,8 @@ use host::{Host, Own, Plain};
 use lease::{Attempt, Lease};
 use reader::{Input, Reader, pause};
 use serve::Serve;
-use stats::Stats;
 pub use stats::StatsSnapshot;
+use stats::{Stats, WRONG_TYPE};
 
 /// Batches that wait between the reading thread and the one that works.
 const QUEUE: usize = 2;
@@ -178,7 +179,7 @@ impl<O: Remote> RemoteCall<O> {
     fn prepare(self, address: &str, stop: Arc<AtomicBool>) -> Result<Starting, RunError> {
         let address: Address = address.parse()?;
         let keys = Keys::new(&self.queue)?;
-        let stats = Arc::new(Stats::default());
+        let stats = Arc::new(Stats::new(&self.queue));
         let holder = holder(self.journal.as_deref());
         let mut core = Core::new(
             (self.host)(self.object),
@@ -231,13 +232,14 @@ impl ServerHandle {
         self.stop.store(true, Relaxed);
     }
 
-    /// Works off what is in the queue, saves, and ends.
+    /// Works off what is in the queue, saves, and ends. Returns the last numbers.
     ///
     /// # Errors
     /// Why the server had to end.
-    pub fn stop(self) -> Result<(), RunError> {
+    pub fn stop(self) -> Result<StatsSnapshot, RunError> {
         self.request_stop();
-        self.thread.join().map_err(|_| RunError::Panicked)?
+        self.thread.join().map_err(|_| RunError::Panicked)??;
+        Ok(self.stats.snapshot())
     }
 }
 
@@ -308,6 +310,9 @@ impl Starting {
                     });
                 }
                 Ok((Attempt::Wait, _)) => {}
+                Ok((Attempt::WrongType, _)) => {
+                    self.stats.refuse(WRONG_TYPE, &self.keys.lease);
+                }
                 Err(error) if !was_down => {
                     was_down = true;
                     tracing::warn!(address = %self.address, %error, "broker is away; waiting for it");
@@ -329,6 +334,7 @@ fn end_reader(input: Receiver<Input>, thread: JoinHandle<()>) -> Result<(), RunE
 /// Brings the object to the state after the last frame that is journaled.
 fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunError> {
     let (mut recovery, checkpoint) = Recovery::open(dir)?;
+    recovery.agree_on(&core.host.settings())?;
     core.watermarks = checkpoint.watermarks;
     if !checkpoint.object.is_empty() {
         core.host.restore(&checkpoint.object).map_err(RunError::Restore)?;
@@ -364,10 +370,17 @@ fn holder(journal: Option<&Path>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let place = journal.and_then(|dir| {
         std::fs::create_dir_all(dir).ok()?;
-        dir.canonicalize().ok()
+        let meta = std::fs::metadata(dir).ok()?;
+        // Containers may give the same path to several directories.
+        Some(format!(
+            "{} ({:x}:{:x})",
+            dir.canonicalize().ok()?.display(),
+            meta.dev(),
+            meta.ino()
+        ))
     });
     match place {
-        Some(dir) => format!("{host}:{}", dir.display()),
+        Some(place) => format!("{host}:{place}"),
         None => format!(
             "{host}:pid {}:{:08x}",
             std::process::id(),

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use redis::RedisResult;
 
-use super::stats::Stats;
+use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Entry, Keys, Link, StreamId, entries};
 use crate::client::Backoff;
 
 /// Longest wait for entries in one go; also how soon a stop is noticed.
 const BLOCK: Duration = Duration::from_millis(200);
-/// Most entries read in one go.
-const COUNT: usize = 64;
+/// Most entries read in one go. A frame has 256 KiB as a rule, and 16 MiB at most.
+const COUNT: usize = 16;
 /// Where a pause for a reconnect looks whether the server stops.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -79,7 +79,7 @@ impl Reader {
             let list = match link.one(&command) {
                 Ok(answer) => entries(answer),
                 Err(error) if error.code() == Some("WRONGTYPE") => {
-                    self.stats.refuse("key of a wrong type", &self.keys.input);
+                    self.stats.refuse(WRONG_TYPE, &self.keys.input);
                     link.one(redis::cmd("DEL").arg(&self.keys.input))?;
                     continue;
                 }

@@ -13,7 +13,7 @@ use super::RunError;
 use super::core::{Core, Verdict};
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
 use super::reader::{Input, pause};
-use super::stats::Stats;
+use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Entry, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
@@ -144,19 +144,24 @@ impl Serve {
             return Ok(true);
         };
         let mut fatal = None;
-        let done = self.until_done("the journal", |_| {
-            match journal.append(frames.iter().map(|(acked, frame)| (*acked, frame.as_slice()))) {
-                Err(JournalError::Io { path, error }) => Err(io::Error::new(
-                    error.kind(),
-                    format!("{}: {error}", path.display()),
-                )),
+        let mut left = frames;
+        let mut done = true;
+        while done && fatal.is_none() && !left.is_empty() {
+            done = self.until_done("the journal", |_| match journal.append(left) {
+                Ok(count) => {
+                    left = &left[count..];
+                    Ok(())
+                }
+                Err(JournalError::Io { path, error }) => {
+                    let text = format!("{}: {error}", path.display());
+                    Err(io::Error::new(error.kind(), text))
+                }
                 Err(error) => {
                     fatal = Some(error);
                     Ok(())
                 }
-                Ok(()) => Ok(()),
-            }
-        });
+            });
+        }
         self.journal = Some(journal);
         match fatal {
             Some(error) => Err(error.into()),
@@ -243,20 +248,23 @@ impl Serve {
             }
         }
         let answers = self.link.run(&pipeline)?;
-        self.check_acks(answers)
+        // Errors of trims and replies are not worth a repetition.
+        self.check_acks(answers.into_iter().rev().take(acks.len().div_ceil(ACKS)))
     }
 
-    /// The last answers are those of the acks; errors of trims and replies are not worth a repetition.
-    fn check_acks(&mut self, answers: Vec<Value>) -> RedisResult<()> {
-        match answers.into_iter().next_back() {
-            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
-                self.stats.refuse("key of a wrong type", &self.keys.acks);
-                self.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
-                Err(error.into())
-            }
-            Some(Value::ServerError(error)) => Err(error.into()),
-            _ => Ok(()),
+    fn check_acks(&mut self, answers: impl Iterator<Item = Value>) -> RedisResult<()> {
+        let refused = answers.filter_map(|answer| match answer {
+            Value::ServerError(error) => Some(error),
+            _ => None,
+        });
+        let Some(error) = refused.last() else {
+            return Ok(());
+        };
+        if error.code() == "WRONGTYPE" {
+            self.stats.refuse(WRONG_TYPE, &self.keys.acks);
+            self.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
         }
+        Err(error.into())
     }
 
     /// After a connect: a broker that lost its memory hears all acks again.
@@ -283,7 +291,11 @@ impl Serve {
                 queue_key: self.lease.key.clone(),
                 holder,
             }),
-            Ok(_) => Ok(()),
+            Ok(Attempt::WrongType) => {
+                self.stats.refuse(WRONG_TYPE, &self.keys.lease);
+                Ok(())
+            }
+            Ok(Attempt::Held | Attempt::Wait) => Ok(()),
             Err(_) => {
                 if let Ok(link) = Link::open(&self.address, Duration::ZERO) {
                     self.link = link;

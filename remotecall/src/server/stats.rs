@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+/// Cause: one of the queue's keys has another type than the protocol says.
+pub(super) const WRONG_TYPE: &str = "key of a wrong type";
+
 /// Numbers of a running server since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatsSnapshot {
@@ -36,16 +39,25 @@ pub(crate) struct Stats {
     pub gaps: AtomicU64,
     pub backlog: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    /// Named in log lines.
+    queue: String,
 }
 
 impl Stats {
+    pub fn new(queue: &str) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// Counts something refused; the first of a cause is logged.
     pub fn refuse(&self, cause: &'static str, detail: &dyn std::fmt::Display) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let count = refused.entry(cause).or_insert(0);
         *count += 1;
         if *count == 1 {
-            tracing::warn!(cause, %detail, "refused; more of this cause are only counted");
+            tracing::warn!(queue = self.queue, cause, %detail, "refused; more of this cause are only counted");
         }
     }
 

@@ -1,0 +1,74 @@
+//! The window's part for those who wait for replies.
+
+use super::super::future::Outcome;
+use super::super::now_ns;
+use super::{CallId, Window};
+use crate::frame::{NewCall, Reply};
+
+/// Under which client id a client asks for its results.
+const ASKING_CLIENT: &str = "remotecall";
+
+impl Window {
+    pub fn forget(&self, id: CallId) {
+        self.lock().pending.remove(&id);
+    }
+
+    pub fn complete(&self, id: CallId, outcome: Outcome) {
+        let pending = self.lock().pending.remove(&id);
+        if let Some(pending) = pending {
+            pending.slot.complete(outcome);
+        }
+    }
+
+    /// The highest ack so far, and whether somebody waits only for errors.
+    pub fn acked(&self) -> (u64, bool) {
+        let state = self.lock();
+        let only_errors = state
+            .pending
+            .values()
+            .take(1)
+            .any(|pending| pending.reply == Reply::ErrorOnly);
+        (state.acked, only_errors)
+    }
+
+    /// Every reply to frames up to `acked` has been read: calls of which no error came went well.
+    pub fn no_more_errors(&self, acked: u64) {
+        const NIL: u8 = 0xc0;
+        let mut state = self.lock();
+        let done: Vec<CallId> = state
+            .pending
+            .range(..=(acked, u32::MAX))
+            .filter(|(_, pending)| pending.reply == Reply::ErrorOnly)
+            .map(|(&id, _)| id)
+            .collect();
+        let done: Vec<_> = done.iter().filter_map(|id| state.pending.remove(id)).collect();
+        drop(state);
+        for pending in done {
+            pending.slot.complete(Ok(vec![NIL]));
+        }
+    }
+
+    /// Calls up to frame `acked` whose results have not come.
+    pub fn unanswered(&self, acked: u64, most: usize) -> Vec<CallId> {
+        let state = self.lock();
+        let results = state
+            .pending
+            .range(..=(acked, u32::MAX))
+            .filter(|(_, p)| p.reply == Reply::Result);
+        results.map(|(&id, _)| id).take(most).collect()
+    }
+
+    /// Asks the server for results that did not come.
+    pub fn ask(&self, missing: &[CallId]) {
+        let call = NewCall {
+            method: crate::reply::ASK,
+            client: ASKING_CLIENT,
+            reply: Reply::Nothing,
+            time_ns: now_ns(),
+            has_named: false,
+        };
+        if let Err(error) = self.push(&call, |out| rmp_serde::encode::write(out, &(missing,))) {
+            self.report(&error);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The window's part for the thread that sends: what is due, what was stored, what is acked.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::state::{Content, IN_FLIGHT};
+use super::{FAR, Window};
+use crate::broker::StreamId;
+
+/// Most bytes sent in one go.
+const BATCH: usize = 2 << 20;
+
+/// A frame to be sent.
+pub(in crate::client) struct Outgoing {
+    pub seq: u64,
+    pub(super) content: Content,
+}
+
+/// Why the sender was woken.
+pub(in crate::client) enum Work {
+    Send,
+    Poll,
+    Stop,
+}
+
+/// A frame that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) struct SentFrame {
+    pub seq: u64,
+    /// None while the broker's answer is missing.
+    pub entry: Option<StreamId>,
+}
+
+impl Window {
+    /// Sleeps while nothing has been called and everything is acked: then no connection is needed. Returns false
+    /// when the client is closed.
+    pub fn wait_for_any(&self) -> bool {
+        let mut state = self.lock();
+        while !state.closed && state.frames.is_empty() && state.open.count() == 0 && state.pending.is_empty()
+        {
+            state.sleeps_until = Some(Instant::now() + FAR);
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.sleeps_until = None;
+        !state.closed
+    }
+
+    /// Sleeps until there is something to send, `poll` has come, or the client is closed.
+    pub fn wait(&self, poll: Option<Instant>) -> Work {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Work::Stop;
+            }
+            let now = Instant::now();
+            let due = state.due(self.options.linger, now);
+            if due.is_some_and(|due| due <= now) {
+                state.sleeps_until = None;
+                return Work::Send;
+            }
+            if poll.is_some_and(|poll| poll <= now) {
+                state.sleeps_until = None;
+                return Work::Poll;
+            }
+            let far = now + FAR;
+            let until = due.unwrap_or(far).min(poll.unwrap_or(far));
+            state.sleeps_until = Some(until);
+            state = self
+                .work
+                .wait_timeout(state, until - now)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Sleeps for `time`, or until the client is closed; returns whether it is.
+    pub fn pause(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        let mut state = self.lock();
+        while !state.closed {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self
+                .work
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        state.closed
+    }
+
+    /// The next frames to send, and the ack known now.
+    pub fn take_batch(&self) -> (Vec<Outgoing>, u64) {
+        let mut state = self.lock();
+        if state.open.count() > 0 && state.open_is_due(self.options.linger, Instant::now()) {
+            state.close_frame();
+        }
+        let mut batch = Vec::new();
+        let mut size = 0;
+        while let Some(frame) = state.frames.get(state.unsent) {
+            let length = frame.content.len();
+            let fits = size + length <= BATCH && state.in_flight + length <= IN_FLIGHT;
+            let alone = batch.is_empty() && state.in_flight == 0;
+            if !(fits || alone) {
+                break;
+            }
+            size += length;
+            batch.push(frame.outgoing());
+            state.in_flight += length;
+            state.unsent += 1;
+        }
+        (batch, state.acked)
+    }
+
+    /// Gives a frame its final bytes, outside the lock, and keeps them.
+    pub fn seal(&self, frame: &Outgoing) -> Arc<Vec<u8>> {
+        let draft = match &frame.content {
+            Content::Sealed(bytes) => return bytes.clone(),
+            Content::Draft(draft) => draft,
+        };
+        let bytes = Arc::new(draft.seal(self.producer, frame.seq));
+        let mut state = self.lock();
+        let (before, after) = (draft.len(), bytes.len());
+        if let Some(index) = state.index_of(frame.seq) {
+            state.frames[index].content = Content::Sealed(bytes.clone());
+            state.bytes = state.bytes + after - before;
+            if index < state.unsent {
+                state.in_flight = state.in_flight + after - before;
+            }
+        }
+        bytes
+    }
+
+    /// The broker stored a frame under this id.
+    pub fn stored(&self, seq: u64, entry: StreamId) {
+        let mut state = self.lock();
+        if let Some(index) = state.index_of(seq) {
+            state.frames[index].entry = Some(entry);
+        }
+    }
+
+    /// The server has done everything up to `acked`. Returns whether that is news.
+    pub fn on_ack(&self, acked: u64) -> bool {
+        let mut state = self.lock();
+        if acked <= state.acked {
+            return false;
+        }
+        if acked >= state.next {
+            drop(state);
+            tracing::warn!(acked, "ack of a frame that was never sent; ignored");
+            return false;
+        }
+        state.acked = acked;
+        while state.frames.front().is_some_and(|frame| frame.seq <= acked) {
+            state.drop_front();
+        }
+        state.reported = None;
+        drop(state);
+        self.progress.notify_all();
+        true
+    }
+
+    /// Sends everything from frame `from` on again.
+    pub fn rewind(&self, from: u64) {
+        let mut state = self.lock();
+        let Some(index) = state
+            .index_of(from)
+            .or(Some(0))
+            .filter(|&index| index < state.unsent)
+        else {
+            return;
+        };
+        let back: usize = state
+            .frames
+            .range(index..state.unsent)
+            .map(|frame| frame.content.len())
+            .sum();
+        state.in_flight -= back;
+        state.unsent = index;
+        state.stats.rewinds += 1;
+        for frame in state.frames.range_mut(index..) {
+            frame.entry = None;
+        }
+    }
+
+    /// First and last frame that are sent and not acked, with the ids under which they were stored.
+    pub fn sent(&self) -> Option<(SentFrame, SentFrame)> {
+        let state = self.lock();
+        let at = |index: usize| {
+            state.frames.get(index).map(|frame| SentFrame {
+                seq: frame.seq,
+                entry: frame.entry,
+            })
+        };
+        let last = state.unsent.checked_sub(1)?;
+        Some((at(0)?, at(last)?))
+    }
+
+    /// Frames with replies may be among those to be sent.
+    pub fn wants_replies(&self) -> bool {
+        self.lock().wants_replies
+    }
+}

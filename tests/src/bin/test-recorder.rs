@@ -1,0 +1,28 @@
+//! A worker of the tests that records with the defaults: one scalar for each step `0 … count - 1`, tag `loss`. It prints
+//! `called MILLISECONDS`, prints `flushed` for each line on standard input when all is acknowledged, and ends with the
+//! input, without a flush of its own.
+//!
+//! test-recorder ADDRESS CLIENT_ID COUNT
+
+use std::time::Instant;
+
+use tensorplex::Recorder;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [address, client_id, count] = args.as_slice() else {
+        panic!("three arguments wanted, got {args:?}");
+    };
+    let count: i64 = count.parse().expect("a count");
+    let start = Instant::now();
+    let log = Recorder::connect(address, client_id).expect("an address and an id");
+    for step in 0..count {
+        log.scalar("loss", step as f64 * 0.5, step);
+    }
+    println!("called {}", start.elapsed().as_millis());
+    for _ in std::io::stdin().lines() {
+        log.flush(tensorplex_tests::DEADLINE)
+            .expect("everything acknowledged");
+        println!("flushed");
+    }
+}

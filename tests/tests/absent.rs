@@ -1,0 +1,157 @@
+//! With nobody there a worker starts, works and ends as if all were well, and what it recorded arrives when somebody comes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use remotecall::CLOSE_TIMEOUT;
+use tensorplex_tests::{Broker, Process, TestServer, own_program, summary};
+
+const COUNT: u64 = 20_000;
+/// Far more than the calls need, and far less than any of them would take to wait for the network.
+const CALLS: Duration = Duration::from_secs(5);
+/// For a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
+struct Worker {
+    process: Process,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts one, and waits until it has recorded everything.
+    fn start(address: &str) -> Self {
+        let mut command = Command::new(own_program("test-recorder"));
+        command.args([address, "agent/0", &COUNT.to_string()]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process::start(&mut command);
+        let input = process.child().stdin.take().unwrap();
+        let output = BufReader::new(process.child().stdout.take().unwrap());
+        let mut worker = Self {
+            process,
+            input,
+            output,
+        };
+        let line = worker.line();
+        let time: u64 = line.strip_prefix("called ").unwrap().trim().parse().unwrap();
+        assert!(
+            Duration::from_millis(time) < CALLS,
+            "{COUNT} calls took {time} ms"
+        );
+        worker
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn flush(&mut self) {
+        writeln!(self.input, "flush").unwrap();
+        assert_eq!(self.line(), "flushed\n");
+    }
+
+    /// Lets it end, and says how long that took.
+    fn end(self) -> Duration {
+        let Self {
+            mut process, input, ..
+        } = self;
+        let start = Instant::now();
+        drop(input);
+        let status = process.wait();
+        assert!(status.success(), "the worker ended with {status}");
+        start.elapsed()
+    }
+}
+
+/// An address at which nobody listens any more.
+fn address_of_nobody() -> String {
+    let mut server = TestServer::start(&Broker::Embedded);
+    server.kill();
+    server.address().to_owned()
+}
+
+#[track_caller]
+fn ends_in_time(address: &str) {
+    let time = Worker::start(address).end();
+    assert!(time < CLOSE_TIMEOUT + SLACK, "the end took {time:?}");
+}
+
+#[test]
+fn a_worker_ends_within_its_deadline_when_nobody_listens() {
+    ends_in_time(&address_of_nobody());
+}
+
+#[test]
+fn a_worker_ends_within_its_deadline_when_no_server_reads() {
+    let Broker::Redis(redis) = Broker::redis() else {
+        unreachable!()
+    };
+    ends_in_time(&redis.address());
+}
+
+#[test]
+fn a_worker_ends_within_its_deadline_when_the_broker_answers_nothing() {
+    // The system takes the connection; nobody ever reads it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    ends_in_time(&silent.local_addr().unwrap().to_string());
+}
+
+#[track_caller]
+fn check(server: &TestServer) {
+    let seen = summary(server.logdir());
+    for runs in [&seen.rust, &seen.python] {
+        let loss = &runs["agent/0"]["loss"];
+        assert_eq!(
+            (loss.count, loss.last, loss.increasing),
+            (COUNT, Some(COUNT as i64 - 1), true)
+        );
+    }
+}
+
+#[test]
+fn all_is_delivered_when_the_embedded_broker_comes() {
+    let mut server = TestServer::start(&Broker::Embedded);
+    server.kill();
+    let mut worker = Worker::start(server.address());
+    server.restart();
+    worker.flush();
+    check(&server);
+    worker.end();
+}
+
+#[test]
+fn all_is_delivered_when_redis_comes_and_then_the_server() {
+    let mut broker = Broker::redis();
+    let Broker::Redis(redis) = &mut broker else {
+        unreachable!()
+    };
+    redis.kill();
+    let mut worker = Worker::start(&redis.address());
+    redis.restart();
+    let server = TestServer::start(&broker);
+    worker.flush();
+    check(&server);
+    worker.end();
+}
+
+#[test]
+fn a_worker_and_a_server_that_both_wait_for_redis_find_each_other() {
+    let mut broker = Broker::redis();
+    let Broker::Redis(redis) = &mut broker else {
+        unreachable!()
+    };
+    redis.kill();
+    let address = redis.address();
+    let server = TestServer::start(&broker);
+    let mut worker = Worker::start(&address);
+    let Broker::Redis(redis) = &mut broker else {
+        unreachable!()
+    };
+    redis.restart();
+    worker.flush();
+    check(&server);
+    worker.end();
+}

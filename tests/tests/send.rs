@@ -1,0 +1,239 @@
+//! `tensorplex send` as a process: the client of every language that can print a line.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tensorplex_tests::{Broker, RedisServer, TestServer, dump, program};
+
+/// Sends `lines` to `address`.
+fn send(address: &str, options: &[&str], lines: &[&str]) -> Output {
+    let mut command = Command::new(program("tensorplex"));
+    command.args(["send", "--redis", address]).args(options);
+    command.env_remove("RUST_LOG").stdin(Stdio::piped());
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for line in lines {
+        writeln!(input, "{line}").unwrap();
+    }
+    drop(input);
+    child.wait_with_output().unwrap()
+}
+
+fn errors(output: &Output) -> Vec<String> {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn all_went_well(output: &Output) {
+    assert_eq!((output.status.code(), errors(output)), (Some(0), vec![]));
+}
+
+/// Steps and values of a series that both readers show alike.
+#[track_caller]
+fn points(seen: &Value, run: &str, tag: &str) -> Value {
+    let points = &seen["rust"][run][tag]["points"];
+    assert_eq!(points, &seen["python"][run][tag]["points"], "{run} {tag}");
+    let points = points
+        .as_array()
+        .unwrap_or_else(|| panic!("no {tag} in {run}: {seen}"));
+    points.iter().map(|point| json!([point[0], point[1]])).collect()
+}
+
+fn what_was_sent_is_there_when_it_ends(broker: &Broker) {
+    let server = TestServer::start(broker);
+    let output = send(
+        server.address(),
+        &["--client-id", "agent/0"],
+        &[
+            r#"{"method": "add_scalar", "args": ["loss", 0.5, 10]}"#,
+            "",
+            r#"{"method": "add_scalar", "kwargs": {"tag": "loss", "scalar_value": 0.25, "global_step": 11, "walltime": 1700000000.1234567}}"#,
+            r#"{"method": "add_scalar", "args": ["no step"], "kwargs": {"scalar_value": 1}}"#,
+            r#"{"method": "add_scalars", "args": [{"x": 1, "y": 2.5}, 3], "client_id": "agent/1"}"#,
+            r#"{"method": "add_text", "args": ["note", "grüße"], "client_id": "agent/1"}"#,
+            r#"{"method": "add_histogram", "args": ["h", [1, 2.5]], "client_id": "agent/1"}"#,
+        ],
+    );
+    all_went_well(&output);
+
+    let seen = dump(server.logdir());
+    assert_eq!(seen["rust"].as_object().unwrap().len(), 2, "{seen}");
+    assert_eq!(points(&seen, "agent/0", "loss"), json!([[10, 0.5], [11, 0.25]]));
+    assert_eq!(points(&seen, "agent/0", "no step"), json!([[0, 1.0]]));
+    assert_eq!(
+        seen["rust"]["agent/0"]["loss"]["points"][1][2],
+        1700000000.1234567
+    );
+    assert_eq!(points(&seen, "agent/1", "x"), json!([[3, 1.0]]));
+    assert_eq!(points(&seen, "agent/1", "y"), json!([[3, 2.5]]));
+    assert_eq!(
+        points(&seen, "agent/1", "note/text_summary"),
+        json!([[0, ["grüße"]]])
+    );
+    assert_eq!(points(&seen, "agent/1", "h").as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_was_sent_is_there_when_it_ends_through_redis() {
+    what_was_sent_is_there_when_it_ends(&Broker::redis());
+}
+
+#[test]
+fn what_was_sent_is_there_when_it_ends_through_the_embedded_broker() {
+    what_was_sent_is_there_when_it_ends(&Broker::Embedded);
+}
+
+#[test]
+fn lines_for_a_log_file_go_to_the_other_queue() {
+    let server = TestServer::start(&Broker::Embedded);
+    let lines = [
+        r#"{"method": "info", "args": ["started"]}"#,
+        r#"{"method": "log", "kwargs": {"message": "x", "level": 23}, "client_id": "agent/1"}"#,
+        r#"{"method": "section", "args": ["epoch"], "kwargs": {"repeat": 4}}"#,
+    ];
+    all_went_well(&send(server.address(), &["--queue", "loggerplex"], &lines));
+    let text = |id: &str| {
+        let text = std::fs::read_to_string(server.logdir().join("logs").join(id)).unwrap();
+        // Without the time, which stands first.
+        text.lines()
+            .map(|line| line.split_once(' ').unwrap().1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(text("send.log"), ["INFO> started", "INFO> == epoch =="]);
+    assert_eq!(text("agent/1.log"), ["INFO3> x"]);
+}
+
+#[test]
+fn a_bad_line_is_named_and_the_others_go_through() {
+    let server = TestServer::start(&Broker::Embedded);
+    let bad = [
+        ("no JSON at all", "expected"),
+        (r#"{"method": "add_scalar""#, "EOF"),
+        (r#"{"args": []}"#, "missing field `method`"),
+        (r#"{"method": "add_scalar", "arg": []}"#, "unknown field `arg`"),
+        (
+            r#"{"method": "no_such", "args": []}"#,
+            "unknown method \"no_such\"",
+        ),
+        (
+            r#"{"method": "add_scalar", "args": ["loss", "high"]}"#,
+            "argument scalar_value",
+        ),
+        (
+            r#"{"method": "add_scalar", "args": ["loss"]}"#,
+            "argument scalar_value",
+        ),
+        (
+            r#"{"method": "add_scalar", "args": ["loss", 1], "kwargs": {"step": 1}}"#,
+            "argument step",
+        ),
+        (
+            r#"{"method": "add_scalar", "args": ["loss", 1], "client_id": "../x"}"#,
+            "starts with a dot",
+        ),
+        (
+            r#"{"method": "add_scalar", "args": ["loss", 1], "client_id": "logs/x"}"#,
+            "reserved",
+        ),
+        (r#"{"method": "add_scalar", "args": ["", 1]}"#, "the tag is empty"),
+    ];
+    // Good lines have the even numbers.
+    let good: Vec<_> = (0..bad.len())
+        .map(|n| format!(r#"{{"method": "add_scalar", "args": ["loss", {n}, {n}]}}"#))
+        .collect();
+    let lines: Vec<&str> = bad
+        .iter()
+        .zip(&good)
+        .flat_map(|((bad, _), good)| [*bad, good])
+        .collect();
+    let output = send(server.address(), &[], &lines);
+
+    assert_eq!(output.status.code(), Some(1));
+    let errors = errors(&output);
+    assert_eq!(errors.len(), bad.len(), "{errors:#?}");
+    for (n, (line, why)) in bad.into_iter().enumerate() {
+        let start = format!("tensorplex send: line {}: ", 2 * n + 1);
+        let found = errors
+            .iter()
+            .find(|error| error.starts_with(&start))
+            .unwrap_or_else(|| panic!("{line}: {errors:#?}"));
+        assert!(found.contains(why), "{line}: {found}");
+    }
+    let expected: Value = (0..good.len()).map(|n| json!([n, n as f64])).collect();
+    assert_eq!(points(&dump(server.logdir()), "send", "loss"), expected);
+}
+
+#[test]
+fn a_line_that_is_not_utf_8_is_named() {
+    let server = TestServer::start(&Broker::Embedded);
+    let mut command = Command::new(program("tensorplex"));
+    command.args(["send", "--redis", server.address()]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input
+        .write_all(b"\xff\xfe\n{\"method\": \"add_scalar\", \"args\": [\"a\", 1]}\n")
+        .unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(errors(&output), ["tensorplex send: line 1: not UTF-8"]);
+    assert!(server.logdir().join("send").is_dir());
+}
+
+/// Nothing listens, and a broker without a server: both times nobody says that a line has arrived.
+#[test]
+fn without_a_server_it_gives_up_and_says_how_much_is_outstanding() {
+    let redis = RedisServer::start();
+    let nobody = tempfile::tempdir().unwrap();
+    let nobody = format!("unix://{}", nobody.path().join("redis.sock").display());
+    for address in [redis.address(), nobody] {
+        let line = r#"{"method": "add_scalar", "args": ["loss", 0.5]}"#;
+        let output = send(&address, &["--timeout", "300ms"], &[line; 3]);
+        assert_eq!(output.status.code(), Some(1), "{address}");
+        let expected = "tensorplex send: 3 lines were not acknowledged in time";
+        assert!(errors(&output).contains(&expected.to_owned()), "{output:?}");
+    }
+}
+
+#[test]
+fn an_address_or_an_id_that_cannot_be_used_is_refused() {
+    for (address, options, why) in [
+        ("", &[][..], "is not understood"),
+        ("rediss://localhost:1", &[], "TLS is not supported"),
+        ("localhost:1", &["--client-id", "a//b"], "empty part"),
+        ("localhost:1", &["--queue", "a b"], "queue"),
+    ] {
+        let output = send(address, options, &[]);
+        assert_eq!(output.status.code(), Some(1));
+        let errors = errors(&output);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains(why), "{errors:?}");
+    }
+}
+
+#[test]
+fn the_help_shows_how() {
+    let output = Command::new(program("tensorplex"))
+        .args(["send", "--help"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let pipe = "| tensorplex send --client-id agent/0";
+    for part in [
+        pipe,
+        r#"{"method": "add_scalar", "args": ["loss", 0.5, 10]}"#,
+        "--timeout",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
