@@ -10,8 +10,10 @@ use std::error::Error;
 
 use remotecall::{CallError, RemoteCall, RemoteError, remote};
 
-#[derive(Default)]
 struct Peer;
+
+/// What [`Peer::plain`] gives back.
+type Plain = (i64, f64, String, Vec<Option<bool>>, BTreeMap<String, Vec<i64>>);
 
 #[remote]
 impl Peer {
@@ -24,7 +26,7 @@ impl Peer {
         raw: &[u8],
         list: Vec<Option<bool>>,
         map: BTreeMap<String, Vec<i64>>,
-    ) -> BTreeMap<String, (i64, f64, String, Vec<Option<bool>>, BTreeMap<String, Vec<i64>>)> {
+    ) -> BTreeMap<String, Plain> {
         let name = format!("{name}{}", raw.len());
         BTreeMap::from([("got".to_owned(), (count, ratio, name, list, map))])
     }
@@ -59,7 +61,7 @@ fn call(address: &str, queue: &str) -> Result<(), Box<dyn Error>> {
     let got = peer.plain(1 << 40, 0.5, "é", b"\0\xff", vec![Some(true), None], map);
     println!("{:?}", got.get()?);
     println!("{}", peer.add(2, 3).get()?);
-    match peer.fail("x").get() {
+    match peer.fail("ValueError").get() {
         Err(RemoteError::Call(CallError::Raised {
             kind,
             message,
