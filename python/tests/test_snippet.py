@@ -1,8 +1,10 @@
 """The original's README and its own test, against this package."""
 
 import pytest
+from conftest import ROOT
 from objects import MyObject, Slow
 
+import tensorplex
 from tensorplex import RemoteCall, RemoteError
 
 SEQUENCE = "can't multiply sequence by non-int of type 'float'"
@@ -90,3 +92,16 @@ def test_two_clients_at_once_both_get_everything(broker):
     slow = [client.add(1) for client in clients]
     assert {future.get() for future in slow} in ({"1(0&agent/0)", "2(0&agent/1)"}, {"1(0&agent/1)", "2(0&agent/0)"})
     assert server.stop()
+
+
+def test_the_package_readme_runs(capsys):
+    text = (ROOT / "python" / "README.md").read_text()
+    exec(text.split("```python\n")[1].split("```")[0], {})
+    assert capsys.readouterr().out == "2 5\n"
+
+
+def test_every_exception_is_in_the_documentation():
+    text = (ROOT / "docs" / "python.md").read_text()
+    kinds = [kind for kind in vars(tensorplex).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert len(kinds) > 10
+    assert [kind.__name__ for kind in kinds if f"`{kind.__name__}`" not in text] == []
