@@ -342,3 +342,46 @@ fn a_broker_that_dies_when_all_is_sent_is_found_again() {
     assert_eq!(lines(dir.path()), [1]);
     server.stop().unwrap();
 }
+
+#[test]
+fn a_frame_that_comes_again_after_a_checkpoint_is_known() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let client = connect(&redis.address());
+    client.send("put", &(1u64,));
+    let key = "rc:{remotecall.0}:in";
+    let mut connection = redis.connection();
+    let frame = wait_for("the frame", || {
+        type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
+        let mut command = redis::cmd("XRANGE");
+        let entries: Entries = command.arg(key).arg("-").arg("+").query(&mut connection).ok()?;
+        Some(entries.first()?.1.first()?.1.clone())
+    });
+    let server = serve(&redis.address(), dir.path());
+    client.flush(DEADLINE).unwrap();
+    server.stop().unwrap();
+    let mut again = redis::cmd("XADD");
+    again.arg(key).arg("*").arg("f").arg(frame).arg("a").arg(0);
+    again.exec(&mut connection).unwrap();
+    let server = serve(&redis.address(), dir.path());
+    client.send("put", &(2u64,));
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(server.stop().unwrap().duplicates, 1);
+    assert_eq!(lines(dir.path()), [1, 2]);
+}
+
+#[test]
+fn a_worker_goes_on_with_a_server_that_has_another_directory() {
+    let (redis, first, second) = (
+        RedisServer::start(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let client = connect(&redis.address());
+    for (n, dir) in [(1u64, first.path()), (2, second.path())] {
+        let server = serve(&redis.address(), dir);
+        client.send("put", &(n,));
+        client.flush(DEADLINE).unwrap();
+        server.stop().unwrap();
+        assert_eq!(lines(dir), [n]);
+    }
+}
