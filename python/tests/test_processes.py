@@ -344,3 +344,26 @@ AnythingClient('c', url=sys.argv[1]).echo(1).get()
         broker.url,
     )
     assert server.end() == (0, "started\n", "")
+
+
+def test_a_child_that_ends_as_usual_leaves_what_is_its_parents(program):
+    """Broker, server, clients and futures are all there in the child, and none of their threads."""
+    parent = program(
+        """
+import os
+from objects import *
+broker = tensorplex.EmbeddedBroker(port=0)
+server = tensorplex.RemoteCall(Anything(), url=broker.url).start()
+client = AnythingClient('c', url=broker.url)
+futures = [client.echo(n) for n in range(100)]
+pid = os.fork()
+if pid == 0:
+    assert not server.is_running and server.stop()
+    del futures
+    broker.stop()
+else:
+    status = os.waitpid(pid, 0)[1]
+    print(status, futures[-1].get(), client.add(1).get())
+"""
+    )
+    assert parent.end() == (0, "0 99 6\n", "")
