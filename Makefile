@@ -7,12 +7,13 @@ export TENSORPLEX_PYTHON := $(CURDIR)/.venv/bin/python
 REDIS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench fmt lint doc
+.PHONY: help setup demo test python bench fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
 	@echo '              (REDIS=1: through a real redis-server instead of the embedded broker)'
 	@echo 'make test     format, lints, docs, Rust tests, Python tests'
+	@echo 'make python   build the Python package into .venv'
 	@echo 'make bench    measure everything side by side'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
 	@echo 'make fmt      format the code'
@@ -30,6 +31,13 @@ test:
 	@$(MAKE) --no-print-directory lint
 	cargo test --workspace --no-fail-fast
 	$(TENSORPLEX_PYTHON) -m pytest -q tests
+	@$(MAKE) --no-print-directory python
+	$(TENSORPLEX_PYTHON) -m pytest -q python/tests
+
+# The dev profile: `cargo test` has compiled most of it already, and the tests wait for brokers, not for us.
+python:
+	@scripts/setup cc python
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop -q -m python/Cargo.toml
 
 bench:
 	@scripts/setup cc redis

@@ -82,6 +82,16 @@ impl<'a> Args<'a> {
         self.positional.len()
     }
 
+    /// The positional arguments, each one MessagePack value.
+    pub fn positional_values(&self) -> &[&'a [u8]] {
+        &self.positional
+    }
+
+    /// The named arguments, each one MessagePack value. A name may come twice: see [`check`](Self::check).
+    pub fn named_values(&self) -> &[(&'a str, &'a [u8])] {
+        &self.named
+    }
+
     /// Checks that there are no more positional arguments than `names` and no other names than these.
     ///
     /// # Errors

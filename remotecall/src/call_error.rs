@@ -29,6 +29,9 @@ pub enum CallError {
         kind: String,
         /// What it says.
         message: String,
+        /// Where it happened, as the server's language shows it, for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceback: Option<String>,
     },
     /// The method panicked; the server goes on.
     #[error("the method panicked: {0}")]
@@ -67,6 +70,28 @@ impl CallError {
         Self::Raised {
             kind: kind.to_owned(),
             message: error.to_string(),
+            traceback: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Other writers may leave the traceback out.
+    #[test]
+    fn a_traceback_travels_only_when_there_is_one() {
+        let error = |traceback: Option<&str>| CallError::Raised {
+            kind: "TypeError".to_owned(),
+            message: "no".to_owned(),
+            traceback: traceback.map(str::to_owned),
+        };
+        let short = rmp_serde::to_vec_named(&error(None)).unwrap();
+        assert!(!short.windows(9).any(|part| part == b"traceback"));
+        let long = rmp_serde::to_vec_named(&error(Some("line 3"))).unwrap();
+        for (bytes, expect) in [(short, error(None)), (long, error(Some("line 3")))] {
+            assert_eq!(rmp_serde::from_slice::<CallError>(&bytes).unwrap(), expect);
         }
     }
 }

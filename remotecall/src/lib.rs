@@ -20,8 +20,8 @@ pub use args::{Args, ArgsError, MAX_ARGS, MAX_DEPTH};
 pub use broker::{Address, AddressError, MAX_QUEUE_NAME, QueueNameError};
 pub use call_error::CallError;
 pub use client::{
-    CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, FlushError, NotQueued, RemoteError,
-    RemoteFuture, WhenFull,
+    CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, Encoded, EncodedArgs, FlushError,
+    NotQueued, RemoteError, RemoteFuture, WhenFull,
 };
 pub use client_id::{ClientId, ClientIdError, MAX_CLIENT_ID, MAX_PART};
 pub use files::{FileId, FileSet, NewFile, PickPath};

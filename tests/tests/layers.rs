@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tensorplex-bin", &["remotecall", "tensorplex", "loggerplex"]),
     ("tensorplex-examples", &["remotecall", "tensorplex", "loggerplex"]),
     ("tensorplex-tests", &["remotecall", "tensorplex", "loggerplex"]),
+    ("tensorplex-python", &["remotecall", "tensorplex", "loggerplex"]),
     (
         "tensorplex-benches",
         &["remotecall", "tensorplex", "tensorplex-tests"],

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use super::Handle;
-use super::window::{CallId, NotQueued};
+use super::window::{CallId, NotQueued, Pushed};
 use crate::CallError;
 
 /// A call did not end with a value.
@@ -28,6 +28,9 @@ pub enum RemoteError {
     /// The result is of another type than the caller expects.
     #[error("the result has another type: {0}")]
     BadResult(String),
+    /// The call was made by another process: this one is its child, after a fork.
+    #[error("the future belongs to the process that made the call")]
+    OtherProcess,
     /// The result was taken already.
     #[error("the result was taken already")]
     Taken,
@@ -65,18 +68,58 @@ impl Slot {
             waker.wake();
         }
     }
+
+    /// Waits for the outcome and leaves [`RemoteError::Taken`] in its place.
+    pub fn take(&self, timeout: Duration) -> Option<Outcome> {
+        let mut state = self.wait(timeout);
+        let outcome = state.outcome.take()?;
+        state.outcome = Some(Err(RemoteError::Taken));
+        Some(outcome)
+    }
+
+    /// Waits for the outcome and leaves it where it is.
+    pub fn is_done_within(&self, timeout: Duration) -> bool {
+        self.wait(timeout).outcome.is_some()
+    }
+
+    /// Has `waker` woken when the outcome comes; returns false when it has come already.
+    pub fn wake_when_done(&self, waker: Waker) -> bool {
+        let mut state = self.lock();
+        let waits = state.outcome.is_none();
+        if waits {
+            state.waker = Some(waker);
+        }
+        waits
+    }
+
+    fn wait(&self, timeout: Duration) -> MutexGuard<'_, SlotState> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut state = self.lock();
+        while state.outcome.is_none() {
+            let left = deadline.map_or(timeout, |at| at.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            state = self
+                .ready
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        state
+    }
 }
 
 /// The result of a call that is on its way. Dropping it does no I/O; the call runs all the same.
 pub struct RemoteFuture<T> {
-    slot: Arc<Slot>,
+    pub(super) slot: Arc<Slot>,
     /// Where to give up waiting; none when the call was never queued.
     waiting: Option<(Arc<Handle>, CallId)>,
     result: PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned> RemoteFuture<T> {
-    pub(super) fn new(handle: Arc<Handle>, pushed: Result<(CallId, Option<Arc<Slot>>), NotQueued>) -> Self {
+impl<T> RemoteFuture<T> {
+    pub(super) fn new(handle: Arc<Handle>, pushed: Result<Pushed, NotQueued>) -> Self {
         match pushed {
             Ok((id, Some(slot))) => Self {
                 slot,
@@ -98,11 +141,22 @@ impl<T: DeserializeOwned> RemoteFuture<T> {
         }
     }
 
+    /// The slot's lock may be in the hands of a thread that a child process does not have.
+    pub(super) fn check_process(&self) -> Result<(), RemoteError> {
+        match &self.waiting {
+            Some((handle, _)) if !handle.birth.is_here() => Err(RemoteError::OtherProcess),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> RemoteFuture<T> {
     /// Waits for the result, for ever if need be.
     ///
     /// # Errors
     /// What the method raised, or why there is no result.
     pub fn get(self) -> Result<T, RemoteError> {
+        self.check_process()?;
         let mut state = self.slot.lock();
         loop {
             if let Some(outcome) = state.outcome.take() {
@@ -122,23 +176,10 @@ impl<T: DeserializeOwned> RemoteFuture<T> {
     /// # Errors
     /// What the method raised, or why there is no result; [`RemoteError::Taken`] when it was returned before.
     pub fn get_timeout(&self, timeout: Duration) -> Result<Option<T>, RemoteError> {
-        let deadline = Instant::now().checked_add(timeout);
-        let mut state = self.slot.lock();
-        loop {
-            if let Some(outcome) = state.outcome.replace(Err(RemoteError::Taken)) {
-                return decode(outcome).map(Some);
-            }
-            state.outcome = None;
-            let left = deadline.map_or(timeout, |at| at.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Ok(None);
-            }
-            state = self
-                .slot
-                .ready
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+        self.check_process()?;
+        match self.slot.take(timeout) {
+            Some(outcome) => decode(outcome).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -148,7 +189,9 @@ impl<T: DeserializeOwned> RemoteFuture<T> {
 
 impl<T> Drop for RemoteFuture<T> {
     fn drop(&mut self) {
-        if let Some((handle, id)) = &self.waiting {
+        if let Some((handle, id)) = &self.waiting
+            && handle.birth.is_here()
+        {
             handle.window.forget(*id);
         }
     }
@@ -158,6 +201,7 @@ impl<T: DeserializeOwned> Future for RemoteFuture<T> {
     type Output = Result<T, RemoteError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.check_process()?;
         let mut state = self.slot.lock();
         match state.outcome.replace(Err(RemoteError::Taken)) {
             Some(outcome) => Poll::Ready(decode(outcome)),
@@ -172,9 +216,8 @@ impl<T: DeserializeOwned> Future for RemoteFuture<T> {
 
 impl<T> std::fmt::Debug for RemoteFuture<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteFuture")
-            .field("done", &self.slot.lock().outcome.is_some())
-            .finish()
+        let done = self.check_process().is_ok() && self.slot.lock().outcome.is_some();
+        f.debug_struct("RemoteFuture").field("done", &done).finish()
     }
 }
 

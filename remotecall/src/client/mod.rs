@@ -10,6 +10,8 @@
 //! threads, each with one blocking connection of its own.
 
 mod backoff;
+mod encoded;
+mod fork;
 mod future;
 mod reader;
 mod sender;
@@ -26,9 +28,11 @@ use crate::frame::{NewCall, ProducerId, Reply};
 use crate::{ClientId, ClientIdError};
 
 pub(crate) use backoff::Backoff;
+pub use encoded::{Encoded, EncodedArgs};
+use fork::Birth;
 pub use future::{RemoteError, RemoteFuture};
-use window::{CallId, Window};
 pub use window::{FlushError, NotQueued, WhenFull};
+use window::{Pushed, Window};
 
 /// How long the last handle of a client waits for acknowledgements when it is dropped.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -96,6 +100,8 @@ pub struct Client {
 struct Handle {
     window: Arc<Window>,
     address: Address,
+    keys: Keys,
+    birth: Birth,
     reader: Mutex<Option<std::thread::JoinHandle<()>>>,
     sender: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -121,18 +127,7 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
         let id = ClientId::new(client_id)?;
-        let address: Address = address.parse()?;
-        let keys = Keys::new(queue)?;
-        let system = |error: &dyn std::fmt::Display| ConnectError::System(error.to_string());
-        let producer = ProducerId::random().map_err(|error| system(&error))?;
-        let window = Arc::new(Window::new(producer, options));
-        let sender = sender::start(window.clone(), address.clone(), keys).map_err(|error| system(&error))?;
-        let handle = Handle {
-            window,
-            address,
-            reader: Mutex::new(None),
-            sender: Mutex::new(Some(sender)),
-        };
+        let handle = Handle::open(address.parse()?, Keys::new(queue)?, options)?;
         Ok(Self {
             id: Arc::new(id),
             handle: Arc::new(handle),
@@ -172,7 +167,7 @@ impl Client {
     pub fn send<A: Serialize + ?Sized>(&self, method: &str, args: &A) {
         let write = |out: &mut Vec<u8>| rmp_serde::encode::write_named(out, args);
         if let Err(error) = self.push(method, Reply::Nothing, false, write) {
-            self.handle.window.report(&error);
+            self.handle.report(&error);
         }
     }
 
@@ -201,7 +196,10 @@ impl Client {
         reply: Reply,
         has_named: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(CallId, Option<Arc<future::Slot>>), NotQueued> {
+    ) -> Result<Pushed, NotQueued> {
+        if !self.handle.birth.is_here() {
+            return Err(NotQueued::OtherProcess);
+        }
         if reply != Reply::Nothing {
             self.handle.start_reader();
         }
@@ -221,7 +219,7 @@ impl Client {
     /// When that has not happened after `timeout`, with the number of calls outstanding; and when calls
     /// were dropped since the last flush.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.handle.window.flush(timeout)
+        self.handle.flush(timeout)
     }
 
     /// Flushes and ends the connection for all handles; later calls are refused.
@@ -232,9 +230,17 @@ impl Client {
         self.handle.close(timeout)
     }
 
+    /// Whether the client was closed; later calls are refused.
+    pub fn is_closed(&self) -> bool {
+        self.handle.birth.is_here() && self.handle.window.is_closed()
+    }
+
     /// What happened so far.
     pub fn stats(&self) -> ClientStats {
-        self.handle.window.stats()
+        match self.handle.birth.is_here() {
+            true => self.handle.window.stats(),
+            false => ClientStats::default(),
+        }
     }
 }
 
@@ -248,6 +254,37 @@ impl std::fmt::Debug for Client {
 }
 
 impl Handle {
+    fn open(address: Address, keys: Keys, options: ClientOptions) -> Result<Self, ConnectError> {
+        let system = |error: &dyn std::fmt::Display| ConnectError::System(error.to_string());
+        let producer = ProducerId::random().map_err(|error| system(&error))?;
+        let window = Arc::new(Window::new(producer, options));
+        let sender =
+            sender::start(window.clone(), address.clone(), keys.clone()).map_err(|error| system(&error))?;
+        Ok(Self {
+            window,
+            address,
+            keys,
+            birth: Birth::now(),
+            reader: Mutex::new(None),
+            sender: Mutex::new(Some(sender)),
+        })
+    }
+
+    fn report(&self, error: &NotQueued) {
+        match self.birth.is_here() {
+            true => self.window.report(error),
+            false => tracing::warn!("call not taken: {error}"),
+        }
+    }
+
+    /// In another process nothing is outstanding.
+    fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        match self.birth.is_here() {
+            true => self.window.flush(timeout),
+            false => Ok(()),
+        }
+    }
+
     fn start_reader(&self) {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         if reader.is_some() {
@@ -260,6 +297,9 @@ impl Handle {
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
+        if !self.birth.is_here() {
+            return Ok(());
+        }
         let result = self.window.flush(timeout);
         self.window.close();
         // The threads end by themselves; one that hangs in the network is not waited for.
@@ -275,6 +315,9 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if !self.birth.is_here() {
+            return self.leave_threads_alone();
+        }
         if self.window.is_closed() {
             return;
         }

@@ -268,3 +268,39 @@ impl Sender {
 fn is_refusal(error: &redis::RedisError) -> bool {
     error.code().is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use crate::Client;
+    use crate::embedded::{BrokerOptions, EmbeddedBroker};
+
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    #[track_caller]
+    fn gets_something(broker: &EmbeddedBroker) {
+        let since = Instant::now();
+        while broker.memory() == 0 {
+            assert!(since.elapsed() < DEADLINE, "nothing comes");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Everything was sent before the broker went, and nobody calls any more.
+    #[test]
+    fn what_a_lost_broker_had_is_sent_again_without_another_call() {
+        let options = |listen| BrokerOptions {
+            listen,
+            ..BrokerOptions::default()
+        };
+        let first = EmbeddedBroker::start(options(([127, 0, 0, 1], 0).into())).unwrap();
+        let address = first.address();
+        let client = Client::connect(&address.to_string(), "q", "c").unwrap();
+        client.send("put", &(1,));
+        gets_something(&first);
+        first.stop();
+        gets_something(&EmbeddedBroker::start(options(address)).unwrap());
+        client.close(Duration::ZERO).unwrap_err();
+    }
+}

@@ -28,6 +28,8 @@ const FAR: Duration = Duration::from_secs(3600);
 
 /// Which call: number of the frame, index in the frame.
 pub(crate) type CallId = (u64, u32);
+/// A call that was taken, and where its reply will be put when it wants one.
+pub(super) type Pushed = (CallId, Option<Arc<Slot>>);
 
 /// What happens to a call when the window is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,9 @@ pub enum NotQueued {
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
+    /// The client was made by another process: this one is its child, after a fork.
+    #[error("the client belongs to the process that made it; make another one after a fork")]
+    OtherProcess,
 }
 
 /// Not everything called so far is on the server's disk.
@@ -73,7 +78,7 @@ pub struct FlushError {
 
 pub(crate) struct Window {
     pub producer: ProducerId,
-    options: ClientOptions,
+    pub options: ClientOptions,
     state: Mutex<State>,
     /// The sender waits here for something to do.
     work: Condvar,
@@ -114,12 +119,18 @@ impl Window {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Keeps everybody else out.
+    #[cfg(test)]
+    pub fn hold_for_test(&self) -> impl Sized + '_ {
+        self.lock()
+    }
+
     /// Appends a call to the open frame.
     pub fn push<E: std::fmt::Display>(
         &self,
         call: &NewCall<'_>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(CallId, Option<Arc<Slot>>), NotQueued> {
+    ) -> Result<Pushed, NotQueued> {
         let mut state = self.lock();
         if state.closed {
             return Err(NotQueued::Closed);

@@ -32,8 +32,6 @@ use stats::{Stats, WRONG_TYPE};
 
 /// Batches that wait between the reading thread and the one that works.
 const QUEUE: usize = 2;
-/// How often a program that serves looks for a signal.
-const SIGNAL_POLL: Duration = Duration::from_millis(50);
 
 /// A server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -146,15 +144,20 @@ impl<O: Remote> RemoteCall<O> {
     /// # Errors
     /// When the server cannot start or has to end.
     pub fn run(self, address: &str) -> Result<(), RunError> {
-        let signal = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(AtomicBool::new(false));
         for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(number, signal.clone()).map_err(RunError::System)?;
+            signal_hook::flag::register(number, stop.clone()).map_err(RunError::System)?;
         }
-        let server = self.start(address)?;
-        while !signal.load(Relaxed) && !server.has_ended() {
-            std::thread::sleep(SIGNAL_POLL);
-        }
-        server.stop().map(drop)
+        self.run_until(address, stop)
+    }
+
+    /// Serves in this thread until `stop` becomes true; then works off what is in the queue, saves, and returns. Every
+    /// call of the object is made by this thread.
+    ///
+    /// # Errors
+    /// When the server cannot start or has to end.
+    pub fn run_until(self, address: &str, stop: Arc<AtomicBool>) -> Result<(), RunError> {
+        self.prepare(address, stop)?.run()
     }
 
     /// Recovers from the journal, then serves in a thread of its own. A broker that is away is waited for.
@@ -162,6 +165,18 @@ impl<O: Remote> RemoteCall<O> {
     /// # Errors
     /// When the address, the queue's name or the journal cannot be used.
     pub fn start(self, address: &str) -> Result<ServerHandle, RunError> {
+        let name = format!("serve-{}", self.queue);
+        let stop = Arc::new(AtomicBool::new(false));
+        let starting = self.prepare(address, stop.clone())?;
+        let stats = starting.stats.clone();
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || starting.run())
+            .map_err(RunError::System)?;
+        Ok(ServerHandle { stop, stats, thread })
+    }
+
+    fn prepare(self, address: &str, stop: Arc<AtomicBool>) -> Result<Starting, RunError> {
         let address: Address = address.parse()?;
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
@@ -173,21 +188,15 @@ impl<O: Remote> RemoteCall<O> {
             self.has_return_value,
         );
         let journal = self.journal.map(|dir| recover(&dir, &mut core)).transpose()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let starting = Starting {
+        Ok(Starting {
             core,
             journal,
             address,
             keys,
             holder,
-            stop: stop.clone(),
-            stats: stats.clone(),
-        };
-        let thread = std::thread::Builder::new()
-            .name(format!("serve-{}", self.queue))
-            .spawn(move || starting.run())
-            .map_err(RunError::System)?;
-        Ok(ServerHandle { stop, stats, thread })
+            stop,
+            stats,
+        })
     }
 }
 
@@ -218,12 +227,17 @@ impl ServerHandle {
         self.thread.is_finished()
     }
 
+    /// Has the server work off what is in the queue, save, and end; does not wait for it.
+    pub fn request_stop(&self) {
+        self.stop.store(true, Relaxed);
+    }
+
     /// Works off what is in the queue, saves, and ends. Returns the last numbers.
     ///
     /// # Errors
     /// Why the server had to end.
     pub fn stop(self) -> Result<StatsSnapshot, RunError> {
-        self.stop.store(true, Relaxed);
+        self.request_stop();
         self.thread.join().map_err(|_| RunError::Panicked)??;
         Ok(self.stats.snapshot())
     }

@@ -62,6 +62,7 @@ impl Serve {
                     break;
                 }
             }
+            self.core.host.remote().tick();
             let mut round = Round::default();
             match input.recv_timeout(EXTEND_EVERY / 4) {
                 Ok(Input::Entries { connection, list }) => self.admit(&mut round, connection, list),

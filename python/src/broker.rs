@@ -1,0 +1,77 @@
+//! The embedded broker.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use remotecall::embedded::{BrokerOptions, BrokerStartError};
+
+use crate::lock::lock;
+use crate::owned::Owned;
+
+/// A broker in this process: what Redis is to the rest, without Redis. It keeps everything in memory.
+#[pyclass(frozen, module = "tensorplex")]
+pub(crate) struct EmbeddedBroker {
+    broker: Mutex<Owned<remotecall::embedded::EmbeddedBroker>>,
+    address: SocketAddr,
+}
+
+#[pymethods]
+impl EmbeddedBroker {
+    /// Listens; port 0 takes any free port. Beyond loopback addresses a password is needed.
+    #[new]
+    #[pyo3(signature = (port = 8008, host = "127.0.0.1", *, password = None, max_memory = None))]
+    fn new(port: u16, host: &str, password: Option<String>, max_memory: Option<usize>) -> PyResult<Self> {
+        let host: IpAddr = host
+            .parse()
+            .map_err(|_| PyValueError::new_err(format!("host {host:?} is not an IP address")))?;
+        let mut options = BrokerOptions {
+            listen: (host, port).into(),
+            password,
+            ..BrokerOptions::default()
+        };
+        options.max_memory = max_memory.unwrap_or(options.max_memory);
+        let broker = remotecall::embedded::EmbeddedBroker::start(options).map_err(|error| match error {
+            BrokerStartError::NoPassword(_) => PyValueError::new_err(error.to_string()),
+            other => PyOSError::new_err(other.to_string()),
+        })?;
+        Ok(Self {
+            address: broker.address(),
+            broker: Mutex::new(Owned::new(broker)),
+        })
+    }
+
+    /// Where it listens.
+    #[getter]
+    fn host(&self) -> String {
+        self.address.ip().to_string()
+    }
+
+    /// The port it really got.
+    #[getter]
+    fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Its address, without the password.
+    #[getter]
+    fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// Closes the port and every connection.
+    fn stop(&self, py: Python<'_>) {
+        let broker = lock(&self.broker).take();
+        py.detach(|| drop(broker));
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, py: Python<'_>, _raised: &Bound<'_, pyo3::types::PyTuple>) {
+        self.stop(py);
+    }
+}

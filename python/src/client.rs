@@ -1,0 +1,165 @@
+//! The caller's end, below the classes that `make_client_class` makes.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use remotecall::{EncodedArgs, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError};
+
+use crate::errors;
+use crate::exit::{Connection, seconds};
+use crate::future::RemoteFuture;
+use crate::lock::lock;
+use crate::values::Encoder;
+
+/// A connection to a queue under one client id. After a fork the child gets one of its own with its first call.
+#[pyclass(frozen, module = "tensorplex._native")]
+pub(crate) struct Client {
+    connection: Mutex<Arc<Connection>>,
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    fn new(py: Python<'_>, address: &str, queue: &str, client_id: &str) -> PyResult<Self> {
+        let client = remotecall::Client::connect(address, queue, client_id).map_err(errors::connect)?;
+        watch_exit(py)?;
+        Ok(Self {
+            connection: Mutex::new(Connection::new(client)),
+        })
+    }
+
+    /// Calls a method and returns a future of its result.
+    fn call(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<RemoteFuture> {
+        let args = encode(py, args, kwargs)?;
+        let connection = self.here(py)?;
+        match connection.0.call_encoded(method, args) {
+            Ok(future) => Ok(RemoteFuture::waiting(future, connection)),
+            // The network's fault is the future's, never the call's.
+            Err(full @ NotQueued::WindowFull { .. }) => {
+                Ok(RemoteFuture::failed(RemoteError::NotQueued(full)))
+            }
+            Err(error) => Err(errors::not_queued(py, error)),
+        }
+    }
+
+    /// Calls a method; nothing comes back. Returns false when the call was dropped: the window is full.
+    fn send(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<bool> {
+        let args = encode(py, args, kwargs)?;
+        match self.here(py)?.0.send_encoded(method, args) {
+            Ok(()) => Ok(true),
+            Err(NotQueued::WindowFull { .. }) => Ok(false),
+            Err(error) => Err(errors::not_queued(py, error)),
+        }
+    }
+
+    /// Waits until every call so far is acknowledged; false when the time was over, or calls were dropped.
+    fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let client = lock(&self.connection).0.clone();
+        flush(py, &client, timeout)
+    }
+
+    /// Flushes and ends the connection.
+    fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let client = lock(&self.connection).0.clone();
+        let flushed = flush(py, &client, timeout);
+        // After an interrupted flush too; what is outstanding has been told.
+        let _ = py.detach(|| client.close(Duration::ZERO));
+        flushed
+    }
+
+    /// Numbers since the client was made.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = lock(&self.connection).0.stats();
+        let dict = PyDict::new(py);
+        dict.set_item("taken", stats.taken)?;
+        dict.set_item("acked", stats.acked)?;
+        dict.set_item("dropped", stats.dropped)?;
+        dict.set_item("rewinds", stats.rewinds)?;
+        Ok(dict)
+    }
+}
+
+impl Client {
+    /// The connection of this process.
+    fn here(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
+        let now = lock(&self.connection).clone();
+        if now.0.is_here() {
+            return Ok(now);
+        }
+        watch_exit(py)?;
+        let renewed = Connection::new(now.0.renewed().map_err(errors::connect)?);
+        let mut connection = lock(&self.connection);
+        if !connection.0.is_here() {
+            *connection = renewed;
+        }
+        Ok(connection.clone())
+    }
+}
+
+fn encode(
+    py: Python<'_>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+) -> PyResult<EncodedArgs> {
+    let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
+    let count = args.len() + kwargs.map_or(0, PyDictMethods::len);
+    if count > MAX_ARGS {
+        let why = format!("{count} arguments in one call: at most {MAX_ARGS} are allowed");
+        return Err(pyo3::exceptions::PyValueError::new_err(why));
+    }
+    // Apart from the window: Python code may run meanwhile, and nobody should wait for it.
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, MAX_FRAME);
+    encoder
+        .positional(args)
+        .and_then(|()| kwargs.map_or(Ok(()), |kwargs| encoder.named(kwargs)))
+        .map_err(|refusal| refusal.into_error(py, "an argument"))?;
+    Ok(EncodedArgs {
+        bytes,
+        has_named: kwargs.is_some(),
+    })
+}
+
+/// Flushes detached, in slices, so that Ctrl-C is heard.
+fn flush(py: Python<'_>, client: &remotecall::Client, timeout: f64) -> PyResult<bool> {
+    let deadline = Instant::now() + seconds(timeout);
+    let mut dropped = 0;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let flushed = py.detach(|| client.flush(left.min(SLICE)));
+        py.check_signals()?;
+        // Only the first slice hears of the calls that were dropped before.
+        let outstanding = flushed.err().map_or(0, |error| {
+            dropped += error.dropped;
+            error.outstanding
+        });
+        if outstanding == 0 {
+            return Ok(dropped == 0);
+        }
+        if left <= SLICE || client.is_closed() {
+            return Ok(false);
+        }
+    }
+}
+
+/// How long a wait may go without looking for signals.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
+/// Has `tensorplex._exit` close everything when this process ends.
+pub(crate) fn watch_exit(py: Python<'_>) -> PyResult<()> {
+    py.import("tensorplex._exit")?.call_method0("watch").map(drop)
+}

@@ -1,0 +1,86 @@
+//! What is still on its way when its last owner lets go, and when the interpreter ends.
+//!
+//! Python objects die wherever the interpreter is just then, so their end must not wait for the network: a
+//! client with calls outstanding gets a thread that waits for it. When the interpreter ends, everything has one
+//! deadline together.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use remotecall::CLOSE_TIMEOUT;
+
+use crate::lock::lock;
+use crate::owned::Owned;
+
+/// Clients that are in use.
+static LIVE: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
+/// Threads that wait for the acknowledgements of clients nobody holds any more.
+static CLOSING: Mutex<Vec<Owned<JoinHandle<()>>>> = Mutex::new(Vec::new());
+/// How often a wait looks at threads that have no other way to tell.
+const POLL: Duration = Duration::from_millis(5);
+
+/// A client of this process, shared by the object that calls and its futures.
+pub(crate) struct Connection(pub remotecall::Client);
+
+impl Connection {
+    pub fn new(client: remotecall::Client) -> Arc<Self> {
+        let connection = Arc::new(Self(client));
+        let mut live = lock(&LIVE);
+        live.retain(|other| other.strong_count() > 0);
+        live.push(Arc::downgrade(&connection));
+        connection
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let client = self.0.clone();
+        if !client.is_here() || client.flush(Duration::ZERO).is_ok() {
+            // Nothing is outstanding, so this does not wait.
+            let _ = client.close(Duration::ZERO);
+            return;
+        }
+        let close = move || {
+            let _ = client.close(CLOSE_TIMEOUT);
+        };
+        let thread = std::thread::Builder::new()
+            .name("remotecall-close".into())
+            .spawn(close);
+        let mut closing = lock(&CLOSING);
+        closing.retain(|thread| thread.get().is_some_and(|thread| !thread.is_finished()));
+        closing.extend(thread.map(Owned::new));
+    }
+}
+
+/// Flushes and closes every client of this process; returns whether everything was acknowledged in time.
+#[pyfunction]
+pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
+    let deadline = Instant::now() + seconds(timeout);
+    let clients: Vec<_> = lock(&LIVE)
+        .drain(..)
+        .filter_map(|client| client.upgrade())
+        .collect();
+    let threads: Vec<_> = lock(&CLOSING).drain(..).collect();
+    py.detach(|| {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut all = true;
+        for client in clients {
+            all &= client.0.close(left()).is_ok();
+        }
+        for mut thread in threads {
+            while thread.get().is_some_and(|thread| !thread.is_finished()) && !left().is_zero() {
+                std::thread::sleep(POLL.min(left()));
+            }
+            all &= thread.take().is_none_or(|thread| thread.is_finished());
+        }
+        all
+    })
+}
+
+/// A time as Python gives it; longer than a century is for ever.
+pub(crate) fn seconds(seconds: f64) -> Duration {
+    const CENTURY: f64 = 3.2e9;
+    Duration::try_from_secs_f64(seconds.clamp(0.0, CENTURY)).unwrap_or_default()
+}

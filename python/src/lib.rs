@@ -1,0 +1,43 @@
+//! `tensorplex._native`: what the Python package takes from Rust.
+//!
+//! ```text
+//! values    Python objects to MessagePack and back
+//! client    calls, futures              what a caller holds
+//! server    a Python object as a Remote
+//! broker    the embedded broker
+//! exit      what is still on its way when the interpreter ends
+//! errors    which exception stands for what
+//! ```
+//!
+//! Two rules keep threads and forks out of each other's way. A lock of this crate is held only while
+//! attached to the interpreter and never while Python code runs: then no thread waits for a lock that a
+//! detached thread holds, and a forking thread finds every lock free. And what lives in threads or sockets is
+//! used only by the process that made it.
+
+use pyo3::prelude::*;
+
+mod broker;
+mod client;
+mod errors;
+mod exit;
+mod future;
+mod lock;
+mod owned;
+mod server;
+mod values;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::broker::EmbeddedBroker;
+    #[pymodule_export]
+    use crate::client::Client;
+    #[pymodule_export]
+    use crate::exit::close_all;
+    #[pymodule_export]
+    use crate::future::RemoteFuture;
+    #[pymodule_export]
+    use crate::server::{Server, ServerHandle};
+    #[pymodule_export]
+    use crate::values::{decode_bytes, encode_bytes};
+}

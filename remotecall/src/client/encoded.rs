@@ -1,0 +1,86 @@
+//! Calls for other languages: arguments and results stay MessagePack, and a wait can be cut into pieces.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use super::future::RemoteError;
+use super::{Client, RemoteFuture};
+use crate::NotQueued;
+use crate::frame::Reply;
+
+/// Arguments of one call: a MessagePack array and, when `has_named`, a map from name to value after it.
+#[derive(Clone, Debug, Default)]
+pub struct EncodedArgs {
+    /// The array and the map.
+    pub bytes: Vec<u8>,
+    /// Whether there is a map.
+    pub has_named: bool,
+}
+
+/// A result that stays MessagePack: `RemoteFuture<Encoded>`.
+#[derive(Debug)]
+pub enum Encoded {}
+
+impl Client {
+    /// Calls `method` and returns a future of the result's bytes.
+    ///
+    /// # Errors
+    /// When the call cannot be taken.
+    pub fn call_encoded(&self, method: &str, args: EncodedArgs) -> Result<RemoteFuture<Encoded>, NotQueued> {
+        let pushed = self.push_encoded(method, Reply::Result, args)?;
+        Ok(RemoteFuture::new(self.handle.clone(), Ok(pushed)))
+    }
+
+    /// Calls `method`; nothing comes back.
+    ///
+    /// # Errors
+    /// When the call cannot be taken.
+    pub fn send_encoded(&self, method: &str, args: EncodedArgs) -> Result<(), NotQueued> {
+        self.push_encoded(method, Reply::Nothing, args).map(drop)
+    }
+
+    fn push_encoded(
+        &self,
+        method: &str,
+        reply: Reply,
+        args: EncodedArgs,
+    ) -> Result<super::window::Pushed, NotQueued> {
+        let EncodedArgs { bytes, has_named } = args;
+        // Handed over, not copied.
+        let write = |out: &mut Vec<u8>| {
+            *out = bytes;
+            Ok::<(), std::convert::Infallible>(())
+        };
+        self.push(method, reply, has_named, write)
+    }
+}
+
+impl RemoteFuture<Encoded> {
+    /// Waits for the end of the call, but not longer than `timeout`; returns whether it has ended.
+    ///
+    /// # Errors
+    /// [`RemoteError::OtherProcess`] after a fork.
+    pub fn is_done_within(&self, timeout: Duration) -> Result<bool, RemoteError> {
+        self.check_process()?;
+        Ok(self.slot.is_done_within(timeout))
+    }
+
+    /// The result; none while the call has not ended.
+    ///
+    /// # Errors
+    /// What the method raised, or why there is no result; [`RemoteError::Taken`] when it was returned before.
+    pub fn take(&self) -> Result<Option<Vec<u8>>, RemoteError> {
+        self.check_process()?;
+        self.slot.take(Duration::ZERO).transpose()
+    }
+
+    /// Has `waker` woken, by another thread, when the call ends; a waker given before is forgotten. Returns false when
+    /// the call has ended: nobody will be woken.
+    ///
+    /// # Errors
+    /// [`RemoteError::OtherProcess`] after a fork.
+    pub fn wake_when_done(&self, waker: Waker) -> Result<bool, RemoteError> {
+        self.check_process()?;
+        Ok(self.slot.wake_when_done(waker))
+    }
+}

@@ -1,0 +1,112 @@
+//! A client after `fork`.
+//!
+//! The child process has a copy of the parent's window, sockets and locks, and none of its threads. A thread
+//! of the parent may have held any of the locks in that instant; in the child nobody will ever release it. So
+//! nothing of the parent is touched in the child, not even to free it: whatever belongs to a client knows
+//! which process made it, looks before it locks, and is useless in any other. The child makes a client
+//! of its own, with another producer id and threads of its own: [`Client::renewed`].
+//!
+//! No hook around `fork` is needed, and none can be forgotten: a library's own fork is noticed as well.
+
+use std::sync::Arc;
+
+use super::{Client, ConnectError, Handle};
+
+/// The process in which something was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Birth(u32);
+
+impl Birth {
+    pub fn now() -> Self {
+        Self(std::process::id())
+    }
+
+    /// Whether this process is the one.
+    pub fn is_here(self) -> bool {
+        self.0 == std::process::id()
+    }
+}
+
+impl Client {
+    /// Whether this process made the client. In a child process, after a fork, calls through it are refused.
+    pub fn is_here(&self) -> bool {
+        self.handle.birth.is_here()
+    }
+
+    /// A client with the same address, queue, client id and options, and nothing of this one's calls: what a child
+    /// process needs after a fork.
+    ///
+    /// # Errors
+    /// When the system gives no random id or no thread.
+    pub fn renewed(&self) -> Result<Self, ConnectError> {
+        let handle = Handle::open(
+            self.handle.address.clone(),
+            self.handle.keys.clone(),
+            self.handle.window.options,
+        )?;
+        Ok(Self {
+            id: self.id.clone(),
+            handle: Arc::new(handle),
+        })
+    }
+}
+
+impl Handle {
+    /// The threads are the parent's: even to detach them would be to touch memory that is no thread's any more.
+    pub(super) fn leave_threads_alone(&mut self) {
+        for thread in [&mut self.sender, &mut self.reader] {
+            if let Ok(thread) = thread.get_mut() {
+                std::mem::forget(thread.take());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{ClientId, ClientOptions, NotQueued, RemoteError, RemoteFuture};
+
+    /// As a child process finds it.
+    fn made_by_another_process() -> (Client, RemoteFuture<i64>) {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let keys = crate::broker::Keys::new("q").unwrap();
+        let mut handle = Handle::open(address, keys, ClientOptions::default()).unwrap();
+        handle.birth = Birth(0);
+        let client = Client {
+            id: Arc::new(ClientId::new("c").unwrap()),
+            handle: Arc::new(handle),
+        };
+        let pushed = Ok(((1, 0), Some(Arc::default())));
+        let future = RemoteFuture::new(client.handle.clone(), pushed);
+        (client, future)
+    }
+
+    #[test]
+    fn a_child_uses_nothing_of_its_parent() {
+        let (client, future) = made_by_another_process();
+        // Whoever takes one of these locks now waits for ever.
+        let window = client.handle.window.clone();
+        let _held = window.hold_for_test();
+        assert!(!client.is_here());
+        assert_eq!(future.get_timeout(Duration::ZERO), Err(RemoteError::OtherProcess));
+        drop(future);
+        assert_eq!(
+            client.call::<_, ()>("add", &(1,)).get(),
+            Err(NotQueued::OtherProcess.into())
+        );
+        client.send("add", &(1,));
+        assert_eq!(client.flush(Duration::ZERO), Ok(()));
+        assert_eq!(client.stats().taken, 0);
+        let renewed = client.renewed().unwrap();
+        assert_eq!(client.close(Duration::ZERO), Ok(()));
+        drop(client);
+        assert_ne!(renewed.handle.window.producer, window.producer);
+        assert!(renewed.is_here());
+        renewed.send("add", &(1,));
+        assert_eq!(renewed.stats().taken, 1);
+        assert!(renewed.close(Duration::ZERO).is_err());
+    }
+}
