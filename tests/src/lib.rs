@@ -6,6 +6,7 @@ mod raw_frame;
 mod readers;
 mod redis_server;
 mod server;
+mod test_broker;
 mod wait;
 
 pub use broker::Broker;
@@ -14,4 +15,5 @@ pub use raw_frame::RawFrame;
 pub use readers::{Follower, Series, Summary, dashboards, dump, summary};
 pub use redis_server::RedisServer;
 pub use server::{TestServer, Through};
+pub use test_broker::TestBroker;
 pub use wait::{DEADLINE, until, wait_for};

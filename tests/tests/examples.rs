@@ -146,3 +146,22 @@ fn own_object_prints_what_came_back() {
     assert!(lines[1].contains("100 wanted, 15 there"), "{}", lines[1]);
     assert_eq!(lines[2], "15 alice");
 }
+
+/// It kills itself, and goes on where it was.
+#[test]
+fn durable_counter_forgets_nothing_that_it_printed() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let output = Command::new(example("durable_counter"))
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.signal(), Some(9), "{output:?}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let totals: Vec<i64> = printed.lines().map(|line| line.parse().unwrap()).collect();
+        let first = round * 1000;
+        assert_eq!(totals, (first + 1..=first + 1000).collect::<Vec<_>>());
+    }
+}
