@@ -1,6 +1,7 @@
 //! What the whole-system tests share: real servers in folders of their own, and patience with a deadline.
 
 mod broker;
+mod dice;
 mod programs;
 mod raw_frame;
 mod readers;
@@ -9,6 +10,7 @@ mod server;
 mod wait;
 
 pub use broker::Broker;
+pub use dice::{Dice, SEED};
 pub use programs::{Process, example, own_program, program, worker_program};
 pub use raw_frame::RawFrame;
 pub use readers::{Follower, Series, Summary, dashboards, dump, summary};
