@@ -1,6 +1,7 @@
 //! What the whole-system tests share: real servers in folders of their own, and patience with a deadline.
 
 mod broker;
+pub mod chaos;
 mod dice;
 mod programs;
 mod raw_frame;
