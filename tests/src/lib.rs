@@ -1,6 +1,8 @@
 //! What the whole-system tests share: real servers in folders of their own, and patience with a deadline.
 
 mod broker;
+pub mod chaos;
+mod dice;
 mod programs;
 mod raw_frame;
 mod readers;
@@ -10,6 +12,7 @@ mod test_broker;
 mod wait;
 
 pub use broker::Broker;
+pub use dice::{Dice, SEED};
 pub use programs::{Process, example, own_program, program, worker_program};
 pub use raw_frame::RawFrame;
 pub use readers::{Follower, Series, Summary, dashboards, dump, summary};
