@@ -5,8 +5,8 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{Durable, RemoteCall, remote};
+use tensorplex_examples::Broker;
 
 #[derive(Default)]
 struct Counter {
@@ -43,11 +43,8 @@ impl Durable for Counter {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = PathBuf::from(std::env::args().nth(1).ok_or("usage: durable_counter DIR")?);
-    let broker = EmbeddedBroker::start(BrokerOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..Default::default()
-    })?;
-    let address = broker.address().to_string();
+    let broker = Broker::start()?;
+    let address = broker.address();
     let _server = RemoteCall::new(Counter::default())
         .queue("counter")
         .durable(&dir)
