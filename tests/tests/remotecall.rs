@@ -385,3 +385,19 @@ fn a_worker_goes_on_with_a_server_that_has_another_directory() {
         assert_eq!(lines(dir), [n]);
     }
 }
+
+/// An entry's id comes from the broker's clock.
+#[test]
+fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    redis.hurry("rc:{remotecall.0}:in");
+    client.send("put", &(1u64,));
+    client.flush(DEADLINE).unwrap();
+    redis.command(&["FLUSHALL"]);
+    client.send("put", &(2u64,));
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), [1, 2]);
+    server.stop().unwrap();
+}

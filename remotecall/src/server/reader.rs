@@ -2,7 +2,9 @@
 //!
 //! It reads from `0-0` after every connect, never from a remembered place: a broker that came back from
 //! an older snapshot, or with another clock, may number new entries below old ones. What was read
-//! before is recognised by its frame number, not by its entry id.
+//! before is recognised by its frame number, not by its entry id. After a pause it begins anew too: a broker that
+//! was emptied while its clock stepped back breaks no connection. The stream holds only what is not done yet, so
+//! that costs nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -89,7 +91,10 @@ impl Reader {
             match list.last() {
                 Some(entry) => last = entry.id,
                 None if stopping => return Ok(Ended::Drained),
-                None => continue,
+                None => {
+                    last = StreamId::default();
+                    continue;
+                }
             }
             if self.input.send(Input::Entries { connection, list }).is_err() {
                 return Ok(Ended::NobodyListens);
