@@ -401,3 +401,21 @@ fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on() {
     assert_eq!(lines(dir.path()), [1, 2]);
     server.stop().unwrap();
 }
+
+#[test]
+fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found() {
+    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    let put = |n: u64| client.call::<_, u64>("put", &(n,)).get_timeout(DEADLINE);
+    assert_eq!(put(1), Ok(Some(1)));
+    let replies: Vec<String> = redis::cmd("KEYS")
+        .arg("rc:{r.*}:out")
+        .query(&mut redis.connection())
+        .unwrap();
+    redis.hurry(&replies[0]);
+    assert_eq!(put(2), Ok(Some(2)));
+    redis.command(&["FLUSHALL"]);
+    assert_eq!(put(3), Ok(Some(3)));
+    server.stop().unwrap();
+}
