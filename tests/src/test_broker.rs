@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use redis::Value;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 
+use crate::redis_server::id_ahead;
 use crate::{RedisServer, wait_for};
 
 /// A broker of one test.
@@ -62,6 +63,11 @@ impl TestBroker {
     pub fn kill_and_restart(&mut self) {
         self.kill();
         self.restart();
+    }
+
+    /// Has a stream number its entries as if the broker's clock had been ahead so far.
+    pub fn hurry(&self, stream: &str) {
+        self.command(&["XADD", stream, &id_ahead(), "x", ""]);
     }
 
     /// A connection for the test's own questions.

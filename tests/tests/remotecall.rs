@@ -365,7 +365,41 @@ fn a_worker_goes_on_with_a_server_that_has_another_directory(broker: TestBroker)
     }
 }
 
+/// An entry's id comes from the broker's clock.
+fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
+    broker.hurry("rc:{remotecall.0}:in");
+    client.send("put", &(1u64,));
+    client.flush(DEADLINE).unwrap();
+    broker.command(&["FLUSHALL"]);
+    client.send("put", &(2u64,));
+    client.flush(DEADLINE).unwrap();
+    assert_eq!(lines(dir.path()), [1, 2]);
+    server.stop().unwrap();
+}
+
+fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
+    let put = |n: u64| client.call::<_, u64>("put", &(n,)).get_timeout(DEADLINE);
+    assert_eq!(put(1), Ok(Some(1)));
+    let replies: Vec<String> = redis::cmd("KEYS")
+        .arg("rc:{r.*")
+        .query(&mut broker.connection())
+        .unwrap();
+    broker.hurry(&replies[0]);
+    assert_eq!(put(2), Ok(Some(2)));
+    broker.command(&["FLUSHALL"]);
+    assert_eq!(put(3), Ok(Some(3)));
+    server.stop().unwrap();
+}
+
 on_both_brokers! {
+    replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found,
+    a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on,
     calls_arrive_once_and_in_order,
     futures_end_with_a_value_or_an_error,
     a_future_times_out_and_can_still_be_waited_for,

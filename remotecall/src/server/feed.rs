@@ -12,7 +12,8 @@
 //!
 //! Every session reads from `0-0`, never from a remembered place: a broker that came back from an older snapshot, or
 //! with another clock, may number new entries below old ones. What was read before is recognised by its frame number,
-//! not by its entry id.
+//! not by its entry id. After a pause it begins anew too: a broker that was emptied while its clock stepped back breaks
+//! no connection. The stream holds only what is not done yet, so that costs nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -187,6 +188,9 @@ impl Feed {
             Err(error) => return self.lost(&error),
         };
         self.backoff.reset();
+        if batch.list.is_empty() {
+            session.last = StreamId::default();
+        }
         let bytes: usize = batch
             .list
             .iter()
