@@ -7,7 +7,7 @@ use std::path::Path;
 use remotecall::{CallContext, ClientId, Durable, FileId, FileSet, NewFile, remote};
 
 use crate::line::{LineFormat, exception, section};
-use crate::{Level, MAX_BAR, MAX_MESSAGE, TimeFormat, Zone};
+use crate::{Level, MAX_BAR, MAX_MESSAGE, Text, TimeFormat, Zone};
 
 /// What the names of the files end in.
 const ENDING: &str = ".log";
@@ -109,42 +109,47 @@ impl Loggerplex {
 #[remote]
 impl Loggerplex {
     /// Logs a message with a level of your choice.
-    pub fn log(&mut self, #[ctx] cx: &CallContext<'_>, level: Level, message: &str) -> Result<(), LogError> {
+    pub fn log(
+        &mut self,
+        #[ctx] cx: &CallContext<'_>,
+        level: Level,
+        message: Text<'_>,
+    ) -> Result<(), LogError> {
         if level < self.threshold {
             return Ok(());
         }
-        check_length(message.len())?;
+        check_length(message.as_str().len())?;
         let file = self.file_of(cx.client_id)?;
         let out = self.files.pending(file);
         let before = out.len();
-        self.format.write(out, cx.time_ns, level, message);
+        self.format.write(out, cx.time_ns, level, message.as_str());
         self.pending += out.len() - before;
         self.write_early();
         Ok(())
     }
 
     /// Logs a message with the level `DEBUG`.
-    pub fn debug(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn debug(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::DEBUG, message)
     }
 
     /// Logs a message with the level `INFO`.
-    pub fn info(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn info(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::INFO, message)
     }
 
     /// Logs a message with the level `WARNING`.
-    pub fn warning(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn warning(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::WARNING, message)
     }
 
     /// Logs a message with the level `ERROR`.
-    pub fn error(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn error(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::ERROR, message)
     }
 
     /// Logs a message with the level `CRITICAL`.
-    pub fn critical(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn critical(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::CRITICAL, message)
     }
 
@@ -152,28 +157,32 @@ impl Loggerplex {
     pub fn section(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
-        #[default("")] message: &str,
+        #[default(Text::default())] message: Text<'_>,
         #[default(Level::INFO)] level: Level,
         #[default("=")] sep: &str,
         #[default(20)] repeat: u32,
     ) -> Result<(), LogError> {
-        check_length(message.len())?;
-        let line = section(message, sep, repeat).ok_or(LogError::BarTooLong {
+        check_length(message.as_str().len())?;
+        let line = section(message.as_str(), sep, repeat).ok_or(LogError::BarTooLong {
             sep_bytes: sep.len(),
             repeat,
         })?;
-        self.log(cx, level, &line)
+        self.log(cx, level, line.into())
     }
 
     /// Logs a message with the level `ERROR`, and a traceback below it.
     pub fn exception(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
-        message: &str,
-        traceback: &str,
+        message: Text<'_>,
+        traceback: Text<'_>,
     ) -> Result<(), LogError> {
-        check_length(message.len() + traceback.len())?;
-        self.log(cx, Level::ERROR, &exception(message, traceback))
+        check_length(message.as_str().len() + traceback.as_str().len())?;
+        self.log(
+            cx,
+            Level::ERROR,
+            exception(message.as_str(), traceback.as_str()).into(),
+        )
     }
 }
 

@@ -21,7 +21,7 @@ fn lines_of_many_workers_are_in_their_files_after_a_flush() {
     let first = Logger::connect(&redis.address(), "agent/0").unwrap();
     for n in 0..20 {
         let log = first.with_client_id(&format!("agent/{n}")).unwrap();
-        log.section(&format!("worker {n}"));
+        log.section(format!("worker {n}"));
         log.debug("below the threshold");
         log.log(Level(23), "two\nlines");
         log.exception("no", &std::fmt::Error);
