@@ -10,23 +10,30 @@
 //!     | two lines
 //! ```
 
+mod format;
+mod json;
 mod level;
 mod line;
 mod logger;
+mod preamble;
 mod server;
 mod str_format;
 mod text;
 mod time_format;
 mod value;
 mod words;
+mod zone;
 
+pub use format::{LineFormat, TextFormat};
 pub use level::{Level, LevelError};
 pub use line::{MAX_BAR, MAX_MESSAGE};
 pub use logger::sections::Section;
 pub use logger::{Logger, QUEUE};
+pub use preamble::{MAX_PREAMBLE, Preamble, PreambleError};
 pub use server::{LogError, Loggerplex, LoggerplexClient};
 pub use str_format::{FormatError, MAX_WIDTH};
 pub use text::Text;
-pub use time_format::{MAX_TIME_FORMAT, TimeFormat, TimeFormatError, Zone};
+pub use time_format::{MAX_TIME_FORMAT, TimeFormat, TimeFormatError};
 pub use value::Value;
 pub use words::Words;
+pub use zone::{Zone, ZoneError};

@@ -6,11 +6,10 @@ use std::path::Path;
 
 use remotecall::{CallContext, ClientId, Durable, FileId, FileSet, NewFile, remote};
 
-use crate::line::{LineFormat, exception, section};
-use crate::{Level, MAX_BAR, MAX_MESSAGE, Text, TimeFormat, Zone};
+use crate::format::Entry;
+use crate::line::{exception, section};
+use crate::{Level, LineFormat, MAX_BAR, MAX_MESSAGE, Text};
 
-/// What the names of the files end in.
-const ENDING: &str = ".log";
 /// Bytes that may gather in memory before they are written: 64 MiB.
 const MAX_PENDING: usize = 64 << 20;
 
@@ -22,18 +21,18 @@ const MAX_PENDING: usize = 64 << 20;
 /// ```no_run
 /// use std::path::Path;
 ///
-/// use loggerplex::{Level, Loggerplex, Zone};
+/// use loggerplex::{Level, Loggerplex, TextFormat, Zone};
 ///
 /// let logs = Loggerplex::open(Path::new("runs/logs"), Path::new("runs/.tensorplex/loggerplex"))?
 ///     .level(Level::DEBUG)
-///     .time_format("ydhms".parse().ok())
-///     .zone(Zone::Utc);
+///     .lines(TextFormat::default().zone(Zone::Utc));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Loggerplex {
     files: FileSet,
     format: LineFormat,
     threshold: Level,
+    overwrite: bool,
     /// Bytes since the last commit. Lines are written early when there are too many; a failure then is
     /// not lost, because the next commit meets it again.
     pending: usize,
@@ -56,7 +55,9 @@ pub enum LogError {
         repeat: u32,
     },
     /// The client's file would have to lie in a folder that has the name of another client's file.
-    #[error("client id {0} has no file: only its last part may end in {ENDING}")]
+    #[error(
+        "client id {0} has no file: only its last part may be named like a log file, such as x.log or x.jsonl"
+    )]
     FolderLikeFile(ClientId),
 }
 
@@ -73,6 +74,7 @@ impl Loggerplex {
             files: FileSet::open(folder, Some(&private.join("files")))?,
             format: LineFormat::default(),
             threshold: Level::INFO,
+            overwrite: false,
             pending: 0,
         })
     }
@@ -84,24 +86,18 @@ impl Loggerplex {
         self
     }
 
-    /// How the time is written; with `None` it is left out. Without it, as `12:34:56`.
+    /// How entries are written. Without it, as `12:34:56 INFO> message`.
     #[must_use]
-    pub fn time_format(mut self, format: impl Into<Option<TimeFormat>>) -> Self {
-        self.format.time = format.into();
+    pub fn lines(mut self, format: impl Into<LineFormat>) -> Self {
+        self.format = format.into();
         self
     }
 
-    /// In which zone the time is written. Without it, in the local one.
+    /// Whether what other programs, or an earlier log directory, left in a file is removed when its client's first line
+    /// arrives. Lines of its own, from before a restart, always stay. Without it, lines are added to what is there.
     #[must_use]
-    pub fn zone(mut self, zone: Zone) -> Self {
-        self.format.zone = zone;
-        self
-    }
-
-    /// Whether the level stands before the message. Without it, it does.
-    #[must_use]
-    pub fn show_level(mut self, show: bool) -> Self {
-        self.format.show_level = show;
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
         self
     }
 }
@@ -122,7 +118,13 @@ impl Loggerplex {
         let file = self.file_of(cx.client_id)?;
         let out = self.files.pending(file);
         let before = out.len();
-        self.format.write(out, cx.time_ns, level, message.as_str());
+        let entry = Entry {
+            client_id: cx.client_id.as_str(),
+            time_ns: cx.time_ns,
+            level,
+            message: message.as_str(),
+        };
+        self.format.write(out, entry);
         self.pending += out.len() - before;
         self.write_early();
         Ok(())
@@ -186,6 +188,11 @@ impl Loggerplex {
     }
 }
 
+/// Whether a folder of this name could be in the way of another client's file, in any format.
+fn is_like_a_file(folder: &str) -> bool {
+    [".log", ".jsonl"].iter().any(|ending| folder.ends_with(ending))
+}
+
 fn check_length(bytes: usize) -> Result<(), LogError> {
     if bytes > MAX_MESSAGE {
         return Err(LogError::MessageTooLong(bytes));
@@ -195,15 +202,19 @@ fn check_length(bytes: usize) -> Result<(), LogError> {
 
 impl Loggerplex {
     fn file_of(&mut self, client_id: &ClientId) -> Result<FileId, LogError> {
-        let id = client_id.as_str();
-        if let Some(file) = self.files.find(id) {
+        let path = format!("{}{}", client_id.as_str(), self.format.ending());
+        if let Some(file) = self.files.find(&path) {
             return Ok(file);
         }
-        let mut folders = id.rsplit('/').skip(1);
-        if folders.any(|folder| folder.ends_with(ENDING)) {
+        let mut folders = client_id.as_str().rsplit('/').skip(1);
+        if folders.any(is_like_a_file) {
             return Err(LogError::FolderLikeFile(client_id.clone()));
         }
-        Ok(self.files.add(id, NewFile::Append(format!("{id}{ENDING}"))))
+        let place = match self.overwrite {
+            true => NewFile::Overwrite(path.clone()),
+            false => NewFile::Append(path.clone()),
+        };
+        Ok(self.files.add(&path, place))
     }
 
     fn write_early(&mut self) {
@@ -227,16 +238,7 @@ impl Durable for Loggerplex {
     }
 
     fn settings(&self) -> String {
-        let LineFormat {
-            time,
-            zone,
-            show_level,
-            ..
-        } = &self.format;
-        format!(
-            "{time:?}, {zone:?}, show_level {show_level}, from {:?}",
-            self.threshold
-        )
+        format!("{:?}, from {:?}", self.format, self.threshold)
     }
 
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use loggerplex::{Level, Logger, Loggerplex};
+use loggerplex::{Level, Logger, Loggerplex, TextFormat};
 use remotecall::{RemoteCall, remote};
 use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer};
 
@@ -11,7 +11,9 @@ fn lines_of_many_workers_are_in_their_files_after_a_flush() {
     let redis = RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
     let (folder, private) = (dir.path().join("logs"), dir.path().join("private"));
-    let logs = Loggerplex::open(&folder, &private).unwrap().time_format(None);
+    let logs = Loggerplex::open(&folder, &private)
+        .unwrap()
+        .lines(TextFormat::default().time(None));
     let server = RemoteCall::new(logs)
         .queue(loggerplex::QUEUE)
         .durable(&private)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use loggerplex::{Level, Loggerplex, TimeFormat, Words, Zone};
+use loggerplex::{Level, Loggerplex, TextFormat, Words, Zone};
 use remotecall::{OneWay, RemoteCall, ServerHandle};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -166,23 +166,20 @@ fn marked(text: &str) -> String {
 
 fn serve(redis: &RedisServer, dir: &std::path::Path, setup: &Map<String, Value>) -> ServerHandle {
     let private = dir.join("private");
-    let mut logs = Loggerplex::open(&dir.join("logs"), &private)
+    let text = |name: &str| setup.get(name).and_then(Value::as_str);
+    let mut lines = TextFormat::default().zone(Zone::Utc);
+    lines = lines.show_level(setup.get("show_level") != Some(&Value::Bool(false)));
+    if setup.contains_key("time_format") {
+        lines = lines.time(text("time_format").map(|format| format.parse().unwrap()));
+    }
+    if let Some(format) = text("format") {
+        lines = lines.preamble(format.parse().unwrap());
+    }
+    let logs = Loggerplex::open(&dir.join("logs"), &private)
         .unwrap()
-        .zone(Zone::Utc);
-    logs = logs.level(setup["level"].as_str().unwrap().parse::<Level>().unwrap());
-    logs = logs.show_level(setup.get("show_level") != Some(&Value::Bool(false)));
-    let format = setup.get("time_format");
-    let format = match (setup.get("format"), format) {
-        (None, None) => Some("hms".to_owned()),
-        (None, Some(format)) => format.as_str().map(str::to_owned),
-        // Here the pattern itself holds what stands around the time.
-        (Some(around), format) => {
-            let format = format.and_then(Value::as_str).unwrap();
-            Some(around.as_str().unwrap().trim_end().replace("{asctime}", format))
-        }
-    };
-    let format = format.map(|format| format.parse::<TimeFormat>().unwrap());
-    RemoteCall::new(logs.time_format(format))
+        .level(setup["level"].as_str().unwrap().parse().unwrap())
+        .lines(lines);
+    RemoteCall::new(logs)
         .queue(loggerplex::QUEUE)
         .durable(&private)
         .start(&redis.address())

@@ -3,9 +3,14 @@ use remotecall::{Args, CallError, Remote};
 use serde::Serialize;
 
 use super::*;
+use crate::{TextFormat, Zone};
 
 /// 2018-03-09 12:34:56 UTC
 const TIME: i64 = 1_520_598_896_000_000_000;
+
+fn utc() -> TextFormat {
+    TextFormat::default().zone(Zone::Utc)
+}
 
 struct Disk(tempfile::TempDir);
 
@@ -18,7 +23,7 @@ impl Disk {
         let path = self.0.path();
         Loggerplex::open(&path.join("logs"), &path.join("private/logs"))
             .unwrap()
-            .zone(Zone::Utc)
+            .lines(utc())
     }
 
     fn path(&self, client_id: &str) -> std::path::PathBuf {
@@ -104,14 +109,14 @@ fn lines_below_the_threshold_leave_nothing_behind() {
 #[test]
 fn options_change_what_stands_before_a_message() {
     let disk = Disk::new();
-    let mut logs = disk.open().time_format("ydhm".parse::<TimeFormat>().unwrap());
+    let mut logs = disk.open().lines(utc().time("ydhm".parse().ok()));
     call(&mut logs, "a", "info", ("1",)).unwrap();
-    let mut logs = logs.show_level(false);
+    let mut logs = logs.lines(utc().show_level(false));
     call(&mut logs, "a", "info", ("2",)).unwrap();
-    let mut logs = logs.time_format(None);
+    let mut logs = logs.lines(utc().time(None).show_level(false));
     call(&mut logs, "a", "info", ("3",)).unwrap();
     logs.commit().unwrap();
-    assert_eq!(disk.read("a"), "03-09-18 12:34 INFO> 1\n03-09-18 12:34 2\n3\n");
+    assert_eq!(disk.read("a"), "03-09-18 12:34 INFO> 1\n12:34:56 2\n3\n");
 }
 
 #[test]
@@ -148,8 +153,10 @@ fn a_client_and_a_folder_of_clients_can_have_the_same_name() {
 
 #[test]
 fn a_folder_cannot_have_the_name_of_a_file() {
-    for id in ["agent.log/1", "x/agent.log/y/1"] {
-        let why = format!("LogError: client id {id} has no file: only its last part may end in .log");
+    for id in ["agent.log/1", "x/agent.log/y/1", "agent.jsonl/1"] {
+        let why = format!(
+            "LogError: client id {id} has no file: only its last part may be named like a log file, such as x.log or x.jsonl"
+        );
         refused(id, "info", ("x",), &why);
     }
 }
@@ -273,4 +280,41 @@ fn too_much_to_keep_is_written_early() {
     logs.commit().unwrap();
     let all = fs::metadata(disk.path("a")).unwrap().len();
     assert_eq!(all, 5 * (MAX_MESSAGE as u64 + "12:34:56 INFO> \n".len() as u64));
+}
+
+#[test]
+fn json_lines_are_in_a_file_of_their_own() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    call(&mut logs, "a", "info", ("text",)).unwrap();
+    let mut logs = logs.lines(LineFormat::Json);
+    call(&mut logs, "a", "log", (23, "two\nlines")).unwrap();
+    logs.commit().unwrap();
+    assert_eq!(disk.read("a"), "12:34:56 INFO> text\n");
+    let json = fs::read_to_string(disk.0.path().join("logs/a.jsonl")).unwrap();
+    let time = "2018-03-09T12:34:56.000000000Z";
+    let expect = format!(r#"{{"time":"{time}","level":"INFO3","levelno":23,"message":"two\nlines"}}"#);
+    assert_eq!(json, expect + "\n");
+}
+
+#[test]
+fn overwriting_replaces_what_others_left_but_no_line_of_its_own() {
+    let disk = Disk::new();
+    disk.open();
+    fs::write(disk.path("b"), "of another day\n").unwrap();
+    replay(&mut disk.open().overwrite(true), 0..4);
+    let whole = disk.read("b");
+    assert!(whole.starts_with("12:34:56 WARNING> "), "{whole}");
+    replay(&mut disk.open().overwrite(true), 0..4);
+    assert_eq!(disk.read("b"), whole);
+    // A line of its own stays, also when somebody has cut the file.
+    let mut logs = disk.open().overwrite(true);
+    replay(&mut logs, 0..4);
+    let state = logs.checkpoint().unwrap();
+    fs::write(disk.path("b"), &whole[..20]).unwrap();
+    let mut logs = disk.open().overwrite(true);
+    logs.restore(&state).unwrap();
+    call(&mut logs, "b", "info", ("more",)).unwrap();
+    logs.commit().unwrap();
+    assert!(disk.read("b").starts_with(&whole[..20]));
 }

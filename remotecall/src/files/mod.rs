@@ -37,6 +37,8 @@ pub struct FileId(u32);
 pub enum NewFile {
     /// At this path below the root. What is there already stays, and the new bytes follow it.
     Append(String),
+    /// At this path below the root. What is there already is removed, unless this set wrote it itself.
+    Overwrite(String),
     /// At the path below the root that this function picks, given the root. It must not exist yet.
     Create(Box<PickPath>),
 }
@@ -279,10 +281,20 @@ impl FileSet {
             }
             let path = wanted.pick(&self.root)?;
             let full = self.root.join(&path);
+            let is_ours = self
+                .manifest
+                .as_ref()
+                .is_some_and(|manifest| manifest.get(&file.key).is_some());
+            if matches!(wanted, NewFile::Overwrite(_)) && !is_ours {
+                // Before its record: after a crash in between there is neither, and the next attempt begins again.
+                remove(&full).map_err(|error| about(&path, error))?;
+            }
             let parent = full.parent().unwrap_or(&self.root).to_owned();
             std::fs::create_dir_all(&parent).map_err(|error| about(&path, error))?;
             let base = match wanted {
-                NewFile::Append(_) => std::fs::metadata(&full).map(|meta| meta.len()).unwrap_or(0),
+                NewFile::Append(_) | NewFile::Overwrite(_) => {
+                    std::fs::metadata(&full).map(|meta| meta.len()).unwrap_or(0)
+                }
                 NewFile::Create(_) => 0,
             };
             let entry = Entry { path, base };
@@ -406,9 +418,16 @@ impl Growing {
 impl NewFile {
     fn pick(&mut self, root: &Path) -> io::Result<String> {
         match self {
-            Self::Append(path) => Ok(path.clone()),
+            Self::Append(path) | Self::Overwrite(path) => Ok(path.clone()),
             Self::Create(choose) => choose(root),
         }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
