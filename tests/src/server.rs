@@ -15,7 +15,8 @@ pub struct TestServer {
     /// What it says on standard error, over all its lives.
     log: tempfile::NamedTempFile,
     through: Through,
-    groups: Vec<String>,
+    /// Besides where to write and what to read from.
+    options: Vec<String>,
     limits: Option<u32>,
     process: Process,
     address: String,
@@ -40,21 +41,30 @@ impl TestServer {
 
     /// With groups, and with a limit of open files.
     pub fn start_with(broker: &Broker, groups: &[&str], open_files: Option<u32>) -> Self {
+        Self::start_program(broker, group_options(groups), open_files)
+    }
+
+    /// With options of the program.
+    pub fn start_with_options(broker: &Broker, options: &[&str]) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self::start_program(broker, options, None)
+    }
+
+    fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
         let through = match broker {
             Broker::Redis(redis) => Through::Redis(redis.address()),
             Broker::Embedded => Through::Own("127.0.0.1:0".to_owned()),
         };
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
         let logdir = dir.path().join("runs");
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
-        let (process, address, stdout) = spawn(&logdir, log.path(), &through, &groups, open_files);
+        let (process, address, stdout) = spawn(&logdir, log.path(), &through, &options, open_files);
         Self {
             dir,
             logdir,
             log,
             through,
-            groups,
+            options,
             limits: open_files,
             process,
             address,
@@ -110,7 +120,7 @@ impl TestServer {
 
     /// Other groups, from the next start on.
     pub fn regroup(&mut self, groups: &[&str]) {
-        self.groups = groups.iter().map(|&group| group.to_owned()).collect();
+        self.options = group_options(groups);
     }
 
     /// Starts it again after its end.
@@ -122,7 +132,7 @@ impl TestServer {
             &self.logdir,
             self.log.path(),
             &self.through,
-            &self.groups,
+            &self.options,
             self.limits,
         );
         self.process = process;
@@ -148,11 +158,16 @@ impl Drop for TestServer {
     }
 }
 
+fn group_options(groups: &[&str]) -> Vec<String> {
+    let options = groups.iter().flat_map(|&group| ["--group", group]);
+    options.map(str::to_owned).collect()
+}
+
 fn spawn(
     logdir: &Path,
     log: &Path,
     through: &Through,
-    groups: &[String],
+    options: &[String],
     open_files: Option<u32>,
 ) -> (Process, String, BufReader<ChildStdout>) {
     let server = program("tensorplex-server");
@@ -173,9 +188,7 @@ fn spawn(
         Through::Redis(address) => command.arg("--redis").arg(address),
         Through::Own(address) => command.arg("--listen").arg(address),
     };
-    for group in groups {
-        command.arg("--group").arg(group);
-    }
+    command.args(options);
     let mut process = Process::start(&mut command);
     let mut stdout = BufReader::new(process.child().stdout.take().expect("a pipe"));
     let mut address = match through {

@@ -118,3 +118,36 @@ fn a_log_that_its_owner_deleted_begins_anew_and_has_each_line_once() {
         .collect();
     assert_eq!(said, ["one", "two", "three"], "{text}");
 }
+
+/// What a server started with these options writes of two lines of `agent/0`, as `file` below its log directory.
+fn written(options: &[&str], file: &str) -> String {
+    let mut server = TestServer::start_with_options(&Broker::Embedded, options);
+    let log = Logger::connect(server.address(), "agent/0").unwrap();
+    log.debug("quiet");
+    log.info3("two\nlines");
+    log.flush(DEADLINE).unwrap();
+    server.stop();
+    std::fs::read_to_string(server.logdir().join("logs/agent").join(file)).unwrap()
+}
+
+#[test]
+fn options_of_the_server_change_its_log_files() {
+    let none = ["--time-format", "none"];
+    let (debug, hide) = (["--log-level", "debug"], ["--hide-level"]);
+    assert_eq!(written(&none, "0.log"), "INFO3> two\n    | lines\n");
+    assert_eq!(
+        written(&[&none[..], &debug, &hide].concat(), "0.log"),
+        "quiet\ntwo\n    | lines\n"
+    );
+    let zone = ["--time-zone", "Asia/Kathmandu", "--time-format", "%:z"];
+    let preamble = ["--log-preamble", "{client_id} [{asctime}] "];
+    assert_eq!(
+        written(&[&zone[..], &preamble].concat(), "0.log"),
+        "agent/0 [+05:45] INFO3> two\n    | lines\n"
+    );
+    let json = written(&["--log-format", "json"], "0.jsonl");
+    assert!(
+        json.ends_with("\"level\":\"INFO3\",\"levelno\":23,\"message\":\"two\\nlines\"}\n"),
+        "{json}"
+    );
+}
