@@ -6,12 +6,14 @@
 //! never rewritten with another value and never cut off. (After a power cut a file can hold zeros that
 //! never were data; those differ, and are replaced.)
 //!
+//! A file can end before its set does: see [`FileSet::retire`].
+//!
 //! Few files are open at once: the one that was used longest ago is closed first.
 
 mod manifest;
 mod open_files;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -39,6 +41,13 @@ pub enum NewFile {
     Append(String),
     /// At this path below the root. What is there already is removed, unless this set wrote it itself.
     Overwrite(String),
+    /// At the path `live`, and at the path `kept` once it is retired: see [`FileSet::retire`].
+    Rotating {
+        /// Where it grows. What is there already stays, and the new bytes follow it.
+        live: String,
+        /// Where it is found afterwards. No other file may ever have this path.
+        kept: String,
+    },
     /// At the path below the root that this function picks, given the root. It must not exist yet.
     Create(Box<PickPath>),
 }
@@ -56,6 +65,8 @@ pub struct FileSet {
     lost: BTreeSet<String>,
     /// Files with bytes in `pending`, in the order in which they got them.
     dirty: Vec<FileId>,
+    /// Files that are to be moved to their second path, in this order.
+    retiring: VecDeque<FileId>,
     /// Files written since the last sync.
     unsynced: BTreeSet<FileId>,
     /// Directories with a file that is new since the last sync.
@@ -66,6 +77,8 @@ pub struct FileSet {
 struct Growing {
     key: String,
     place: Place,
+    /// Where it is found once it is retired.
+    kept: Option<String>,
     /// Length without `pending`.
     end: u64,
     pending: Vec<u8>,
@@ -76,6 +89,10 @@ struct Growing {
 enum Place {
     Wanted(NewFile),
     At(String),
+    /// At its second path; it gets no more bytes.
+    Retired(String),
+    /// Retired before a crash, and removed since: its bytes go nowhere.
+    Spent,
     /// Deleted or cut by somebody else; its number is not used again.
     Gone,
 }
@@ -86,6 +103,7 @@ struct SavedFile {
     id: FileId,
     key: String,
     path: String,
+    kept: Option<String>,
     end: u64,
 }
 
@@ -103,6 +121,7 @@ impl FileSet {
             by_key: HashMap::new(),
             lost: BTreeSet::new(),
             dirty: Vec::new(),
+            retiring: VecDeque::new(),
             unsynced: BTreeSet::new(),
             new_in: BTreeSet::new(),
             open: OpenFiles::new(),
@@ -126,8 +145,13 @@ impl FileSet {
             return id;
         }
         let id = FileId(self.files.len() as u32);
+        let kept = match &place {
+            NewFile::Rotating { kept, .. } => Some(kept.clone()),
+            _ => None,
+        };
         self.files.push(Growing {
             key: key.to_owned(),
+            kept,
             place: Place::Wanted(place),
             end: 0,
             pending: Vec::new(),
@@ -160,12 +184,40 @@ impl FileSet {
     /// # Errors
     /// The first failure, with the path in its message.
     pub fn commit(&mut self) -> io::Result<()> {
-        self.place_new_files()?;
+        while let Some(&id) = self.retiring.front() {
+            self.write_pending(id)?;
+            self.move_away(id)?;
+            self.retiring.pop_front();
+        }
+        self.place_new_files(&self.dirty.clone())?;
         while let Some(&id) = self.dirty.last() {
             self.write_pending(id)?;
             self.dirty.pop();
         }
         Ok(())
+    }
+
+    /// Ends a file that was added as [`NewFile::Rotating`]: with the next commit it gets its last bytes and moves to its
+    /// second path. Its key is free again, but must not be used again; its first path is free for the next file.
+    ///
+    /// After that the file may be removed, if the same commit or an earlier one has given its first path to another
+    /// file. A replay does not make it again.
+    pub fn retire(&mut self, id: FileId) {
+        self.by_key.remove(&self.files[id.0 as usize].key);
+        self.retiring.push_back(id);
+    }
+
+    /// Opens files again by their paths, after somebody has moved them away. One that is gone begins anew.
+    ///
+    /// Everything has to be committed and synced, and the [`state`](Self::state) saved afterwards: a replay from an
+    /// earlier state would write into the new files what is in the moved ones.
+    pub fn reopen(&mut self) {
+        self.open.close_all();
+        for file in &mut self.files {
+            if let Place::At(path) = &file.place {
+                file.end = file.end.min(length_of(&self.root.join(path)));
+            }
+        }
     }
 
     /// Waits until everything committed is on disk.
@@ -187,7 +239,7 @@ impl FileSet {
 
     fn sync_each(&mut self) -> io::Result<()> {
         for &id in &self.unsynced {
-            let Place::At(path) = &self.files[id.0 as usize].place else {
+            let (Place::At(path) | Place::Retired(path)) = &self.files[id.0 as usize].place else {
                 continue;
             };
             let synced = self
@@ -213,9 +265,10 @@ impl FileSet {
                     id: FileId(n as u32),
                     key: file.key.clone(),
                     path: path.clone(),
+                    kept: file.kept.clone(),
                     end: file.end,
                 }),
-                Place::Wanted(_) | Place::Gone => None,
+                Place::Wanted(_) | Place::Retired(_) | Place::Spent | Place::Gone => None,
             });
         let saved: Vec<SavedFile> = files.collect();
         rmp_serde::to_vec(&saved).expect("plain data serializes")
@@ -240,22 +293,30 @@ impl FileSet {
             while self.files.len() < at {
                 self.files.push(Growing::gone());
             }
-            let there = std::fs::metadata(self.root.join(&file.path))
-                .map(|meta| meta.len())
-                .unwrap_or(0);
+            self.by_key.insert(file.key.clone(), file.id);
+            let Some(path) = self.whereabouts(&file.key, &file.path, file.kept.as_deref()) else {
+                self.files.push(Growing {
+                    place: Place::Spent,
+                    key: file.key,
+                    ..Growing::gone()
+                });
+                continue;
+            };
+            let there = length_of(&self.root.join(&path));
             if there < file.end {
                 tracing::warn!(
-                    path = file.path,
+                    path,
                     "was deleted or cut by someone else; a new file takes its place"
                 );
                 self.files.push(Growing::gone());
+                self.by_key.remove(&file.key);
                 self.lost.insert(file.key);
                 continue;
             }
-            self.by_key.insert(file.key.clone(), file.id);
             self.files.push(Growing {
                 key: file.key,
-                place: Place::At(file.path),
+                place: Place::At(path),
+                kept: file.kept,
                 end: file.end,
                 pending: Vec::new(),
                 catching_up: there > file.end,
@@ -264,21 +325,43 @@ impl FileSet {
         Ok(())
     }
 
+    /// Where the file of a key is now, if it grew at `live`: it may have been retired before a crash. `None` when it was
+    /// removed after that.
+    fn whereabouts(&self, key: &str, live: &str, kept: Option<&str>) -> Option<String> {
+        let Some(kept) = kept else {
+            return Some(live.to_owned());
+        };
+        if self.root.join(kept).exists() {
+            return Some(kept.to_owned());
+        }
+        let passed_on = |manifest: &Manifest| manifest.has_passed_on(key, live);
+        (!self.manifest.as_ref().is_some_and(passed_on)).then(|| live.to_owned())
+    }
+
     /// Finds a path for each new file and records it, before anything is written.
-    fn place_new_files(&mut self) -> io::Result<()> {
+    fn place_new_files(&mut self, ids: &[FileId]) -> io::Result<()> {
         let mut records = Vec::new();
         let mut placed = Vec::new();
-        for &id in &self.dirty {
+        for &id in ids {
+            let file = &self.files[id.0 as usize];
+            if !matches!(file.place, Place::Wanted(_)) {
+                continue;
+            }
+            let manifest = self.manifest.as_ref().filter(|_| !self.lost.contains(&file.key));
+            if let Some(entry) = manifest.and_then(|manifest| manifest.get(&file.key)) {
+                let Some(path) = self.whereabouts(&file.key, &entry.path, file.kept.as_deref()) else {
+                    self.files[id.0 as usize].place = Place::Spent;
+                    continue;
+                };
+                if self.root.join(&path).exists() {
+                    placed.push((id, Entry { path, ..*entry }, true));
+                    continue;
+                }
+            }
             let file = &mut self.files[id.0 as usize];
             let Place::Wanted(wanted) = &mut file.place else {
                 continue;
             };
-            let manifest = self.manifest.as_ref().filter(|_| !self.lost.contains(&file.key));
-            let known = manifest.and_then(|manifest| manifest.get(&file.key));
-            if let Some(entry) = known.filter(|entry| self.root.join(&entry.path).exists()) {
-                placed.push((id, entry.clone(), true));
-                continue;
-            }
             let path = wanted.pick(&self.root)?;
             let full = self.root.join(&path);
             let is_ours = self
@@ -292,10 +375,8 @@ impl FileSet {
             let parent = full.parent().unwrap_or(&self.root).to_owned();
             std::fs::create_dir_all(&parent).map_err(|error| about(&path, error))?;
             let base = match wanted {
-                NewFile::Append(_) | NewFile::Overwrite(_) => {
-                    std::fs::metadata(&full).map(|meta| meta.len()).unwrap_or(0)
-                }
                 NewFile::Create(_) => 0,
+                _ => length_of(&full),
             };
             let entry = Entry { path, base };
             records.push((file.key.clone(), entry.clone()));
@@ -315,10 +396,15 @@ impl FileSet {
     }
 
     fn write_pending(&mut self, id: FileId) -> io::Result<()> {
+        self.place_new_files(&[id])?;
         let file = &mut self.files[id.0 as usize];
         let Place::At(path) = &file.place else {
-            unreachable!("place_new_files comes first")
+            file.pending.clear(); // of a file that was spent before a crash
+            return Ok(());
         };
+        if file.pending.is_empty() {
+            return Ok(());
+        }
         let (handle, fresh) = self
             .open
             .get_or_create(id, &self.root.join(path))
@@ -331,6 +417,24 @@ impl FileSet {
         self.unsynced.insert(id);
         Ok(())
     }
+
+    fn move_away(&mut self, id: FileId) -> io::Result<()> {
+        self.dirty.retain(|dirty| *dirty != id);
+        let file = &mut self.files[id.0 as usize];
+        let (Place::At(path), Some(kept)) = (&file.place, &file.kept) else {
+            return Ok(());
+        };
+        let (from, to) = (self.root.join(path), self.root.join(kept));
+        if path != kept {
+            match std::fs::rename(&from, &to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
+                other => other.map_err(|error| about(path, error))?,
+            }
+            self.new_in.extend(to.parent().map(Path::to_owned));
+        }
+        file.place = Place::Retired(kept.clone());
+        Ok(())
+    }
 }
 
 impl Growing {
@@ -338,6 +442,7 @@ impl Growing {
         Self {
             key: String::new(),
             place: Place::Gone,
+            kept: None,
             end: 0,
             pending: Vec::new(),
             catching_up: false,
@@ -418,10 +523,17 @@ impl Growing {
 impl NewFile {
     fn pick(&mut self, root: &Path) -> io::Result<String> {
         match self {
-            Self::Append(path) | Self::Overwrite(path) => Ok(path.clone()),
+            Self::Append(path) | Self::Overwrite(path) | Self::Rotating { live: path, .. } => {
+                Ok(path.clone())
+            }
             Self::Create(choose) => choose(root),
         }
     }
+}
+
+/// Bytes of a file; none when it is not there.
+fn length_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -433,8 +545,8 @@ fn remove(path: &Path) -> io::Result<()> {
 
 fn path_of(place: &Place) -> String {
     match place {
-        Place::At(path) => path.clone(),
-        Place::Wanted(_) | Place::Gone => String::new(),
+        Place::At(path) | Place::Retired(path) => path.clone(),
+        Place::Wanted(_) | Place::Spent | Place::Gone => String::new(),
     }
 }
 

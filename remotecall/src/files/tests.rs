@@ -216,3 +216,133 @@ fn many_files_are_synced_at_once() {
     set.sync().unwrap();
     assert!(set.unsynced.is_empty() && set.new_in.is_empty());
 }
+
+/// Writes rounds of lines; each round in a file of its own, which moves away at the end of its round.
+fn rotate(set: &mut FileSet, rounds: std::ops::Range<u32>) {
+    for round in rounds {
+        let file = |n: u32| NewFile::Rotating {
+            live: "a".to_owned(),
+            kept: format!("a.{n}"),
+        };
+        let old = set.add(&format!("a#{round}"), file(round));
+        set.pending(old)
+            .extend_from_slice(format!("last of {round}\n").as_bytes());
+        set.retire(old);
+        let new = set.add(&format!("a#{}", round + 1), file(round + 1));
+        set.pending(new)
+            .extend_from_slice(format!("first of {}\n", round + 1).as_bytes());
+        if round % 3 == 2 {
+            set.commit().unwrap();
+        }
+    }
+    set.commit().unwrap();
+}
+
+/// All files and what they hold.
+fn all(disk: &Disk) -> Vec<(String, String)> {
+    let names = std::fs::read_dir(disk.0.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut all: Vec<_> = names
+        .filter(|name| name != ".files")
+        .map(|name| (disk.read(&name), name))
+        .map(|(text, name)| (name, text))
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn retired_files_keep_their_bytes_and_the_next_takes_their_place() {
+    let disk = Disk::new();
+    rotate(&mut disk.set(), 0..3);
+    let expect = [
+        ("a", "first of 3\n"),
+        ("a.0", "last of 0\n"),
+        ("a.1", "first of 1\nlast of 1\n"),
+        ("a.2", "first of 2\nlast of 2\n"),
+    ];
+    assert_eq!(
+        all(&disk),
+        expect.map(|(name, text)| (name.to_owned(), text.to_owned()))
+    );
+}
+
+#[test]
+fn a_replay_of_rotations_changes_nothing_wherever_it_was_cut() {
+    for (from, removed) in [(0, 0), (0, 2), (2, 0), (2, 3), (2, 4)] {
+        let disk = Disk::new();
+        let mut set = disk.set();
+        rotate(&mut set, 0..from);
+        set.sync().unwrap();
+        let state = set.state();
+        rotate(&mut set, from..7);
+        for n in 0..removed {
+            std::fs::remove_file(disk.path(&format!("a.{n}"))).unwrap();
+        }
+        let before = all(&disk);
+        for until in from..=7 {
+            // The process is killed in the middle of the replay, several times.
+            let mut set = disk.set();
+            set.restore(&state).unwrap();
+            rotate(&mut set, from..until);
+            assert_eq!(
+                all(&disk),
+                before,
+                "from {from}, {removed} removed, until {until}"
+            );
+        }
+        rotate(&mut set, 7..8);
+        assert_eq!(disk.read("a.7"), "first of 7\nlast of 7\n");
+    }
+}
+
+#[test]
+fn a_crash_between_the_move_and_the_next_file_is_completed() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    rotate(&mut set, 0..1);
+    set.sync().unwrap();
+    let state = set.state();
+    append_rotating(&mut set, "more\n");
+    std::fs::rename(disk.path("a"), disk.path("a.1")).unwrap();
+    let mut set = disk.set();
+    set.restore(&state).unwrap();
+    append_rotating(&mut set, "more\n");
+    rotate(&mut set, 1..2);
+    assert_eq!(disk.read("a.1"), "first of 1\nmore\nlast of 1\n");
+    assert_eq!(disk.read("a"), "first of 2\n");
+}
+
+fn append_rotating(set: &mut FileSet, text: &str) {
+    let file = set.find("a#1").unwrap();
+    set.pending(file).extend_from_slice(text.as_bytes());
+    set.commit().unwrap();
+}
+
+#[test]
+fn a_file_moved_away_begins_anew_after_reopening() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a", "one ");
+    append(&mut set, "b", "eins ");
+    set.commit().unwrap();
+    std::fs::rename(disk.path("a"), disk.path("a.1")).unwrap();
+    append(&mut set, "a", "two ");
+    set.commit().unwrap();
+    set.sync().unwrap();
+    set.reopen();
+    let state = set.state();
+    append(&mut set, "a", "three ");
+    append(&mut set, "b", "drei ");
+    set.commit().unwrap();
+    // What comes after the state is repeated.
+    let mut set = disk.set();
+    set.restore(&state).unwrap();
+    append(&mut set, "a", "three four");
+    append(&mut set, "b", "drei vier");
+    set.commit().unwrap();
+    assert_eq!(
+        (disk.read("a.1"), disk.read("a"), disk.read("b")),
+        ("one two ".into(), "three four".into(), "eins drei vier".into())
+    );
+}
