@@ -45,8 +45,8 @@ impl Client {
             self.handle.window.options,
         )?;
         Ok(Self {
-            id: self.id.clone(),
             handle: Arc::new(handle),
+            ..self.clone()
         })
     }
 }
@@ -78,6 +78,7 @@ mod tests {
         let client = Client {
             id: Arc::new(ClientId::new("c").unwrap()),
             handle: Arc::new(handle),
+            deadline_ms: None,
         };
         let pushed = Ok(((1, 0), Some(Arc::default())));
         let future = RemoteFuture::new(client.handle.clone(), pushed);

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use redis::RedisResult;
+use redis::{Pipeline, RedisResult, Value};
 
 use super::stats::{Stats, WRONG_TYPE};
-use crate::broker::{Address, Entry, Keys, Link, StreamId, entries};
+use crate::broker::{Address, Entry, Keys, Link, StreamId, entries, time_ms};
 use crate::client::Backoff;
 
 /// Longest wait for entries in one go; also how soon a stop is noticed.
@@ -24,8 +24,12 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// What the reader hands over.
 pub(super) enum Input {
-    /// Entries, and the connection they were read over.
-    Entries { connection: u64, list: Vec<Entry> },
+    /// Entries, the connection they were read over, and the broker's clock then, in milliseconds since 1970.
+    Entries {
+        connection: u64,
+        list: Vec<Entry>,
+        broker_ms: u64,
+    },
     /// The server stops, and the stream is empty or out of reach.
     Drained,
 }
@@ -76,22 +80,34 @@ impl Reader {
                 command.arg("BLOCK").arg(BLOCK.as_millis() as u64);
             }
             command.arg("STREAMS").arg(&self.keys.input).arg(last.to_string());
-            let list = match link.one(&command) {
-                Ok(answer) => entries(answer),
-                Err(error) if error.code() == Some("WRONGTYPE") => {
+            let mut pipeline = Pipeline::new();
+            pipeline.add_command(command).cmd("TIME");
+            let mut answers = link.run(&pipeline)?.into_iter();
+            let list = match answers.next() {
+                Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
                     self.stats.refuse(WRONG_TYPE, &self.keys.input);
                     link.one(redis::cmd("DEL").arg(&self.keys.input))?;
                     continue;
                 }
-                Err(error) => return Err(error),
+                Some(Value::ServerError(error)) => return Err(error.into()),
+                answer => entries(answer.unwrap_or(Value::Nil)),
             };
+            let broker_ms = answers.next().as_ref().and_then(time_ms).unwrap_or(0);
             backoff.reset();
             match list.last() {
                 Some(entry) => last = entry.id,
                 None if stopping => return Ok(Ended::Drained),
                 None => continue,
             }
-            if self.input.send(Input::Entries { connection, list }).is_err() {
+            if self
+                .input
+                .send(Input::Entries {
+                    connection,
+                    list,
+                    broker_ms,
+                })
+                .is_err()
+            {
                 return Ok(Ended::NobodyListens);
             }
         }

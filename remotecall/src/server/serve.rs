@@ -17,7 +17,7 @@ use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Entry, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
-use crate::journal::{BATCH_SIZE, Journal, JournalError};
+use crate::journal::{Accepted, BATCH_SIZE, Journal, JournalError};
 
 /// Replies that a client has not read are dropped beyond this number of entries.
 const REPLY_ENTRIES: usize = 4096;
@@ -41,7 +41,7 @@ pub(super) struct Serve {
 /// What one round leaves to be told to the broker.
 #[derive(Default)]
 struct Round {
-    frames: Vec<(u64, Vec<u8>)>,
+    frames: Vec<Accepted>,
     bytes: usize,
     /// Producers whose ack is to be published.
     acks: BTreeSet<ProducerId>,
@@ -65,14 +65,22 @@ impl Serve {
             self.core.host.remote().tick();
             let mut round = Round::default();
             match input.recv_timeout(EXTEND_EVERY / 4) {
-                Ok(Input::Entries { connection, list }) => self.admit(&mut round, connection, list),
+                Ok(Input::Entries {
+                    connection,
+                    list,
+                    broker_ms,
+                }) => self.admit(&mut round, connection, list, broker_ms),
                 Ok(Input::Drained) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let mut drained = false;
             while round.bytes < BATCH_SIZE {
                 match input.try_recv() {
-                    Ok(Input::Entries { connection, list }) => self.admit(&mut round, connection, list),
+                    Ok(Input::Entries {
+                        connection,
+                        list,
+                        broker_ms,
+                    }) => self.admit(&mut round, connection, list, broker_ms),
                     Ok(Input::Drained) => {
                         drained = true;
                         break;
@@ -98,8 +106,9 @@ impl Serve {
         Ok(())
     }
 
-    fn admit(&mut self, round: &mut Round, connection: u64, list: Vec<Entry>) {
+    fn admit(&mut self, round: &mut Round, connection: u64, list: Vec<Entry>, broker_ms: u64) {
         for entry in list {
+            let clock_ms = entry.senders_clock(broker_ms);
             round.trim = Some((connection, entry.id.next()));
             let Some(frame) = entry.frame else {
                 self.stats.refuse("entry without a frame", &entry.id);
@@ -112,7 +121,11 @@ impl Serve {
                 .extend(producer.filter(|_| matches!(verdict, Verdict::Accepted | Verdict::Duplicate)));
             if verdict == Verdict::Accepted {
                 round.bytes += frame.len();
-                round.frames.push((entry.acked, frame));
+                round.frames.push(Accepted {
+                    acked: entry.acked,
+                    clock_ms,
+                    frame,
+                });
             }
         }
     }
@@ -124,8 +137,8 @@ impl Serve {
             if !self.append(&round.frames)? {
                 return Ok(false);
             }
-            for (_, frame) in &round.frames {
-                self.core.apply(frame);
+            for accepted in &round.frames {
+                self.core.apply(&accepted.frame, accepted.clock_ms);
             }
             let committed = self.until_done("the log directory", |this| this.core.host.commit());
             if !committed {
@@ -139,7 +152,7 @@ impl Serve {
         Ok(true)
     }
 
-    fn append(&mut self, frames: &[(u64, Vec<u8>)]) -> Result<bool, RunError> {
+    fn append(&mut self, frames: &[Accepted]) -> Result<bool, RunError> {
         let Some(mut journal) = self.journal.take() else {
             return Ok(true);
         };
