@@ -1,17 +1,21 @@
 //! The object on the server: one file per client.
 
-use std::fs;
+mod log_files;
+
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use remotecall::{CallContext, ClientId, Durable, FileId, FileSet, NewFile, remote};
+use remotecall::{CallContext, ClientId, Durable, remote};
 
 use crate::format::Entry;
 use crate::line::{exception, section};
-use crate::{Level, LineFormat, MAX_BAR, MAX_MESSAGE, Text};
+use crate::{Level, LineFormat, MAX_BAR, MAX_MESSAGE, Rotation, Text};
+use log_files::LogFiles;
 
-/// Bytes that may gather in memory before they are written: 64 MiB.
-const MAX_PENDING: usize = 64 << 20;
+/// Memory that is kept for the next entry.
+const KEEP_ENTRY: usize = 64 << 10;
 
 /// Text logs of many clients, in `<folder>/<client id>.log`.
 ///
@@ -29,13 +33,11 @@ const MAX_PENDING: usize = 64 << 20;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Loggerplex {
-    files: FileSet,
+    files: LogFiles,
     format: LineFormat,
     threshold: Level,
-    overwrite: bool,
-    /// Bytes since the last commit. Lines are written early when there are too many; a failure then is
-    /// not lost, because the next commit meets it again.
-    pending: usize,
+    /// The entry in progress, kept for its memory.
+    entry: Vec<u8>,
 }
 
 /// A line was refused.
@@ -68,14 +70,11 @@ impl Loggerplex {
     /// # Errors
     /// When a folder or the list of files in `private` cannot be made or read.
     pub fn open(folder: &Path, private: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        fs::create_dir_all(private)?;
         Ok(Self {
-            files: FileSet::open(folder, Some(&private.join("files")))?,
+            files: LogFiles::open(folder, private)?,
             format: LineFormat::default(),
             threshold: Level::INFO,
-            overwrite: false,
-            pending: 0,
+            entry: Vec::new(),
         })
     }
 
@@ -97,7 +96,22 @@ impl Loggerplex {
     /// arrives. Lines of its own, from before a restart, always stay. Without it, lines are added to what is there.
     #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
-        self.overwrite = overwrite;
+        self.files.overwrite = overwrite;
+        self
+    }
+
+    /// When a file has ended, and how many earlier ones are kept. Without it, files grow for ever.
+    #[must_use]
+    pub fn rotation(mut self, rotation: impl Into<Option<Rotation>>) -> Self {
+        self.files.rotation = rotation.into();
+        self
+    }
+
+    /// Opens files again by their paths whenever this is set, such as by SIGHUP, and clears it: for programs that move
+    /// log files away, such as logrotate.
+    #[must_use]
+    pub fn reopen_when(mut self, wanted: Arc<AtomicBool>) -> Self {
+        self.files.reopen = wanted;
         self
     }
 }
@@ -115,19 +129,17 @@ impl Loggerplex {
             return Ok(());
         }
         check_length(message.as_str().len())?;
-        let file = self.file_of(cx.client_id)?;
-        let out = self.files.pending(file);
-        let before = out.len();
+        self.entry.clear();
         let entry = Entry {
             client_id: cx.client_id.as_str(),
             time_ns: cx.time_ns,
             level,
             message: message.as_str(),
         };
-        self.format.write(out, entry);
-        self.pending += out.len() - before;
-        self.write_early();
-        Ok(())
+        self.format.write(&mut self.entry, entry);
+        let added = self.files.add(cx, self.format.ending(), &self.entry);
+        self.entry.shrink_to(KEEP_ENTRY);
+        added
     }
 
     /// Logs a message with the level `DEBUG`.
@@ -188,11 +200,6 @@ impl Loggerplex {
     }
 }
 
-/// Whether a folder of this name could be in the way of another client's file, in any format.
-fn is_like_a_file(folder: &str) -> bool {
-    [".log", ".jsonl"].iter().any(|ending| folder.ends_with(ending))
-}
-
 fn check_length(bytes: usize) -> Result<(), LogError> {
     if bytes > MAX_MESSAGE {
         return Err(LogError::MessageTooLong(bytes));
@@ -200,45 +207,24 @@ fn check_length(bytes: usize) -> Result<(), LogError> {
     Ok(())
 }
 
-impl Loggerplex {
-    fn file_of(&mut self, client_id: &ClientId) -> Result<FileId, LogError> {
-        let path = format!("{}{}", client_id.as_str(), self.format.ending());
-        if let Some(file) = self.files.find(&path) {
-            return Ok(file);
-        }
-        let mut folders = client_id.as_str().rsplit('/').skip(1);
-        if folders.any(is_like_a_file) {
-            return Err(LogError::FolderLikeFile(client_id.clone()));
-        }
-        let place = match self.overwrite {
-            true => NewFile::Overwrite(path.clone()),
-            false => NewFile::Append(path.clone()),
-        };
-        Ok(self.files.add(&path, place))
-    }
-
-    fn write_early(&mut self) {
-        if self.pending > MAX_PENDING {
-            // What fails here fails again at the next commit, and is reported there.
-            let _ = self.commit();
-        }
-    }
-}
-
 impl Durable for Loggerplex {
     fn commit(&mut self) -> io::Result<()> {
-        self.files.commit()?;
-        self.pending = 0;
-        Ok(())
+        self.files.commit()
     }
 
     fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
-        self.files.sync()?;
-        Ok(self.files.state())
+        self.files.checkpoint()
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.files.are_to_be_reopened()
     }
 
     fn settings(&self) -> String {
-        format!("{:?}, from {:?}", self.format, self.threshold)
+        format!(
+            "{:?}, from {:?}, {:?}",
+            self.format, self.threshold, self.files.rotation
+        )
     }
 
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {

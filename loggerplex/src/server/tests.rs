@@ -2,6 +2,9 @@ use remotecall::rmp_serde;
 use remotecall::{Args, CallError, Remote};
 use serde::Serialize;
 
+use std::fs;
+
+use super::log_files::MAX_PENDING;
 use super::*;
 use crate::{TextFormat, Zone};
 
@@ -12,34 +15,48 @@ fn utc() -> TextFormat {
     TextFormat::default().zone(Zone::Utc)
 }
 
-struct Disk(tempfile::TempDir);
+pub(super) struct Disk(tempfile::TempDir);
 
 impl Disk {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn open(&self) -> Loggerplex {
+    pub fn open(&self) -> Loggerplex {
         let path = self.0.path();
         Loggerplex::open(&path.join("logs"), &path.join("private/logs"))
             .unwrap()
             .lines(utc())
     }
 
-    fn path(&self, client_id: &str) -> std::path::PathBuf {
+    pub fn logs(&self) -> std::path::PathBuf {
+        self.0.path().join("logs")
+    }
+
+    pub fn path(&self, client_id: &str) -> std::path::PathBuf {
         self.0.path().join(format!("logs/{client_id}.log"))
     }
 
-    fn read(&self, client_id: &str) -> String {
+    pub fn read(&self, client_id: &str) -> String {
         String::from_utf8(fs::read(self.path(client_id)).unwrap()).unwrap()
     }
 }
 
 fn call(logs: &mut Loggerplex, client_id: &str, method: &str, args: impl Serialize) -> Result<(), CallError> {
+    call_at(logs, TIME, client_id, method, args)
+}
+
+pub(super) fn call_at(
+    logs: &mut Loggerplex,
+    time_ns: i64,
+    client_id: &str,
+    method: &str,
+    args: impl Serialize,
+) -> Result<(), CallError> {
     let client_id = ClientId::new(client_id).unwrap();
     let cx = CallContext {
         client_id: &client_id,
-        time_ns: TIME,
+        time_ns,
     };
     let index = logs.method(method).expect(method);
     let args = rmp_serde::to_vec(&args).unwrap();
@@ -153,7 +170,12 @@ fn a_client_and_a_folder_of_clients_can_have_the_same_name() {
 
 #[test]
 fn a_folder_cannot_have_the_name_of_a_file() {
-    for id in ["agent.log/1", "x/agent.log/y/1", "agent.jsonl/1"] {
+    for id in [
+        "agent.log/1",
+        "x/agent.log/y/1",
+        "agent.jsonl/1",
+        "agent.log.20180309-1/x",
+    ] {
         let why = format!(
             "LogError: client id {id} has no file: only its last part may be named like a log file, such as x.log or x.jsonl"
         );
@@ -263,7 +285,15 @@ fn what_is_there_before_the_first_line_stays() {
 
 #[test]
 fn bytes_that_are_no_state_are_refused() {
-    assert!(Disk::new().open().restore(b"\xc1").is_err());
+    for bytes in [
+        &b""[..],
+        b"\xc1",
+        &[0; 8],
+        &[9, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0xff; 20],
+    ] {
+        assert!(Disk::new().open().restore(bytes).is_err(), "{bytes:?}");
+    }
 }
 
 #[test]

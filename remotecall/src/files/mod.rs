@@ -10,22 +10,22 @@
 //!
 //! Few files are open at once: the one that was used longest ago is closed first.
 
+mod growing;
 mod manifest;
 mod open_files;
+mod retire;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use growing::{Growing, Place, path_of};
 use manifest::{Entry, Manifest};
 use open_files::OpenFiles;
 
-/// A pending buffer that grew larger than this is given back to the allocator after a commit.
-const KEEP_BUFFER: usize = 4 << 10;
 /// Longest gap in the file numbers of a state: files that were added and never written.
 const MAX_GAP: usize = 1 << 20;
 /// From this many files on, one sync of the whole file system is quicker than one of each file.
@@ -41,13 +41,6 @@ pub enum NewFile {
     Append(String),
     /// At this path below the root. What is there already is removed, unless this set wrote it itself.
     Overwrite(String),
-    /// At the path `live`, and at the path `kept` once it is retired: see [`FileSet::retire`].
-    Rotating {
-        /// Where it grows. What is there already stays, and the new bytes follow it.
-        live: String,
-        /// Where it is found afterwards. No other file may ever have this path.
-        kept: String,
-    },
     /// At the path below the root that this function picks, given the root. It must not exist yet.
     Create(Box<PickPath>),
 }
@@ -65,36 +58,13 @@ pub struct FileSet {
     lost: BTreeSet<String>,
     /// Files with bytes in `pending`, in the order in which they got them.
     dirty: Vec<FileId>,
-    /// Files that are to be moved to their second path, in this order.
-    retiring: VecDeque<FileId>,
+    /// Files that are to be moved, in this order, and where to.
+    retiring: Vec<(FileId, String)>,
     /// Files written since the last sync.
     unsynced: BTreeSet<FileId>,
     /// Directories with a file that is new since the last sync.
     new_in: BTreeSet<PathBuf>,
     open: OpenFiles,
-}
-
-struct Growing {
-    key: String,
-    place: Place,
-    /// Where it is found once it is retired.
-    kept: Option<String>,
-    /// Length without `pending`.
-    end: u64,
-    pending: Vec<u8>,
-    /// What follows `end` on disk may be our own bytes from before a crash.
-    catching_up: bool,
-}
-
-enum Place {
-    Wanted(NewFile),
-    At(String),
-    /// At its second path; it gets no more bytes.
-    Retired(String),
-    /// Retired before a crash, and removed since: its bytes go nowhere.
-    Spent,
-    /// Deleted or cut by somebody else; its number is not used again.
-    Gone,
 }
 
 /// What a checkpoint says about one file.
@@ -103,7 +73,6 @@ struct SavedFile {
     id: FileId,
     key: String,
     path: String,
-    kept: Option<String>,
     end: u64,
 }
 
@@ -121,7 +90,7 @@ impl FileSet {
             by_key: HashMap::new(),
             lost: BTreeSet::new(),
             dirty: Vec::new(),
-            retiring: VecDeque::new(),
+            retiring: Vec::new(),
             unsynced: BTreeSet::new(),
             new_in: BTreeSet::new(),
             open: OpenFiles::new(),
@@ -145,13 +114,8 @@ impl FileSet {
             return id;
         }
         let id = FileId(self.files.len() as u32);
-        let kept = match &place {
-            NewFile::Rotating { kept, .. } => Some(kept.clone()),
-            _ => None,
-        };
         self.files.push(Growing {
             key: key.to_owned(),
-            kept,
             place: Place::Wanted(place),
             end: 0,
             pending: Vec::new(),
@@ -184,40 +148,13 @@ impl FileSet {
     /// # Errors
     /// The first failure, with the path in its message.
     pub fn commit(&mut self) -> io::Result<()> {
-        while let Some(&id) = self.retiring.front() {
-            self.write_pending(id)?;
-            self.move_away(id)?;
-            self.retiring.pop_front();
-        }
+        self.move_retired()?;
         self.place_new_files(&self.dirty.clone())?;
         while let Some(&id) = self.dirty.last() {
             self.write_pending(id)?;
             self.dirty.pop();
         }
         Ok(())
-    }
-
-    /// Ends a file that was added as [`NewFile::Rotating`]: with the next commit it gets its last bytes and moves to its
-    /// second path. Its key is free again, but must not be used again; its first path is free for the next file.
-    ///
-    /// After that the file may be removed, if the same commit or an earlier one has given its first path to another
-    /// file. A replay does not make it again.
-    pub fn retire(&mut self, id: FileId) {
-        self.by_key.remove(&self.files[id.0 as usize].key);
-        self.retiring.push_back(id);
-    }
-
-    /// Opens files again by their paths, after somebody has moved them away. One that is gone begins anew.
-    ///
-    /// Everything has to be committed and synced, and the [`state`](Self::state) saved afterwards: a replay from an
-    /// earlier state would write into the new files what is in the moved ones.
-    pub fn reopen(&mut self) {
-        self.open.close_all();
-        for file in &mut self.files {
-            if let Place::At(path) = &file.place {
-                file.end = file.end.min(length_of(&self.root.join(path)));
-            }
-        }
     }
 
     /// Waits until everything committed is on disk.
@@ -265,7 +202,6 @@ impl FileSet {
                     id: FileId(n as u32),
                     key: file.key.clone(),
                     path: path.clone(),
-                    kept: file.kept.clone(),
                     end: file.end,
                 }),
                 Place::Wanted(_) | Place::Retired(_) | Place::Spent | Place::Gone => None,
@@ -294,7 +230,7 @@ impl FileSet {
                 self.files.push(Growing::gone());
             }
             self.by_key.insert(file.key.clone(), file.id);
-            let Some(path) = self.whereabouts(&file.key, &file.path, file.kept.as_deref()) else {
+            let Some(path) = self.whereabouts(&file.key, &file.path) else {
                 self.files.push(Growing {
                     place: Place::Spent,
                     key: file.key,
@@ -316,7 +252,6 @@ impl FileSet {
             self.files.push(Growing {
                 key: file.key,
                 place: Place::At(path),
-                kept: file.kept,
                 end: file.end,
                 pending: Vec::new(),
                 catching_up: there > file.end,
@@ -325,31 +260,19 @@ impl FileSet {
         Ok(())
     }
 
-    /// Where the file of a key is now, if it grew at `live`: it may have been retired before a crash. `None` when it was
-    /// removed after that.
-    fn whereabouts(&self, key: &str, live: &str, kept: Option<&str>) -> Option<String> {
-        let Some(kept) = kept else {
-            return Some(live.to_owned());
-        };
-        if self.root.join(kept).exists() {
-            return Some(kept.to_owned());
-        }
-        let passed_on = |manifest: &Manifest| manifest.has_passed_on(key, live);
-        (!self.manifest.as_ref().is_some_and(passed_on)).then(|| live.to_owned())
-    }
-
     /// Finds a path for each new file and records it, before anything is written.
     fn place_new_files(&mut self, ids: &[FileId]) -> io::Result<()> {
         let mut records = Vec::new();
         let mut placed = Vec::new();
         for &id in ids {
             let file = &self.files[id.0 as usize];
-            if !matches!(file.place, Place::Wanted(_)) {
+            let Place::Wanted(wanted) = &file.place else {
                 continue;
-            }
+            };
             let manifest = self.manifest.as_ref().filter(|_| !self.lost.contains(&file.key));
             if let Some(entry) = manifest.and_then(|manifest| manifest.get(&file.key)) {
-                let Some(path) = self.whereabouts(&file.key, &entry.path, file.kept.as_deref()) else {
+                let path = wanted.fixed_path().unwrap_or(&entry.path);
+                let Some(path) = self.whereabouts(&file.key, path) else {
                     self.files[id.0 as usize].place = Place::Spent;
                     continue;
                 };
@@ -396,7 +319,6 @@ impl FileSet {
     }
 
     fn write_pending(&mut self, id: FileId) -> io::Result<()> {
-        self.place_new_files(&[id])?;
         let file = &mut self.files[id.0 as usize];
         let Place::At(path) = &file.place else {
             file.pending.clear(); // of a file that was spent before a crash
@@ -417,115 +339,20 @@ impl FileSet {
         self.unsynced.insert(id);
         Ok(())
     }
-
-    fn move_away(&mut self, id: FileId) -> io::Result<()> {
-        self.dirty.retain(|dirty| *dirty != id);
-        let file = &mut self.files[id.0 as usize];
-        let (Place::At(path), Some(kept)) = (&file.place, &file.kept) else {
-            return Ok(());
-        };
-        let (from, to) = (self.root.join(path), self.root.join(kept));
-        if path != kept {
-            match std::fs::rename(&from, &to) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
-                other => other.map_err(|error| about(path, error))?,
-            }
-            self.new_in.extend(to.parent().map(Path::to_owned));
-        }
-        file.place = Place::Retired(kept.clone());
-        Ok(())
-    }
-}
-
-impl Growing {
-    fn gone() -> Self {
-        Self {
-            key: String::new(),
-            place: Place::Gone,
-            kept: None,
-            end: 0,
-            pending: Vec::new(),
-            catching_up: false,
-        }
-    }
-
-    /// Compares what was written with what is there, when a file is opened again.
-    fn notice_length(&mut self, there: u64) {
-        if there < self.end {
-            tracing::warn!(
-                path = path_of(&self.place),
-                expected = self.end,
-                found = there,
-                "was deleted or cut by someone else; going on at its end"
-            );
-            self.end = there;
-        }
-        self.catching_up |= there > self.end;
-    }
-
-    fn write_to(&mut self, file: &File) -> io::Result<()> {
-        if self.catching_up {
-            self.skip_what_is_there(file)?;
-        }
-        let mut written = 0;
-        while written < self.pending.len() {
-            match file.write_at(&self.pending[written..], self.end) {
-                Ok(0) => return self.stop_at(written, io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    written += n;
-                    self.end += n as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.stop_at(written, error),
-            }
-        }
-        self.pending.clear();
-        self.pending.shrink_to(KEEP_BUFFER);
-        Ok(())
-    }
-
-    /// Keeps what could not be written for the next attempt.
-    fn stop_at(&mut self, written: usize, error: io::Error) -> io::Result<()> {
-        self.pending.drain(..written);
-        Err(error)
-    }
-
-    /// Advances over pending bytes that the file already holds from before a crash.
-    fn skip_what_is_there(&mut self, file: &File) -> io::Result<()> {
-        let there = file.metadata()?.len().saturating_sub(self.end);
-        let overlap = self
-            .pending
-            .len()
-            .min(usize::try_from(there).unwrap_or(usize::MAX));
-        let mut found = vec![0; overlap];
-        file.read_exact_at(&mut found, self.end)?;
-        let same = found
-            .iter()
-            .zip(&self.pending)
-            .take_while(|(a, b)| a == b)
-            .count();
-        if same < overlap {
-            tracing::warn!(
-                path = path_of(&self.place),
-                at = self.end + same as u64,
-                bytes = overlap - same,
-                "bytes differ from the journal, as after a power cut; they are replaced"
-            );
-            file.write_all_at(&self.pending[same..overlap], self.end + same as u64)?;
-        }
-        self.pending.drain(..overlap);
-        self.end += overlap as u64;
-        self.catching_up = there > overlap as u64;
-        Ok(())
-    }
 }
 
 impl NewFile {
+    /// The path, if it is known without looking.
+    fn fixed_path(&self) -> Option<&str> {
+        match self {
+            Self::Append(path) | Self::Overwrite(path) => Some(path),
+            Self::Create(_) => None,
+        }
+    }
+
     fn pick(&mut self, root: &Path) -> io::Result<String> {
         match self {
-            Self::Append(path) | Self::Overwrite(path) | Self::Rotating { live: path, .. } => {
-                Ok(path.clone())
-            }
+            Self::Append(path) | Self::Overwrite(path) => Ok(path.clone()),
             Self::Create(choose) => choose(root),
         }
     }
@@ -540,13 +367,6 @@ fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
-    }
-}
-
-fn path_of(place: &Place) -> String {
-    match place {
-        Place::At(path) | Place::Retired(path) => path.clone(),
-        Place::Wanted(_) | Place::Spent | Place::Gone => String::new(),
     }
 }
 
