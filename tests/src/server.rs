@@ -140,6 +140,11 @@ impl TestServer {
         self._stdout = stdout;
     }
 
+    /// SIGHUP, as logrotate sends it.
+    pub fn hang_up(&mut self) {
+        self.process.signal(rustix::process::Signal::HUP);
+    }
+
     /// SIGTERM: it must drain and exit with 0.
     ///
     /// # Panics

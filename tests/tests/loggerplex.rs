@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use loggerplex::{Level, Logger, Loggerplex, TextFormat};
 use remotecall::{RemoteCall, remote};
-use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer};
+use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer, wait_for};
 
 #[test]
 fn lines_of_many_workers_are_in_their_files_after_a_flush() {
@@ -150,4 +150,107 @@ fn options_of_the_server_change_its_log_files() {
         json.ends_with("\"level\":\"INFO3\",\"levelno\":23,\"message\":\"two\\nlines\"}\n"),
         "{json}"
     );
+}
+
+/// What was said in a text, without time and level.
+fn said(text: &str) -> Vec<&str> {
+    let said = |line| str::split_once(line, "INFO> ").map(|(_, said)| said);
+    text.lines().filter_map(said).collect()
+}
+
+#[test]
+fn rotated_files_have_each_line_once_whenever_the_server_is_killed() {
+    let broker = Broker::redis();
+    let options = ["--rotate-size", "1K", "--rotate-keep", "1000"];
+    let mut server = TestServer::start_with_options(&broker, &options);
+    let log = Logger::connect(server.address(), "agent/0").unwrap();
+    let lines: Vec<String> = (0..2000).map(|n| format!("line {n}")).collect();
+    for (n, line) in lines.iter().enumerate() {
+        log.info(line);
+        if n % 500 == 250 {
+            server.kill_and_restart();
+        } else if n % 100 == 0 {
+            log.flush(DEADLINE).unwrap();
+        }
+    }
+    log.flush(DEADLINE).unwrap();
+    server.kill_and_restart();
+    server.stop();
+
+    let dir = server.logdir().join("logs/agent");
+    let mut files: Vec<(u64, String)> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|name| (name.rsplit('-').next().unwrap().parse().unwrap_or(u64::MAX), name))
+        .collect();
+    files.sort();
+    assert!(files.len() > 30, "{files:?}");
+    let texts = files
+        .iter()
+        .map(|(_, name)| std::fs::read_to_string(dir.join(name)).unwrap());
+    let all: String = texts.inspect(|text| assert!(text.len() <= 1024)).collect();
+    assert_eq!(said(&all), lines);
+}
+
+#[test]
+fn a_file_that_logrotate_moved_away_begins_anew_after_sighup() {
+    let broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
+    let log = Logger::connect(server.address(), "agent/0").unwrap();
+    let path = server.logdir().join("logs/agent/0.log");
+    let moved = path.with_extension("log.1");
+    let mut lines = Vec::new();
+    let mut say = || {
+        lines.push(format!("line {}", lines.len()));
+        log.info(lines.last().unwrap());
+        log.flush(DEADLINE).unwrap();
+    };
+    say();
+    std::fs::rename(&path, &moved).unwrap();
+    say();
+    assert!(!path.exists(), "the file was opened again without SIGHUP");
+    server.hang_up();
+    wait_for("the new file", || {
+        say();
+        path.exists().then_some(())
+    });
+    server.kill_and_restart();
+    say();
+    server.stop();
+    let read = |path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(said(&(read(&moved) + &read(&path))), lines);
+}
+
+#[test]
+fn messages_of_fifty_writers_to_one_file_are_whole_and_in_order() {
+    const WRITERS: usize = 50;
+    const MESSAGES: usize = 20;
+    let mut server = TestServer::start(&Broker::Embedded);
+    // Up to 64 KB, in up to 40 lines.
+    let body = |writer: usize, n: usize| {
+        let line = format!("{writer}.{n} ").repeat(1 + (writer * 31 + n * 97) % 200);
+        vec![line; 1 + (writer * 7 + n) % 40].join("\n")
+    };
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let address = server.address();
+            scope.spawn(move || {
+                let log = Logger::connect(address, "shared").unwrap();
+                for n in 0..MESSAGES {
+                    log.info(body(writer, n));
+                }
+                log.flush(DEADLINE).unwrap();
+            });
+        }
+    });
+    server.stop();
+    let text = std::fs::read_to_string(server.logdir().join("logs/shared.log")).unwrap();
+    let mut next = [0; WRITERS];
+    let joined = text.replace("\n    | ", "\r");
+    for message in said(&joined) {
+        let writer: usize = message.split('.').next().unwrap().parse().unwrap();
+        assert_eq!(message.replace('\r', "\n"), body(writer, next[writer]));
+        next[writer] += 1;
+    }
+    assert_eq!(next, [MESSAGES; WRITERS]);
 }
