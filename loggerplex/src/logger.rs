@@ -4,11 +4,13 @@ mod levels;
 pub(crate) mod sections;
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use remotecall::{ClientIdError, ConnectError, FlushError, OneWay};
 
-use crate::{Level, LoggerplexClient, Text, Words};
+use crate::line::{exception, section};
+use crate::{Echo, Level, LoggerplexClient, Text, Words};
 use sections::Section;
 
 /// The queue on which a [`Loggerplex`](crate::Loggerplex) is expected.
@@ -30,6 +32,7 @@ pub const QUEUE: &str = "loggerplex";
 #[derive(Clone, Debug)]
 pub struct Logger {
     client: LoggerplexClient<OneWay>,
+    echo: Option<Arc<Echo>>,
 }
 
 impl Logger {
@@ -44,7 +47,14 @@ impl Logger {
 
     /// Logs through a client that is there already.
     pub fn new(client: LoggerplexClient<OneWay>) -> Self {
-        Self { client }
+        Self { client, echo: None }
+    }
+
+    /// Writes every line there as well.
+    #[must_use]
+    pub fn echo(mut self, echo: Echo) -> Self {
+        self.echo = Some(Arc::new(echo));
+        self
     }
 
     /// The client beneath.
@@ -57,7 +67,10 @@ impl Logger {
     /// # Errors
     /// When the client id cannot be used.
     pub fn with_client_id(&self, client_id: &str) -> Result<Self, ClientIdError> {
-        self.client.with_client_id(client_id).map(Self::new)
+        Ok(Self {
+            client: self.client.with_client_id(client_id)?,
+            echo: self.echo.clone(),
+        })
     }
 
     /// Waits until all lines so far are in their file.
@@ -70,7 +83,9 @@ impl Logger {
 
     /// Logs a message with a level of your choice: `Level(23)` is `INFO3`.
     pub fn log<'a>(&self, level: Level, message: impl Into<Text<'a>>) {
-        self.client.log(level, message.into());
+        let message = message.into();
+        self.echo_line(level, || message.as_str());
+        self.client.log(level, message);
     }
 
     /// Logs a template with a level of your choice; see [`Words::format`]. One that does not fit its values is logged
@@ -80,9 +95,14 @@ impl Logger {
     }
 
     /// Logs a title between bars of your choice.
-    pub fn section_as<'a>(&self, section: Section<'_>, title: impl Into<Text<'a>>) {
-        let Section { level, sep, repeat } = section;
-        self.client.section(title.into(), level, sep, repeat);
+    pub fn section_as<'a>(&self, bars: Section<'_>, title: impl Into<Text<'a>>) {
+        let Section { level, sep, repeat } = bars;
+        let title = title.into();
+        self.echo_line(level, || {
+            // One with bars that are too long is refused by the server, and still of use here.
+            section(title.as_str(), sep, repeat).unwrap_or_else(|| title.as_str().to_owned())
+        });
+        self.client.section(title, level, sep, repeat);
     }
 
     /// Logs a message with the level `ERROR`, and below it the error with its causes.
@@ -92,7 +112,16 @@ impl Logger {
 
     /// Logs a message with the level `ERROR`, and below it a traceback as a text, each of its lines after `ERROR> `.
     pub fn traceback<'a>(&self, message: impl Into<Text<'a>>, traceback: impl Into<Text<'a>>) {
-        self.client.exception(message.into(), traceback.into());
+        let (message, traceback) = (message.into(), traceback.into());
+        self.echo_line(Level::ERROR, || exception(message.as_str(), traceback.as_str()));
+        self.client.exception(message, traceback);
+    }
+
+    fn echo_line<T: AsRef<str>>(&self, level: Level, message: impl FnOnce() -> T) {
+        if let Some(echo) = &self.echo {
+            let client_id = self.client.client().client_id();
+            echo.write(client_id.as_str(), level, message().as_ref());
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use loggerplex::{Level, Logger, Loggerplex, TextFormat};
+use loggerplex::{Level, LogLayer, Logger, Loggerplex, TextFormat};
 use remotecall::{RemoteCall, remote};
 use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer, wait_for};
+use tracing_subscriber::layer::SubscriberExt;
 
 #[test]
 fn lines_of_many_workers_are_in_their_files_after_a_flush() {
@@ -253,4 +254,28 @@ fn messages_of_fifty_writers_to_one_file_are_whole_and_in_order() {
         next[writer] += 1;
     }
     assert_eq!(next, [MESSAGES; WRITERS]);
+}
+
+#[test]
+fn events_of_a_tracing_program_are_in_its_file_once_across_a_restart() {
+    let broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
+    let log = Logger::connect(server.address(), "agent/0").unwrap();
+    let subscriber = tracing_subscriber::registry().with(LogLayer::new(log.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        for epoch in 0..3 {
+            let _span = tracing::info_span!("epoch", n = epoch).entered();
+            for step in 0..100 {
+                tracing::info!(step, "trained");
+            }
+            server.kill_and_restart();
+        }
+    });
+    log.flush(DEADLINE).unwrap();
+    server.stop();
+    let text = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
+    let expect: Vec<String> = (0..300)
+        .map(|n| format!("epoch{{n={}}}: trained step={}", n / 100, n % 100))
+        .collect();
+    assert_eq!(said(&text), expect);
 }
