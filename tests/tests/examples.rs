@@ -129,6 +129,8 @@ fn text_logs_shows_the_files_it_wrote(broker: TestBroker) {
             "INFO> two lines",
             "    | of one message",
             "WARNING> nothing learnt yet",
+            "INFO3> loss 0.25 of step 7",
+            "INFO> 12.5% of all steps done",
             "ERROR> a bad setting",
             "    | ERROR> invalid digit found in string",
             "INFO> started too",

@@ -140,7 +140,8 @@ impl Serve {
         if round.trim.is_some() {
             self.until_told(round)?;
         }
-        self.checkpoint_if(Journal::wants_checkpoint)?;
+        let wanted = self.core.host.wants_checkpoint();
+        self.checkpoint_if(|journal| wanted || journal.wants_checkpoint())?;
         Ok(true)
     }
 
