@@ -306,19 +306,6 @@ impl Tensorplex {
         self.runs.append_embedding(&self.spot.run, &files)
     }
 
-    /// Goes back to a step: what the client logged from it on counts no more, in either reader of TensorBoard.
-    ///
-    /// # Errors
-    /// When the client shares its run with others, or cannot be used; when what it wrote cannot be read.
-    pub fn rewind(&mut self, #[ctx] cx: &CallContext<'_>, step: i64) -> Result<(), RecordError> {
-        if self.groups.shares_run(cx.client_id)? {
-            return Err(RecordError::SharedRun(cx.client_id.to_string()));
-        }
-        self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?;
-        let wall_time = self.counts.wall_time(cx, None);
-        self.runs.rewind(&self.spot.run, (step, wall_time))
-    }
-
     /// Takes a piece of what is too long for one call, and records the whole with its last piece: as an event, or as an
     /// embedding. `value` is a number that the caller draws at random; `index` counts from 0 to `count` - 1.
     ///
@@ -345,6 +332,19 @@ impl Tensorplex {
             Some(whole) => self.add_event(cx, &whole),
             None => Ok(()),
         }
+    }
+
+    /// Goes back to a step: what the client logged from it on counts no more, in either reader of TensorBoard.
+    ///
+    /// # Errors
+    /// When the client shares its run with others, or cannot be used; when what it wrote cannot be read.
+    pub fn rewind(&mut self, #[ctx] cx: &CallContext<'_>, step: i64) -> Result<(), RecordError> {
+        if self.groups.shares_run(cx.client_id)? {
+            return Err(RecordError::SharedRun(cx.client_id.to_string()));
+        }
+        self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?;
+        let wall_time = self.counts.wall_time(cx, None);
+        self.runs.rewind(&self.spot.run, (step, wall_time))
     }
 }
 

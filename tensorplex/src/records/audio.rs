@@ -89,7 +89,8 @@ fn wav(clip: &Audio) -> Result<Vec<u8>, hound::Error> {
     let mut writer = WavWriter::new(&mut file, spec)?;
     let mut samples = writer.get_i16_writer(clip.samples.len() as u32);
     for sample in &clip.samples {
-        samples.write_sample((sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)) as i16);
+        // `as` takes 1.0 to the largest sample, as TensorFlow and libsndfile do, and NaN to zero.
+        samples.write_sample((sample * 32768.0).round() as i16);
     }
     samples.flush()?;
     writer.finalize()?;

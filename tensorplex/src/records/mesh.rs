@@ -156,6 +156,10 @@ impl Part {
             MeshPart::Vertex | MeshPart::Undefined => "VERTEX",
         };
         let tag = format!("{}_{suffix}", mesh.name);
-        value(tag, ("mesh", &content), DataClass::Tensor, tensor)
+        let mut value = value(tag, ("mesh", &content), DataClass::Tensor, tensor);
+        if let Some(metadata) = &mut value.metadata {
+            metadata.display_name.clone_from(&mesh.name);
+        }
+        value
     }
 }
