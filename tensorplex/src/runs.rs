@@ -158,7 +158,7 @@ impl Runs {
             self.files.pending(file).extend_from_slice(bytes);
         };
         append("projector_config.pbtxt", embedding.entry().as_bytes());
-        append(&format!("{directory}/tensors.bytes"), &embedding.tensors);
+        append(&format!("{directory}/tensors.tsv"), embedding.tensors.as_bytes());
         if !embedding.metadata.is_empty() {
             append(
                 &format!("{directory}/metadata.tsv"),

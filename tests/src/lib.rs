@@ -11,7 +11,7 @@ mod wait;
 pub use broker::Broker;
 pub use programs::{Process, example, own_program, program, worker_program};
 pub use raw_frame::RawFrame;
-pub use readers::{Follower, Series, Summary, dashboards, dump, summary};
+pub use readers::{Follower, Series, Summary, dashboards, dump, plugins, summary};
 pub use redis_server::RedisServer;
 pub use server::{TestServer, Through};
 pub use wait::{DEADLINE, until, wait_for};

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! plugin   audio, content AudioPluginData with encoding WAV
-//! tensor   [1, 2] of strings: the file, an empty label
+//! tensor   [1] of strings: the file
 //! ```
 //!
-//! Source: `tensorboard/plugins/audio/summary_v2.py`. Without the encoding a browser would not play it.
+//! Source: `tensorboard/plugins/audio/summary_v2.py`, which writes `[1, 2]`, the file and a label. The data server drops the
+//! label, and the Python loader counts it as a second clip, so there is none. Without the encoding a browser would not play
+//! the file.
 
 use std::io::Cursor;
 
@@ -67,8 +69,8 @@ impl Encode for Audio {
 pub(super) fn audio_value(tag: String, file: Vec<u8>) -> Value {
     let tensor = TensorProto {
         dtype: DataType::String.into(),
-        tensor_shape: shape(&[1, 2]),
-        string_val: vec![file, Vec::new()],
+        tensor_shape: shape(&[1]),
+        string_val: vec![file],
         ..TensorProto::default()
     };
     let content = AudioPluginData {

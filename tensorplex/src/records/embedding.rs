@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! projector_config.pbtxt              one entry per embedding, appended
-//! <step>/<tag>-<time>/tensors.bytes   f32, little endian, row by row
-//!                     metadata.tsv    one line per row; a first line with names if there are several columns
-//!                     sprite.png      a square of square pictures, one per row
+//! <step>/<tag>-<time>/tensors.tsv     one line per vector
+//!                     metadata.tsv    one line per vector; a first line with names if there are several columns
+//!                     sprite.png      a square of square pictures, one per vector
 //! ```
 //!
+//! The vectors are text: TensorBoard would read raw floats as text too, when their bytes happen to be UTF-8.
 //! Source: `tensorboard/plugins/projector/projector_plugin.py`. Paths lie inside the configuration's directory: TensorBoard
 //! refuses others.
 
@@ -17,8 +18,8 @@ use super::pixels::Axes;
 use super::{Array, Content, Encode, Record, bad_shape, owned_tag};
 use crate::value::RecordError;
 
-/// Most bytes of vectors: 48 MiB.
-pub const MAX_VECTORS: usize = 48 << 20;
+/// Most numbers of all vectors: four million, which take up to 50 MB as text.
+pub const MAX_VECTORS: usize = 4 << 20;
 /// Most bytes of labels.
 pub const MAX_LABELS: usize = 8 << 20;
 /// Most pixels along an edge of all pictures together: what browsers take.
@@ -51,9 +52,9 @@ pub struct EmbeddingFiles {
     /// Numbers per vector.
     #[prost(uint64, tag = "4")]
     pub size: u64,
-    /// The vectors: f32, little endian.
-    #[prost(bytes = "vec", tag = "5")]
-    pub tensors: Vec<u8>,
+    /// The vectors as tab-separated lines.
+    #[prost(string, tag = "5")]
+    pub tensors: String,
     /// Labels as tab-separated lines, or nothing.
     #[prost(string, tag = "6")]
     pub metadata: String,
@@ -63,6 +64,9 @@ pub struct EmbeddingFiles {
     /// Edge of one picture in pixels.
     #[prost(uint64, tag = "8")]
     pub edge: u64,
+    /// Number of vectors.
+    #[prost(uint64, tag = "9")]
+    pub rows: u64,
 }
 
 impl Embedding {
@@ -70,11 +74,11 @@ impl Embedding {
     ///
     /// # Errors
     /// When the tag cannot be used or is longer than [`MAX_EMBEDDING_TAG`], or the vectors are none, are more than
-    /// [`MAX_VECTORS`] bytes, or are no multiple of `size`.
+    /// [`MAX_VECTORS`] numbers, or are no multiple of `size`.
     pub fn new(tag: &str, vectors: Vec<f32>, size: usize) -> Result<Self, RecordError> {
         let seen = vectors.len();
-        if size == 0 || seen == 0 || !seen.is_multiple_of(size) || seen > MAX_VECTORS / 4 {
-            let wanted = format!("1 to {} numbers, a multiple of the size", MAX_VECTORS / 4);
+        if size == 0 || seen == 0 || !seen.is_multiple_of(size) || seen > MAX_VECTORS {
+            let wanted = format!("1 to {} numbers, a multiple of the size", MAX_VECTORS);
             return Err(bad_shape(
                 "embedding",
                 format!("{seen} numbers in vectors of {size}"),
@@ -208,11 +212,12 @@ impl Encode for Embedding {
             edge = height as u64;
         }
         let files = EmbeddingFiles {
-            tag: self.tag,
             step: 0,
             wall_time,
+            rows: self.rows() as u64,
             size: self.size as u64,
-            tensors: self.vectors.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            tensors: lines(&self.vectors, self.size),
+            tag: self.tag,
             metadata: self.labels,
             sprite,
             edge,
@@ -224,18 +229,40 @@ impl Encode for Embedding {
     }
 }
 
+fn lines(vectors: &[f32], size: usize) -> String {
+    let mut text = String::new();
+    for vector in vectors.chunks(size) {
+        for (n, number) in vector.iter().enumerate() {
+            let tab = if n > 0 { "\t" } else { "" };
+            // The shortest text that is read as the same number.
+            let _ = write!(text, "{tab}{number}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
 impl EmbeddingFiles {
     /// Checks what came from somewhere else.
     pub(crate) fn check(&self) -> Result<(), RecordError> {
         owned_tag(&self.tag)?;
-        let row = (self.size as usize).saturating_mul(4);
-        if self.tag.len() > MAX_EMBEDDING_TAG
-            || row == 0
-            || self.tensors.is_empty()
-            || self.tensors.len() % row != 0
-        {
-            let seen = format!("{} bytes in vectors of {}", self.tensors.len(), self.size);
-            return Err(bad_shape("embedding", seen, "whole vectors"));
+        let whole = self.tensors.lines().count() as u64 == self.rows
+            && self
+                .tensors
+                .lines()
+                .all(|line| line.split('\t').count() as u64 == self.size);
+        if self.tag.len() > MAX_EMBEDDING_TAG || self.rows == 0 || !whole {
+            let seen = format!(
+                "{} bytes for {} vectors of {}",
+                self.tensors.len(),
+                self.rows,
+                self.size
+            );
+            return Err(bad_shape(
+                "embedding",
+                seen,
+                "one line per vector, one number per column",
+            ));
         }
         Ok(())
     }
@@ -257,12 +284,11 @@ impl EmbeddingFiles {
     /// Its entry in the configuration.
     pub(crate) fn entry(&self) -> String {
         let directory = self.directory();
-        let rows = self.tensors.len() as u64 / 4 / self.size.max(1);
         let name: String = self.tag.chars().flat_map(escaped).collect();
         let mut entry = format!(
-            "embeddings {{\n  tensor_name: \"{name}:{:05}\"\n  tensor_shape: {rows}\n  tensor_shape: {}\n  \
-             tensor_path: \"{directory}/tensors.bytes\"\n",
-            self.step, self.size
+            "embeddings {{\n  tensor_name: \"{name}:{:05}\"\n  tensor_shape: {}\n  tensor_shape: {}\n  \
+             tensor_path: \"{directory}/tensors.tsv\"\n",
+            self.step, self.rows, self.size
         );
         if !self.metadata.is_empty() {
             let _ = writeln!(entry, "  metadata_path: \"{directory}/metadata.tsv\"");
