@@ -140,7 +140,7 @@ impl fmt::Display for Kind {
             Self::Scalar => "scalar",
             Self::Histogram => "histogram",
             Self::Text => "text",
-            Self::Image => "image",
+            Self::Image => "picture",
             Self::Audio => "sound",
             Self::PrCurve => "pr curve",
             Self::Mesh => "mesh",
