@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tensorplex_tests::{dump, example};
+use tensorplex_tests::{dump, example, plugins};
 
 /// Runs an example on a directory of its own, and returns what it printed.
 fn run(name: &str, logdir: &Path) -> String {
@@ -64,6 +64,36 @@ fn quickstart_leaves_a_curve_histograms_and_a_text() {
     );
     assert_eq!(run["x"]["plugin"], "histograms");
     assert_eq!(run["x"]["points"].as_array().unwrap().len(), 100);
+}
+
+#[test]
+fn gallery_fills_every_dashboard() {
+    let dir = tempfile::tempdir().unwrap();
+    run("gallery", dir.path());
+    let (seen, answers) = (dump(dir.path()), plugins(dir.path()));
+    for reader in ["rust", "python"] {
+        let run = seen[reader]["gallery"].as_object().unwrap();
+        let shown: BTreeSet<&str> = run
+            .values()
+            .map(|series| series["plugin"].as_str().unwrap())
+            .collect();
+        let expected = "audio custom_scalars graphs histograms hparams images mesh pr_curves scalars text";
+        assert_eq!(shown, expected.split(' ').collect(), "{reader} reader");
+        let answer = &answers[reader];
+        assert_eq!(
+            answer["projector"]["gallery"][0]["shape"],
+            serde_json::json!([10, 5])
+        );
+        assert_eq!(
+            answer["custom_scalars"]["lines"]["curve/.*"]
+                .as_object()
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(answer["hparams"][0]["hparams"]["model"], "small");
+        assert_eq!(answer["hparams"][0]["status"], "STATUS_SUCCESS");
+    }
 }
 
 #[test]
