@@ -1,5 +1,6 @@
 //! Graphs: a serialized `GraphDef` beside the values of a run, and what running it cost.
 
+use super::onnx::graph_def;
 use super::{Encode, Record, bad_shape, owned_tag};
 use crate::tfevents::messages::{TaggedRunMetadata, What};
 use crate::value::RecordError;
@@ -23,6 +24,16 @@ impl Graph {
     pub fn new(graph_def: Vec<u8>) -> Result<Self, RecordError> {
         check_length("graph", &graph_def)?;
         Ok(Self(graph_def))
+    }
+}
+
+impl Graph {
+    /// The graph of an ONNX model: the bytes of a `.onnx` file. Its weights are left out.
+    ///
+    /// # Errors
+    /// When the bytes are no model, it has no nodes, or its graph is longer than [`MAX_GRAPH`].
+    pub fn from_onnx(model: &[u8]) -> Result<Self, RecordError> {
+        Self::new(graph_def(model)?)
     }
 }
 

@@ -15,6 +15,7 @@ mod graph;
 mod hparams;
 mod image;
 mod mesh;
+mod onnx;
 mod pixels;
 mod pr_curve;
 mod ready;
