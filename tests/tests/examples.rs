@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tensorplex_tests::{TestBroker, dump, example, on_both_brokers};
+use tensorplex_tests::{TestBroker, dump, example, on_both_brokers, plugins};
 
 /// An example that goes through a broker; the embedded one is its own.
 fn through(name: &str, broker: &TestBroker) -> Command {
@@ -73,6 +73,35 @@ fn quickstart_leaves_a_curve_histograms_and_a_text(broker: TestBroker) {
     );
     assert_eq!(run["x"]["plugin"], "histograms");
     assert_eq!(run["x"]["points"].as_array().unwrap().len(), 100);
+}
+
+fn gallery_fills_every_dashboard(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    run("gallery", dir.path(), &broker);
+    let (seen, answers) = (dump(dir.path()), plugins(dir.path()));
+    for reader in ["rust", "python"] {
+        let run = seen[reader]["gallery"].as_object().unwrap();
+        let shown: BTreeSet<&str> = run
+            .values()
+            .map(|series| series["plugin"].as_str().unwrap())
+            .collect();
+        let expected = "audio custom_scalars graphs histograms hparams images mesh pr_curves scalars text";
+        assert_eq!(shown, expected.split(' ').collect(), "{reader} reader");
+        let answer = &answers[reader];
+        assert_eq!(
+            answer["projector"]["gallery"][0]["shape"],
+            serde_json::json!([10, 5])
+        );
+        assert_eq!(
+            answer["custom_scalars"]["lines"]["curve/.*"]
+                .as_object()
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(answer["hparams"][0]["hparams"]["model"], "small");
+        assert_eq!(answer["hparams"][0]["status"], "STATUS_SUCCESS");
+    }
 }
 
 fn many_workers_leaves_a_run_for_each(broker: TestBroker) {
@@ -173,6 +202,7 @@ fn durable_counter_forgets_nothing_that_it_printed(broker: TestBroker) {
 }
 
 on_both_brokers! {
+    gallery_fills_every_dashboard,
     quickstart_leaves_a_curve_histograms_and_a_text,
     many_workers_leaves_a_run_for_each,
     groups_put_clients_into_runs_and_charts,
