@@ -11,7 +11,7 @@
 //! ```text
 //! length  u64 LE
 //! files   [u8; length]    of the FileSet
-//! runs    MessagePack     [[name, generation, written, [[tag, kind, stated], …]], …]
+//! runs    MessagePack     [[name, generation, written, [[tag, kind, stated], …], last, resuming], …]
 //! ```
 
 use std::collections::HashMap;
@@ -54,6 +54,10 @@ struct Run {
     /// `None` until something is written, and again when the file is lost.
     file: Option<FileId>,
     tags: HashMap<String, Tag>,
+    /// The highest step of a scalar.
+    last: Option<i64>,
+    /// Whether a scalar at a step that was there means that its client goes on from an earlier one.
+    resuming: bool,
 }
 
 struct Tag {
@@ -69,6 +73,10 @@ struct SavedRun {
     /// Whether there was a file.
     written: bool,
     tags: Vec<(String, Kind, bool)>,
+    #[serde(default)]
+    last: Option<i64>,
+    #[serde(default)]
+    resuming: bool,
 }
 
 impl Runs {
@@ -85,6 +93,9 @@ impl Runs {
     /// Appends a record to a run. Nothing happens on disk before the next commit.
     pub fn append(&mut self, run: &str, point: Point<'_>, value: Value<'_>) -> Result<(), RecordError> {
         let at = self.find_or_add(run)?;
+        if self.runs[at].notice(value.kind(), point.step) {
+            self.rewind(run, (point.step, point.wall_time))?;
+        }
         let run = &mut self.runs[at];
         let metadata = run.state_tag(point.tag, value.kind(), &mut self.names)?;
         let out = run.file_for(point, &mut self.files)?;
@@ -104,6 +115,10 @@ impl Runs {
         values: Vec<(Option<Kind>, messages::Value)>,
     ) -> Result<(), RecordError> {
         let at = self.find_or_add(run)?;
+        let scalar = values.iter().any(|(kind, _)| *kind == Some(Kind::Scalar));
+        if scalar && self.runs[at].notice(Kind::Scalar, step) {
+            self.rewind(run, (step, wall_time))?;
+        }
         let run = &mut self.runs[at];
         let length = values
             .iter()
@@ -178,7 +193,14 @@ impl Runs {
         self.go_on_from(at, (step, wall_time), kept)
     }
 
-    /// The same for a run whose files were written by others.
+    /// A scalar of the run at a step that was there rewinds it, once.
+    pub fn resume(&mut self, run: &str) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        self.runs[at].resuming = true;
+        Ok(())
+    }
+
+    /// The same as [`rewind`](Self::rewind), for a run whose files were written by others.
     pub fn purge(&mut self, run: &str, at: (i64, f64)) -> Result<(), RecordError> {
         let (step, _) = at;
         self.commit().map_err(|why| unreadable(run, &why))?;
@@ -207,6 +229,7 @@ impl Runs {
     ) -> Result<(), RecordError> {
         let run = &mut self.runs[run];
         run.leave_file();
+        run.last = run.last.min(Some(step));
         let tag = "";
         run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
         for Kept {
@@ -332,7 +355,19 @@ impl Run {
             generation,
             file: None,
             tags: HashMap::new(),
+            last: None,
+            resuming: false,
         }
+    }
+
+    /// Notices the step of a scalar, and says whether the run must be rewound to it.
+    fn notice(&mut self, kind: Kind, step: i64) -> bool {
+        if kind != Kind::Scalar {
+            return false;
+        }
+        let goes_back = std::mem::take(&mut self.resuming) && self.last.is_some_and(|last| step <= last);
+        self.last = self.last.max(Some(step));
+        goes_back
     }
 
     /// The kind of a tag's next value.
@@ -421,6 +456,8 @@ impl Run {
             generation: self.generation,
             written: self.file.is_some(),
             tags,
+            last: self.last,
+            resuming: self.resuming,
         }
     }
 
@@ -437,6 +474,7 @@ impl Run {
             (tag, Tag { kind, stated })
         });
         run.tags = tags.collect();
+        (run.last, run.resuming) = (saved.last, saved.resuming);
         run
     }
 }

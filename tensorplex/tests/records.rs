@@ -387,3 +387,35 @@ fn a_shared_run_is_not_rewound_and_its_settings_keep_their_names() {
         ["_hparams_/session_start_info", "agent/image/0-7"]
     );
 }
+
+/// Steps of `x` in each file of run `a`, after a checkpoint and a process that goes on with `steps`.
+fn resumed(steps: &[i64]) -> Vec<Vec<i64>> {
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    let a = id("a");
+    for step in 0..4 {
+        plex.add_scalar(&at(&a), "x", 1.0, Some(step), None).unwrap();
+    }
+    plex.resume(&at(&a)).unwrap();
+    let state = plex.checkpoint().unwrap();
+    let mut again = disk.plex();
+    again.restore(&state).unwrap();
+    // What a process says of itself when it starts has step 0.
+    again.add_text(&at(&a), "about", "more", Some(0), None).unwrap();
+    for &step in steps {
+        again.add_scalar(&at(&a), "x", 2.0, Some(step), None).unwrap();
+    }
+    again.commit().unwrap();
+    let files = disk.files().into_iter().map(|file| {
+        let values = values(&file).into_iter().filter(|(_, value)| value.tag == "x");
+        values.map(|(event, _)| event.step).collect()
+    });
+    files.collect()
+}
+
+#[test]
+fn a_process_that_resumes_at_an_earlier_step_rewinds() {
+    assert_eq!(resumed(&[4, 2]), [vec![0, 1, 2, 3, 4, 2]]);
+    assert_eq!(resumed(&[3, 4]), [vec![0, 1, 2, 3], vec![2, 3, 4]]);
+    assert_eq!(resumed(&[0, 1]), [vec![0, 1, 2, 3], vec![0, 1]]);
+}
