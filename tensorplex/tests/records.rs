@@ -246,7 +246,7 @@ fn calls(plex: &mut Tensorplex) {
             .unwrap();
         (record, step)
     };
-    let mut writer = EventBytes::default();
+    let writer = EventBytes;
     for step in 0..6 {
         plex.add_scalar(&cx, "x", step as f64, Some(step), None).unwrap();
         plex.add_event(&cx, &writer.of(image(step))).unwrap();
@@ -276,11 +276,10 @@ fn embedding() -> Vec<u8> {
 }
 
 /// Events as a worker sends them: taken from the file of a local writer.
-#[derive(Default)]
 struct EventBytes;
 
 impl EventBytes {
-    fn of(&mut self, (record, step): (impl Encode, i64)) -> Vec<u8> {
+    fn of(&self, (record, step): (impl Encode, i64)) -> Vec<u8> {
         let disk = Disk::new();
         let mut writer = SummaryWriter::create(disk.root()).unwrap();
         writer.add(record, Some(step), Some(NOW)).unwrap();
