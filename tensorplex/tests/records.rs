@@ -418,3 +418,36 @@ fn a_process_that_resumes_at_an_earlier_step_rewinds() {
     assert_eq!(resumed(&[3, 4]), [vec![0, 1, 2, 3], vec![2, 3, 4]]);
     assert_eq!(resumed(&[0, 1]), [vec![0, 1, 2, 3], vec![0, 1]]);
 }
+
+#[test]
+fn files_of_a_run_that_is_rewound_again_and_again_are_in_order() {
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    let a = id("a");
+    let times = [5.0, 5.0, 3.0];
+    for (step, time) in (0..15).rev().zip(times.into_iter().cycle()) {
+        plex.rewind(&at(&a), step).unwrap();
+        plex.add_scalar(&at(&a), "x", 1.0, Some(step), Some(time))
+            .unwrap();
+    }
+    plex.commit().unwrap();
+    let starts: Vec<i64> = disk.files().iter().map(|file| events(file)[1].step).collect();
+    assert_eq!(starts, (0..15).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_refused_summary_leaves_no_tag_without_metadata() {
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    let a = id("a");
+    let tensor = || summary("t", stated("pr_curves"), double(1.0, &[]));
+    let mut two = tensor();
+    two.extend(summary("t", stated("mesh"), double(1.0, &[])));
+    refused(
+        plex.add_summary(&at(&a), &two, None, None),
+        "tag \"t\" of run \"a\" is a pr curve, not a mesh",
+    );
+    plex.add_summary(&at(&a), &tensor(), None, None).unwrap();
+    plex.commit().unwrap();
+    assert!(values(&disk.file("a"))[0].1.metadata.is_some());
+}
