@@ -119,7 +119,7 @@ impl Client {
     }
 
     /// The connection of this process.
-    fn here(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
+    pub(crate) fn here(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
         let now = lock(&self.connection).clone();
         if now.0.is_here() {
             return Ok(now);

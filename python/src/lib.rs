@@ -5,6 +5,7 @@
 //! client    calls, futures              what a caller holds
 //! server    a Python object as a Remote
 //! broker    the embedded broker
+//! records   images and their like
 //! exit      what is still on its way when the interpreter ends
 //! errors    which exception stands for what
 //! ```
@@ -23,6 +24,7 @@ mod exit;
 mod future;
 mod lock;
 mod owned;
+mod records;
 mod server;
 mod values;
 
@@ -36,6 +38,11 @@ mod _native {
     use crate::exit::close_all;
     #[pymodule_export]
     use crate::future::RemoteFuture;
+    #[pymodule_export]
+    use crate::records::{
+        add_audio, add_custom_scalars, add_embedding, add_graph, add_histogram, add_hparams, add_image, add_mesh,
+        add_onnx_graph, add_pr_curve, add_pr_curve_raw, add_video,
+    };
     #[pymodule_export]
     use crate::server::{Server, ServerHandle};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-"""Any object, called from other processes over Redis: same method names, same arguments, futures back."""
+"""Records and log lines of many workers, to one server; and any object, called from other processes over Redis."""
 
 from tensorplex._errors import (
     BadArgument,
@@ -20,7 +20,9 @@ from tensorplex._errors import (
     WindowFull,
 )
 from tensorplex._native import EmbeddedBroker, RemoteFuture
+from tensorplex.loggerplex_client import LoggerplexClient, LoggerplexHandler
 from tensorplex.remote_call import RemoteCall, RemoteClient
+from tensorplex.tensorplex_client import TensorplexClient
 
 __all__ = [
     "BadArgument",
@@ -30,6 +32,8 @@ __all__ = [
     "DeadlineExceeded",
     "Discarded",
     "EmbeddedBroker",
+    "LoggerplexClient",
+    "LoggerplexHandler",
     "MethodPanicked",
     "MethodRaised",
     "NoReturnValues",
@@ -40,6 +44,7 @@ __all__ = [
     "RemoteFuture",
     "ResultExpired",
     "ServerError",
+    "TensorplexClient",
     "TooLarge",
     "UnknownMethod",
     "UnreadableCall",

@@ -1,0 +1,124 @@
+"""What callers hand over, as what travels: numbers, steps and arrays of any library.
+
+No library is imported for this: arrays come by ``__array__`` or DLPack, images by the methods that PIL's have.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+_STEPS = range(-(2**63), 2**63)
+
+
+def tag(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"tag is a {_kind(value)}: a str is wanted")
+    if not value:
+        raise ValueError("tag is empty: a name is wanted")
+    return str(value)
+
+
+def scalar(value: Any, what: str = "scalar_value") -> float:
+    """A number, or an array of any library with one element."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    found = array(value, what)
+    if found.size != 1:
+        raise ValueError(f"{what} has shape {found.shape}: one number is wanted")
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{what} is a {_kind(value)} of dtype {found.dtype}: a real number is wanted")
+    return float(found.reshape(())[()])
+
+
+def step(value: Any) -> int:
+    if value is None:
+        return 0
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(f"global_step is a {_kind(value)}: an int or None is wanted") from None
+    if found not in _STEPS:
+        raise ValueError(f"global_step is {found}: -2^63 to 2^63 - 1 is wanted")
+    return found
+
+
+def walltime(value: Any) -> float | None:
+    return None if value is None else scalar(value, "walltime")
+
+
+def text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is a {_kind(value)}: a str is wanted")
+    return str(value)
+
+
+def array(value: Any, what: str) -> np.ndarray:
+    """An array of NumPy, of whatever offers ``__array__`` or DLPack, or of Python numbers."""
+    if isinstance(value, (str, bytes, dict, set)) or value is None:
+        raise TypeError(f"{what} is a {_kind(value)}: numbers or an array are wanted")
+    # Tensors that record gradients, or live on another device, have no `__array__` before this.
+    for name in ("detach", "cpu"):
+        method = getattr(value, name, None)
+        if callable(method):
+            value = method()
+    try:
+        if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
+            found = np.from_dlpack(value)
+        else:
+            found = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise TypeError(f"{what} is a {_kind(value)} that is no array: {error}") from None
+    if found.dtype.kind == "O":
+        raise TypeError(f"{what} is a {_kind(value)} of objects: numbers or an array are wanted")
+    return found
+
+
+def numbers(value: Any, what: str, dtype: type = np.float32) -> np.ndarray:
+    """Real numbers in C order."""
+    found = array(value, what)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{what} has dtype {found.dtype}: real numbers are wanted")
+    return np.ascontiguousarray(found, dtype)
+
+
+def rows(value: Any, what: str, columns: int, dtype: type) -> list[list[Any]]:
+    """A table of numbers, as lists; a first axis of length 1, as torch's meshes have it, is left out."""
+    found = numbers(value, what, dtype)
+    if found.ndim == 3 and found.shape[0] == 1:
+        found = found[0]
+    if found.ndim != 2 or found.shape[1] != columns:
+        raise ValueError(f"{what} has shape {found.shape}: (n, {columns}) is wanted")
+    return found.tolist()
+
+
+def pixels(value: Any, what: str, dataformats: str) -> tuple[np.ndarray, str]:
+    """Pixels as uint8 or float32, and what their axes are."""
+    if hasattr(value, "getbands") and hasattr(value, "convert"):
+        if value.mode not in ("L", "RGB", "RGBA"):
+            value = value.convert("RGBA" if "A" in value.getbands() else "RGB")
+        return np.ascontiguousarray(np.asarray(value), np.uint8), "HW" if value.mode == "L" else "HWC"
+    found = array(value, what)
+    if found.dtype == bool:
+        return found.astype(np.uint8, order="C") * 255, dataformats
+    if found.dtype == np.uint8:
+        return np.ascontiguousarray(found), dataformats
+    if found.dtype.kind != "f":
+        raise TypeError(f"{what} has dtype {found.dtype}: uint8 (0 to 255) or floats (0 to 1) are wanted")
+    return np.ascontiguousarray(found, np.float32), dataformats
+
+
+def message(value: Any, what: str) -> bytes:
+    """The bytes of a protobuf message, of any library."""
+    serialize = getattr(value, "SerializeToString", None)
+    if callable(serialize):
+        return serialize()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f"{what} is a {_kind(value)}: bytes or a protobuf message are wanted")
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
