@@ -15,7 +15,8 @@ pub struct TestServer {
     /// What it says on standard error, over all its lives.
     log: tempfile::NamedTempFile,
     through: Through,
-    groups: Vec<String>,
+    /// Besides where to write and what to read from.
+    options: Vec<String>,
     limits: Option<u32>,
     process: Process,
     address: String,
@@ -40,21 +41,47 @@ impl TestServer {
 
     /// With groups, and with a limit of open files.
     pub fn start_with(broker: &Broker, groups: &[&str], open_files: Option<u32>) -> Self {
+        Self::start_program(broker, group_options(groups), open_files)
+    }
+
+    /// With options of the program.
+    pub fn start_with_options(broker: &Broker, options: &[&str]) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self::start_program(broker, options, None)
+    }
+
+    fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
         let through = match broker {
             Broker::Redis(redis) => Through::Redis(redis.address()),
             Broker::Embedded => Through::Own("127.0.0.1:0".to_owned()),
         };
+        Self::open(through, options, open_files)
+    }
+
+    /// Starts a server that is reached in this way.
+    pub fn through(through: Through) -> Self {
+        Self::open(through, Vec::new(), None)
+    }
+
+    fn open(through: Through, options: Vec<String>, open_files: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
         let logdir = dir.path().join("runs");
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
-        let (process, address, stdout) = spawn(&logdir, log.path(), &through, &groups, open_files);
+        let start = Start {
+            logdir: &logdir,
+            log: log.path(),
+            through: &through,
+            options: &options,
+            open_files,
+        };
+        let mut process = Process::start(&mut start.command());
+        let (address, stdout) = wait_until_ready(&mut process, &through);
         Self {
             dir,
             logdir,
             log,
             through,
-            groups,
+            options,
             limits: open_files,
             process,
             address,
@@ -108,26 +135,62 @@ impl TestServer {
         self.process.kill();
     }
 
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn signal(&mut self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// The last lines that it said.
+    pub fn last_words(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(3)..].join(" | ")
+    }
+
+    /// Starts it and kills it after a moment, whether or not it has recovered by then.
+    pub fn restart_and_kill(&mut self, after: std::time::Duration) {
+        let mut process = Process::start(&mut self.command());
+        std::thread::sleep(after);
+        process.kill();
+    }
+
     /// Other groups, from the next start on.
     pub fn regroup(&mut self, groups: &[&str]) {
-        self.groups = groups.iter().map(|&group| group.to_owned()).collect();
+        self.options = group_options(groups);
     }
 
     /// Starts it again after its end.
     pub fn restart(&mut self) {
+        self.process = Process::start(&mut self.command());
+        (self.address, self._stdout) = wait_until_ready(&mut self.process, &self.through);
+    }
+
+    /// On the same directory, at the same address.
+    fn command(&mut self) -> Command {
         if let Through::Own(address) = &mut self.through {
             address.clone_from(&self.address);
         }
-        let (process, address, stdout) = spawn(
-            &self.logdir,
-            self.log.path(),
-            &self.through,
-            &self.groups,
-            self.limits,
-        );
-        self.process = process;
-        self.address = address;
-        self._stdout = stdout;
+        let start = Start {
+            logdir: &self.logdir,
+            log: self.log.path(),
+            through: &self.through,
+            options: &self.options,
+            open_files: self.limits,
+        };
+        start.command()
+    }
+
+    /// SIGHUP, as logrotate sends it.
+    pub fn hang_up(&mut self) {
+        self.process.signal(rustix::process::Signal::HUP);
     }
 
     /// SIGTERM: it must drain and exit with 0.
@@ -148,35 +211,13 @@ impl Drop for TestServer {
     }
 }
 
-fn spawn(
-    logdir: &Path,
-    log: &Path,
-    through: &Through,
-    groups: &[String],
-    open_files: Option<u32>,
-) -> (Process, String, BufReader<ChildStdout>) {
-    let server = program("tensorplex-server");
-    let mut command = match open_files {
-        None => Command::new(&server),
-        Some(limit) => {
-            let mut shell = Command::new("sh");
-            shell
-                .args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"])
-                .arg(&server);
-            shell
-        }
-    };
-    let log = File::options().append(true).open(log).expect("the server's log");
-    command.arg("--logdir").arg(logdir).env_remove("RUST_LOG");
-    command.stdout(Stdio::piped()).stderr(log);
-    match through {
-        Through::Redis(address) => command.arg("--redis").arg(address),
-        Through::Own(address) => command.arg("--listen").arg(address),
-    };
-    for group in groups {
-        command.arg("--group").arg(group);
-    }
-    let mut process = Process::start(&mut command);
+fn group_options(groups: &[&str]) -> Vec<String> {
+    let options = groups.iter().flat_map(|&group| ["--group", group]);
+    options.map(str::to_owned).collect()
+}
+
+/// Waits until it is ready; returns where workers connect.
+fn wait_until_ready(process: &mut Process, through: &Through) -> (String, BufReader<ChildStdout>) {
     let mut stdout = BufReader::new(process.child().stdout.take().expect("a pipe"));
     let mut address = match through {
         Through::Redis(address) => Some(address.clone()),
@@ -190,7 +231,44 @@ fn spawn(
             address = rest.split_whitespace().next().map(str::to_owned);
         }
         if line.contains("to look at:") {
-            return (process, address.expect("an address"), stdout);
+            return (address.expect("an address"), stdout);
         }
+    }
+}
+
+/// How a server is started.
+struct Start<'a> {
+    logdir: &'a Path,
+    log: &'a Path,
+    through: &'a Through,
+    options: &'a [String],
+    open_files: Option<u32>,
+}
+
+impl Start<'_> {
+    fn command(&self) -> Command {
+        let server = program("tensorplex-server");
+        let mut command = match self.open_files {
+            None => Command::new(&server),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell
+                    .args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"])
+                    .arg(&server);
+                shell
+            }
+        };
+        let log = File::options()
+            .append(true)
+            .open(self.log)
+            .expect("the server's log");
+        command.arg("--logdir").arg(self.logdir).env_remove("RUST_LOG");
+        command.stdout(Stdio::piped()).stderr(log);
+        match self.through {
+            Through::Redis(address) => command.arg("--redis").arg(address),
+            Through::Own(address) => command.arg("--listen").arg(address),
+        };
+        command.args(self.options);
+        command
     }
 }
