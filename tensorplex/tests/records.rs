@@ -246,7 +246,7 @@ fn calls(plex: &mut Tensorplex) {
             .unwrap();
         (record, step)
     };
-    let mut writer = EventBytes::default();
+    let mut writer = EventBytes;
     for step in 0..6 {
         plex.add_scalar(&cx, "x", step as f64, Some(step), None).unwrap();
         plex.add_event(&cx, &writer.of(image(step))).unwrap();
