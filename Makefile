@@ -6,13 +6,17 @@ export TENSORPLEX_PYTHON := $(CURDIR)/.venv/bin/python
 # REDIS=1 makes the demo go through a real redis-server instead of the embedded broker.
 REDIS ?= 0
 
+# How long `make chaos` lasts.
+SECONDS ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test python bench fmt lint doc
+.PHONY: help setup demo test chaos python bench fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
 	@echo '              (REDIS=1: through a real redis-server instead of the embedded broker)'
 	@echo 'make test     format, lints, docs, Rust tests, Python tests'
+	@echo 'make chaos    kill, pause and cut everything for SECONDS (60), half of them through Redis; SEED repeats a run'
 	@echo 'make python   build the Python package into .venv'
 	@echo 'make bench    measure everything side by side'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
@@ -33,6 +37,12 @@ test:
 	$(TENSORPLEX_PYTHON) -m pytest -q tests
 	@$(MAKE) --no-print-directory python
 	$(TENSORPLEX_PYTHON) -m pytest -q python/tests
+
+# SECONDS=600 SEED=… on the command line of make.
+chaos:
+	@scripts/setup cc redis python
+	cargo build -q -p tensorplex-tests --bins
+	cargo run -q -p tensorplex-tests --bin chaos -- $(SECONDS)
 
 # The dev profile: `cargo test` has compiled most of it already, and the tests wait for brokers, not for us.
 python:

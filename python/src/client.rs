@@ -36,7 +36,7 @@ impl Client {
 
     /// The same connection, for calls that are not run later than `deadline` seconds after they were made.
     fn with_deadline(&self, deadline: f64) -> PyResult<Self> {
-        if !(deadline > 0.0) {
+        if deadline.is_nan() || deadline <= 0.0 {
             let why = format!("deadline of {deadline} s: it must be positive");
             return Err(pyo3::exceptions::PyValueError::new_err(why));
         }

@@ -257,6 +257,20 @@ def test_a_call_is_not_run_after_its_deadline(broker, lonely):
         lonely.with_deadline(0)
 
 
+def test_a_lost_reply_is_found_again_or_said_to_be_gone(redis):
+    """The reply stream is deleted before the server answers. The server keeps 64 MiB of results."""
+    client = AnythingClient("agent/1", url=redis.url)
+    futures = [client.large(8_000_000) for _ in range(9)]
+    stream = wait_for("the reply stream", lambda: next((key for key in redis.keys() if key.startswith("rc:{r.")), None))
+    wait_for("the calls", lambda: redis.ask("XLEN", "rc:{Anything.0}:in") != "0")
+    assert redis.ask("DEL", stream) == "1"
+    with RemoteCall(Anything(), url=redis.url).start():
+        with pytest.raises(tensorplex.ResultExpired):
+            futures[0].get()
+        assert [future.get().nbytes for future in futures[1:]] == [8_000_000] * 8
+        assert client.close()
+
+
 def test_a_wait_without_a_server_warns_once(redis, caplog):
     """It takes half a minute: so long a server may be away before anybody is told."""
     lonely = AnythingClient("agent/1", url=redis.url)

@@ -102,3 +102,8 @@ pub use remotecall_macros::remote;
 pub use reply::MAX_RESULT;
 pub use rmp_serde;
 pub use server::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
+
+/// The tour's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/remotecall.md")]
+struct Tour;

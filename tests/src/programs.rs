@@ -110,10 +110,15 @@ impl Process {
     /// # Panics
     /// When the process has ended already.
     pub fn signal(&mut self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.0.id())
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(pid.expect("a process id"), signal).expect("a running process");
+        send(&self.0, signal);
+    }
+
+    /// Whether it has not ended.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().expect("the state of a process").is_none()
     }
 
     /// Waits for the end.
@@ -123,6 +128,17 @@ impl Process {
     pub fn wait(&mut self) -> ExitStatus {
         self.0.wait().expect("the end of a process")
     }
+}
+
+/// Sends a signal.
+///
+/// # Panics
+/// When the process has ended already.
+pub(crate) fn send(process: &Child, signal: rustix::process::Signal) {
+    let pid = i32::try_from(process.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.expect("a process id"), signal).expect("a running process");
 }
 
 impl Drop for Process {

@@ -84,6 +84,15 @@ pub fn dump(logdir: &Path) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("a dump")
 }
 
+/// What the backends of the dashboards answer about `logdir`, as `tests/plugins.py` has it.
+///
+/// # Panics
+/// When the readers cannot be run or a backend refuses.
+pub fn plugins(logdir: &Path) -> serde_json::Value {
+    let output = run(script("plugins.py").arg(logdir));
+    serde_json::from_slice(&output.stdout).expect("the answers")
+}
+
 /// Looks at TensorBoard's pages in a browser; `args` as for `tests/dashboards.py`.
 ///
 /// # Panics
@@ -139,6 +148,14 @@ impl Follower {
         answer
     }
 
+    /// Lets both readers read what is new, and returns what they show.
+    ///
+    /// # Panics
+    /// When they have died.
+    pub fn look(&mut self) -> Summary {
+        self.ask("summary")
+    }
+
     fn ask(&mut self, command: &str) -> Summary {
         writeln!(self.commands, "{command}").expect("the readers take commands");
         let mut line = String::new();
@@ -154,6 +171,30 @@ impl Drop for Follower {
         let mut rest = String::new();
         let _ = self.answers.read_line(&mut rest);
         let _ = self.process.child().wait();
+    }
+}
+
+impl Series {
+    /// A series of scalars as both readers show it.
+    pub fn of_scalars(points: impl IntoIterator<Item = (i64, f32)>) -> Self {
+        use sha2::Digest;
+        let mut bytes = Vec::new();
+        let mut steps = Vec::new();
+        for (step, value) in points {
+            steps.push(step);
+            bytes.extend(step.to_le_bytes());
+            bytes.extend(value.to_le_bytes());
+        }
+        let hash = sha2::Sha256::digest(&bytes);
+        Self {
+            kind: "scalar".into(),
+            plugin: "scalars".into(),
+            count: steps.len() as u64,
+            first: steps.first().copied(),
+            last: steps.last().copied(),
+            increasing: steps.is_sorted_by(|a, b| a < b),
+            sha256: Some(hash.iter().map(|byte| format!("{byte:02x}")).collect()),
+        }
     }
 }
 

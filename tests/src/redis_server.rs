@@ -1,11 +1,15 @@
 //! A real redis-server on a socket file in a folder of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::Value;
 
 use crate::wait_for;
+
+/// One hour.
+const AHEAD_MS: u128 = 3_600_000;
 
 /// A redis-server without persistence. It dies with this value.
 pub struct RedisServer {
@@ -28,7 +32,12 @@ impl RedisServer {
 
     /// Its address, as clients and servers take it.
     pub fn address(&self) -> String {
-        format!("unix://{}", self.dir.path().join("redis.sock").display())
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// The file of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("redis.sock")
     }
 
     /// `kill -9`, and a new one at the same address with nothing in it.
@@ -41,6 +50,28 @@ impl RedisServer {
     pub fn kill(&mut self) {
         self.process.kill().expect("a running redis-server");
         self.process.wait().expect("its end");
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn signal(&mut self, signal: rustix::process::Signal) {
+        crate::programs::send(&self.process, signal);
+    }
+
+    /// Throws the snapshot away to which a `SAVE` would have it go back after a kill.
+    pub fn forget(&self) {
+        // There is none as a rule.
+        let _ = std::fs::remove_file(self.dir.path().join("dump.rdb"));
+    }
+
+    /// Adds an entry without content to a stream, an hour ahead of the clock: later entries are numbered after it.
+    ///
+    /// # Panics
+    /// When Redis does not answer.
+    pub fn hurry(&self, stream: &str) {
+        self.command(&["XADD", stream, &id_ahead(), "x", ""]);
     }
 
     /// Starts it again after [`kill`](Self::kill).
@@ -92,4 +123,12 @@ fn spawn(dir: &Path) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("the program redis-server (Debian package redis-server)")
+}
+
+/// The id of a stream entry that a broker would give after a step of its clock.
+pub(crate) fn id_ahead() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970");
+    format!("{}-0", now.as_millis() + AHEAD_MS)
 }

@@ -55,10 +55,27 @@ impl TestServer {
             Broker::Redis(redis) => Through::Redis(redis.address()),
             Broker::Embedded => Through::Own("127.0.0.1:0".to_owned()),
         };
+        Self::open(through, options, open_files)
+    }
+
+    /// Starts a server that is reached in this way.
+    pub fn through(through: Through) -> Self {
+        Self::open(through, Vec::new(), None)
+    }
+
+    fn open(through: Through, options: Vec<String>, open_files: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let logdir = dir.path().join("runs");
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
-        let (process, address, stdout) = spawn(&logdir, log.path(), &through, &options, open_files);
+        let start = Start {
+            logdir: &logdir,
+            log: log.path(),
+            through: &through,
+            options: &options,
+            open_files,
+        };
+        let mut process = Process::start(&mut start.command());
+        let (address, stdout) = wait_until_ready(&mut process, &through);
         Self {
             dir,
             logdir,
@@ -118,6 +135,33 @@ impl TestServer {
         self.process.kill();
     }
 
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn signal(&mut self, signal: rustix::process::Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// The last lines that it said.
+    pub fn last_words(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(3)..].join(" | ")
+    }
+
+    /// Starts it and kills it after a moment, whether or not it has recovered by then.
+    pub fn restart_and_kill(&mut self, after: std::time::Duration) {
+        let mut process = Process::start(&mut self.command());
+        std::thread::sleep(after);
+        process.kill();
+    }
+
     /// Other groups, from the next start on.
     pub fn regroup(&mut self, groups: &[&str]) {
         self.options = group_options(groups);
@@ -125,19 +169,23 @@ impl TestServer {
 
     /// Starts it again after its end.
     pub fn restart(&mut self) {
+        self.process = Process::start(&mut self.command());
+        (self.address, self._stdout) = wait_until_ready(&mut self.process, &self.through);
+    }
+
+    /// On the same directory, at the same address.
+    fn command(&mut self) -> Command {
         if let Through::Own(address) = &mut self.through {
             address.clone_from(&self.address);
         }
-        let (process, address, stdout) = spawn(
-            &self.logdir,
-            self.log.path(),
-            &self.through,
-            &self.options,
-            self.limits,
-        );
-        self.process = process;
-        self.address = address;
-        self._stdout = stdout;
+        let start = Start {
+            logdir: &self.logdir,
+            log: self.log.path(),
+            through: &self.through,
+            options: &self.options,
+            open_files: self.limits,
+        };
+        start.command()
     }
 
     /// SIGHUP, as logrotate sends it.
@@ -168,33 +216,8 @@ fn group_options(groups: &[&str]) -> Vec<String> {
     options.map(str::to_owned).collect()
 }
 
-fn spawn(
-    logdir: &Path,
-    log: &Path,
-    through: &Through,
-    options: &[String],
-    open_files: Option<u32>,
-) -> (Process, String, BufReader<ChildStdout>) {
-    let server = program("tensorplex-server");
-    let mut command = match open_files {
-        None => Command::new(&server),
-        Some(limit) => {
-            let mut shell = Command::new("sh");
-            shell
-                .args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"])
-                .arg(&server);
-            shell
-        }
-    };
-    let log = File::options().append(true).open(log).expect("the server's log");
-    command.arg("--logdir").arg(logdir).env_remove("RUST_LOG");
-    command.stdout(Stdio::piped()).stderr(log);
-    match through {
-        Through::Redis(address) => command.arg("--redis").arg(address),
-        Through::Own(address) => command.arg("--listen").arg(address),
-    };
-    command.args(options);
-    let mut process = Process::start(&mut command);
+/// Waits until it is ready; returns where workers connect.
+fn wait_until_ready(process: &mut Process, through: &Through) -> (String, BufReader<ChildStdout>) {
     let mut stdout = BufReader::new(process.child().stdout.take().expect("a pipe"));
     let mut address = match through {
         Through::Redis(address) => Some(address.clone()),
@@ -208,7 +231,44 @@ fn spawn(
             address = rest.split_whitespace().next().map(str::to_owned);
         }
         if line.contains("to look at:") {
-            return (process, address.expect("an address"), stdout);
+            return (address.expect("an address"), stdout);
         }
+    }
+}
+
+/// How a server is started.
+struct Start<'a> {
+    logdir: &'a Path,
+    log: &'a Path,
+    through: &'a Through,
+    options: &'a [String],
+    open_files: Option<u32>,
+}
+
+impl Start<'_> {
+    fn command(&self) -> Command {
+        let server = program("tensorplex-server");
+        let mut command = match self.open_files {
+            None => Command::new(&server),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell
+                    .args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"])
+                    .arg(&server);
+                shell
+            }
+        };
+        let log = File::options()
+            .append(true)
+            .open(self.log)
+            .expect("the server's log");
+        command.arg("--logdir").arg(self.logdir).env_remove("RUST_LOG");
+        command.stdout(Stdio::piped()).stderr(log);
+        match self.through {
+            Through::Redis(address) => command.arg("--redis").arg(address),
+            Through::Own(address) => command.arg("--listen").arg(address),
+        };
+        command.args(self.options);
+        command
     }
 }

@@ -51,28 +51,7 @@ fn check(seen: &Summary, ids: u64) {
 }
 
 fn points() -> Series {
-    let mut bytes = Vec::new();
-    for step in 0..EACH as i64 {
-        bytes.extend(step.to_le_bytes());
-        bytes.extend((step as f32 * 0.5).to_le_bytes());
-    }
-    Series {
-        kind: "scalar".into(),
-        plugin: "scalars".into(),
-        count: EACH,
-        first: Some(0),
-        last: Some(EACH as i64 - 1),
-        increasing: true,
-        sha256: Some(sha256(&bytes)),
-    }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    sha2::Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Series::of_scalars((0..EACH as i64).map(|step| (step, step as f32 * 0.5)))
 }
 
 /// 200 processes with 1,000 scalars each, seen while the server runs and after it stopped.

@@ -291,7 +291,7 @@ impl Handle {
             window,
             address,
             keys,
-            birth: Birth::now(),
+            birth: Birth::now().map_err(|error| system(&error))?,
             reader: Mutex::new(None),
             sender: Mutex::new(Some(sender)),
         })

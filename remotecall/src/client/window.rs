@@ -103,6 +103,7 @@ impl Window {
             in_flight: 0,
             pending: BTreeMap::new(),
             wants_replies: false,
+            reread: false,
             stats: ClientStats::default(),
             dropped_before_flush: 0,
             closed: false,

@@ -17,7 +17,7 @@ mod retire;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,24 @@ impl FileSet {
             self.dirty.push(id);
         }
         &mut file.pending
+    }
+
+    /// All that was appended to a file so far, the pending bytes too, and none of what a replay will append yet.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn read(&self, id: FileId) -> io::Result<impl Read> {
+        let file = &self.files[id.0 as usize];
+        let written: Box<dyn Read> = match &file.place {
+            Place::At(path) | Place::Retired(path) if file.end > 0 => {
+                let open = File::open(self.root.join(path)).map_err(|error| about(path, error))?;
+                Box::new(open.take(file.end))
+            }
+            Place::At(_) | Place::Retired(_) | Place::Wanted(_) | Place::Spent | Place::Gone => {
+                Box::new(io::empty())
+            }
+        };
+        Ok(written.chain(io::Cursor::new(file.pending.clone())))
     }
 
     /// Bytes that wait for the next commit, in all files.

@@ -3,18 +3,17 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use redis::{Pipeline, RedisResult, Value};
 
 use super::RunError;
 use super::core::{Core, Verdict};
+use super::feed::{Batch, Feed, Input, pause};
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
-use super::reader::{Input, pause};
 use super::stats::{Stats, WRONG_TYPE};
-use crate::broker::{Address, Entry, Keys, Link, StreamId, reply_key};
+use crate::broker::{Address, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
 use crate::journal::{Accepted, BATCH_SIZE, Journal, JournalError};
@@ -34,7 +33,7 @@ pub(super) struct Serve {
     pub lease: Lease,
     pub stop: Arc<AtomicBool>,
     pub stats: Arc<Stats>,
-    pub connection: Arc<AtomicU64>,
+    pub feed: Feed,
     pub link: Link,
 }
 
@@ -51,7 +50,7 @@ struct Round {
 
 impl Serve {
     /// Runs until it is told to stop and the stream is empty.
-    pub fn run(mut self, input: &Receiver<Input>) -> Result<(), RunError> {
+    pub fn run(mut self) -> Result<(), RunError> {
         self.publish_all_acks()?;
         let mut extended = Instant::now();
         let mut stopping = None;
@@ -64,30 +63,18 @@ impl Serve {
             }
             self.core.host.remote().tick();
             let mut round = Round::default();
-            match input.recv_timeout(EXTEND_EVERY / 4) {
-                Ok(Input::Entries {
-                    connection,
-                    list,
-                    broker_ms,
-                }) => self.admit(&mut round, connection, list, broker_ms),
-                Ok(Input::Drained) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let mut drained = false;
-            while round.bytes < BATCH_SIZE {
-                match input.try_recv() {
-                    Ok(Input::Entries {
-                        connection,
-                        list,
-                        broker_ms,
-                    }) => self.admit(&mut round, connection, list, broker_ms),
-                    Ok(Input::Drained) => {
-                        drained = true;
-                        break;
-                    }
-                    Err(_) => break,
+            let mut input = self.feed.next();
+            let drained = loop {
+                match input {
+                    Input::Batch(batch) => self.admit(&mut round, batch),
+                    Input::Nothing => break false,
+                    Input::Drained => break true,
                 }
-            }
+                if round.bytes >= BATCH_SIZE {
+                    break false;
+                }
+                input = self.feed.more();
+            };
             if !self.carry_out(&mut round)? {
                 // Watermarks may be ahead of the disk: only the journal can tell, at the next start.
                 return Ok(());
@@ -106,7 +93,12 @@ impl Serve {
         Ok(())
     }
 
-    fn admit(&mut self, round: &mut Round, connection: u64, list: Vec<Entry>, broker_ms: u64) {
+    fn admit(&mut self, round: &mut Round, batch: Batch) {
+        let Batch {
+            connection,
+            list,
+            broker_ms,
+        } = batch;
         for entry in list {
             let clock_ms = entry.senders_clock(broker_ms);
             round.trim = Some((connection, entry.id.next()));
@@ -234,7 +226,7 @@ impl Serve {
     fn tell(&mut self, round: &Round) -> RedisResult<()> {
         let mut pipeline = Pipeline::new();
         if let Some((connection, below)) = round.trim
-            && connection == self.connection.load(Relaxed)
+            && connection == self.feed.connection()
         {
             pipeline
                 .cmd("XTRIM")

@@ -84,5 +84,11 @@ impl Window {
         if let Err(error) = self.push(&call, |out| rmp_serde::encode::write(out, &(missing,))) {
             self.report(&error);
         }
+        self.lock().reread = true;
+    }
+
+    /// Whether the reply stream is to be read from its beginning: true once after each question.
+    pub fn take_reread(&self) -> bool {
+        std::mem::take(&mut self.lock().reread)
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) in_flight: usize,
     pub(super) pending: BTreeMap<CallId, Pending>,
     pub(super) wants_replies: bool,
+    /// Results were asked for: their place in the stream may lie before what was read.
+    pub(super) reread: bool,
     pub(super) stats: ClientStats,
     pub(super) dropped_before_flush: u64,
     pub(super) closed: bool,

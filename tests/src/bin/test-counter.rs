@@ -1,0 +1,76 @@
+//! A counter that survives its server, and a process that calls it.
+//!
+//! ```text
+//! test-counter serve DIR ADDRESS      serves a counter that is journaled in DIR, through the broker at ADDRESS
+//! test-counter own DIR LISTEN         the same, with a broker of its own
+//! test-counter call ADDRESS ID COUNT  adds one COUNT times; prints how each future ended, in the order of the calls
+//! ```
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::path::Path;
+
+use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
+use remotecall::{RemoteCall, RemoteFuture, remote};
+use tensorplex_tests::DEADLINE;
+
+/// Calls of one process that are on their way at the same time.
+const IN_FLIGHT: usize = 1_000;
+
+struct Counter {
+    count: u64,
+}
+
+#[remote]
+impl Counter {
+    pub fn add(&mut self, n: u64) -> u64 {
+        self.count += n;
+        self.count
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["serve", dir, address] => serve(dir, address),
+        ["own", dir, listen] => {
+            let broker = EmbeddedBroker::start(BrokerOptions {
+                listen: listen.parse()?,
+                ..BrokerOptions::default()
+            })?;
+            serve(dir, &broker.address().to_string())
+        }
+        ["call", address, id, count] => call(address, id, count.parse()?),
+        _ => Err("usage: test-counter serve DIR ADDRESS | own DIR LISTEN | call ADDRESS ID COUNT".into()),
+    }
+}
+
+fn serve(dir: &str, address: &str) -> Result<(), Box<dyn Error>> {
+    println!("at {address}");
+    let server = RemoteCall::new(Counter { count: 0 }).journal(Path::new(dir));
+    Ok(server.run(address)?)
+}
+
+fn call(address: &str, id: &str, count: usize) -> Result<(), Box<dyn Error>> {
+    let counter = CounterClient::connect(address, "remotecall", id)?;
+    let mut on_their_way = VecDeque::new();
+    for _ in 0..count {
+        if on_their_way.len() == IN_FLIGHT {
+            on_their_way.pop_front().map(end).transpose()?;
+        }
+        on_their_way.push_back(counter.add(1));
+    }
+    on_their_way.into_iter().try_for_each(end)?;
+    Ok(counter.client().close(DEADLINE)?)
+}
+
+/// Prints the value or the error; a future that does not end is an error of this process.
+fn end(future: RemoteFuture<u64>) -> Result<(), Box<dyn Error>> {
+    match future.get_timeout(DEADLINE) {
+        Ok(Some(value)) => println!("{value}"),
+        Ok(None) => return Err("a future hangs".into()),
+        Err(error) => println!("{error:?}"),
+    }
+    Ok(())
+}

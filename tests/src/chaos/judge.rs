@@ -1,0 +1,195 @@
+//! Compares what is on disk with what was submitted and what was promised.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use prost::Message;
+use tensorplex::tfevents::RecordReader;
+use tensorplex::tfevents::messages::{Datum, Event, What};
+
+use super::ledger::{Ledger, value};
+use super::report::Fault;
+use super::watch::files;
+use crate::{Series, Summary};
+
+/// One life of a worker: a process from its start to its end.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// Under which id it logged.
+    pub id: String,
+    /// What it said.
+    pub ledger: Ledger,
+    /// It ended by itself, with everything confirmed.
+    pub closed: bool,
+}
+
+/// What stands under one client id, by tag: number and value, in the order of the file.
+type Place = BTreeMap<String, Vec<(u64, u32)>>;
+
+/// What is on disk, by client id.
+#[derive(Debug, Default)]
+pub struct OnDisk {
+    records: BTreeMap<String, Place>,
+    lines: BTreeMap<String, Place>,
+}
+
+impl OnDisk {
+    /// Reads a log directory.
+    pub fn read(logdir: &Path, faults: &mut Vec<Fault>) -> Self {
+        let mut found = Self::default();
+        for (path, bytes) in files(logdir) {
+            let below = path.strip_prefix(logdir).unwrap_or(&path);
+            let text = below.to_string_lossy().into_owned();
+            if let Some(name) = text.strip_prefix("logs/") {
+                let id = name.strip_suffix(".log").unwrap_or(name);
+                let place = found.lines.entry(id.to_owned()).or_default();
+                read_lines(&text, &bytes, place, faults);
+            } else {
+                let id = below.parent().unwrap_or(below).to_string_lossy().into_owned();
+                let place = found.records.entry(id).or_default();
+                read_records(&text, &bytes, place, faults);
+            }
+        }
+        found
+    }
+
+    /// Records and lines.
+    pub fn count(&self) -> (u64, u64) {
+        let count = |places: &BTreeMap<String, Place>| -> u64 {
+            let tags = places.values().flat_map(BTreeMap::values);
+            tags.map(|list| list.len() as u64).sum()
+        };
+        (count(&self.records), count(&self.lines))
+    }
+
+    /// Compares it with what the workers said; their lives are numbered from 0.
+    pub fn compare(&self, lives: &[Life], faults: &mut Vec<Fault>) {
+        for (kind, places) in [("record", &self.records), ("line", &self.lines)] {
+            for (n, life) in lives.iter().enumerate() {
+                let none = Vec::new();
+                let list = places.get(&life.id).and_then(|place| place.get(&n.to_string()));
+                let acked = if kind == "record" {
+                    life.ledger.records
+                } else {
+                    life.ledger.lines
+                };
+                check(kind, n as u64, life, acked, list.unwrap_or(&none), faults);
+            }
+            for (id, place) in places {
+                let unknown = place.keys().filter(|tag| {
+                    let life = tag.parse().ok().and_then(|n: usize| lives.get(n));
+                    life.is_none_or(|life| life.id != *id)
+                });
+                faults.extend(unknown.map(|tag| Fault::NeverSubmitted(format!("{kind}s of {tag} in {id}"))));
+            }
+        }
+    }
+
+    /// Compares what a reader shows with the event files.
+    pub fn compare_readers(&self, seen: &Summary, faults: &mut Vec<Fault>) {
+        let series = |list: &Vec<(u64, u32)>| {
+            Series::of_scalars(list.iter().map(|&(number, value)| (number as i64, value as f32)))
+        };
+        for (reader, runs) in [("Rust", &seen.rust), ("Python", &seen.python)] {
+            for (id, place) in &self.records {
+                let shown = runs.get(id).cloned().unwrap_or_default();
+                let expected: BTreeMap<String, Series> = place
+                    .iter()
+                    .map(|(tag, list)| (tag.clone(), series(list)))
+                    .collect();
+                let wrong = expected
+                    .keys()
+                    .chain(shown.keys())
+                    .find(|tag| shown.get(*tag) != expected.get(*tag));
+                if let Some(tag) = wrong {
+                    let (got, want) = (shown.get(tag), expected.get(tag));
+                    faults.push(Fault::Readers(format!(
+                        "{reader} shows {got:?} of {id}, {tag}, not {want:?}"
+                    )));
+                }
+            }
+        }
+    }
+}
+
+/// All numbers from 0, once, in order, up to somewhere between what was promised and what was submitted.
+fn check(kind: &str, n: u64, life: &Life, acked: u64, list: &[(u64, u32)], faults: &mut Vec<Fault>) {
+    let whose = format!("{kind}s of life {n}");
+    let mut sorted: Vec<u64> = list.iter().map(|&(number, _)| number).collect();
+    let in_order = sorted.is_sorted();
+    sorted.sort_unstable();
+    let all = sorted.len();
+    sorted.dedup();
+    if sorted.len() < all {
+        faults.push(Fault::Doubled(format!(
+            "{whose}: {} of {all}",
+            all - sorted.len()
+        )));
+    } else if !in_order {
+        faults.push(Fault::OutOfOrder(whose.clone()));
+    }
+    let must = if life.closed { life.ledger.submitted } else { acked };
+    let end = sorted.last().map_or(0, |last| last + 1).max(must);
+    let missing = end - sorted.len() as u64;
+    if missing > 0 {
+        let first = (0..end).zip(&sorted).find(|(want, got)| want != *got);
+        let first = first.map_or(sorted.len() as u64, |(want, _)| want);
+        faults.push(Fault::Lost(format!(
+            "{whose}: {missing} below {end}, the first is {first}; {must} were promised"
+        )));
+    }
+    let invented = list
+        .iter()
+        .filter(|&&(number, found)| number >= life.ledger.submitted || found != value(n, number));
+    if let count @ 1.. = invented.count() {
+        faults.push(Fault::NeverSubmitted(format!("{whose}: {count}")));
+    }
+}
+
+fn read_records(path: &str, bytes: &[u8], place: &mut Place, faults: &mut Vec<Fault>) {
+    let mut reader = RecordReader::new(bytes);
+    loop {
+        let record = match reader.next_record() {
+            Ok(Some(record)) => record,
+            Ok(None) => return,
+            Err(error) => return faults.push(Fault::Unreadable(format!("{path}: {error}"))),
+        };
+        let Ok(Event { step, what, .. }) = Event::decode(record.as_slice()) else {
+            return faults.push(Fault::Unreadable(format!("{path}: a record is no event")));
+        };
+        let Some(What::Summary(summary)) = what else {
+            continue;
+        };
+        for value in summary.value {
+            if let Some(Datum::SimpleValue(number)) = value.value {
+                place
+                    .entry(value.tag)
+                    .or_default()
+                    .push((step as u64, number as u32));
+            }
+        }
+    }
+}
+
+/// `12:34:56 INFO> life number value`
+fn read_lines(path: &str, bytes: &[u8], place: &mut Place, faults: &mut Vec<Fault>) {
+    let text = String::from_utf8_lossy(bytes);
+    for line in text.split_terminator('\n') {
+        let words: Vec<&str> = line.split(' ').collect();
+        let parsed = match words[..] {
+            [_, "INFO>", life, number, value] => number
+                .parse()
+                .ok()
+                .zip(value.parse().ok())
+                .map(|pair| (life, pair)),
+            _ => None,
+        };
+        match parsed {
+            Some((life, pair)) => place.entry(life.to_owned()).or_default().push(pair),
+            None => faults.push(Fault::Unreadable(format!("{path}: {line:?}"))),
+        }
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        faults.push(Fault::Unreadable(format!("{path}: the last line has no end")));
+    }
+}

@@ -1,0 +1,106 @@
+//! Looks at the files all the while: what a reader may have seen neither changes nor goes away.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::report::Fault;
+use crate::Follower;
+
+/// Between two looks at the files.
+const EVERY: Duration = Duration::from_millis(20);
+
+/// Two threads: one compares bytes, in the other TensorBoard's readers follow.
+pub struct Watch {
+    stop: Arc<AtomicBool>,
+    bytes: JoinHandle<Vec<Fault>>,
+    readers: JoinHandle<(Follower, Vec<Fault>)>,
+}
+
+impl Watch {
+    /// Starts both on a log directory.
+    pub fn start(logdir: &Path) -> Self {
+        let follower = Follower::start(logdir);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (flag, dir) = (stop.clone(), logdir.to_owned());
+        let bytes = std::thread::spawn(move || watch_bytes(&dir, &flag));
+        let flag = stop.clone();
+        let readers = std::thread::spawn(move || watch_readers(follower, &flag));
+        Self { stop, bytes, readers }
+    }
+
+    /// Ends the watch; the readers go on.
+    ///
+    /// # Panics
+    /// When the readers have died.
+    pub fn end(self) -> (Follower, Vec<Fault>) {
+        self.stop.store(true, Relaxed);
+        let mut faults = self.bytes.join().expect("the watch of the bytes");
+        let (follower, seen) = self.readers.join().expect("the watch of the readers");
+        faults.extend(seen);
+        (follower, faults)
+    }
+}
+
+fn watch_bytes(logdir: &Path, stop: &AtomicBool) -> Vec<Fault> {
+    let mut seen: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
+    let mut faults = Vec::new();
+    loop {
+        let last = stop.load(Relaxed);
+        let now = files(logdir);
+        for (path, before) in &seen {
+            let now = now.get(path).map_or(&[][..], Vec::as_slice);
+            if !now.starts_with(before) {
+                let same = now.iter().zip(before).take_while(|(a, b)| a == b).count();
+                let path = path.strip_prefix(logdir).unwrap_or(path);
+                faults.push(Fault::SeenBytesChanged(format!(
+                    "{} at byte {same}",
+                    path.display()
+                )));
+            }
+        }
+        seen = now;
+        if last {
+            return faults;
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// Everything below `dir` that readers look at.
+pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+fn watch_readers(mut follower: Follower, stop: &AtomicBool) -> (Follower, Vec<Fault>) {
+    let mut faults = Vec::new();
+    while !stop.load(Relaxed) {
+        let seen = follower.look();
+        for (reader, runs) in [("Rust", &seen.rust), ("Python", &seen.python)] {
+            for (run, tags) in runs {
+                let wrong = tags.iter().filter(|(_, series)| !series.increasing);
+                faults.extend(wrong.map(|(tag, _)| {
+                    Fault::Readers(format!(
+                        "{reader} shows steps of {run}, {tag} twice or out of order"
+                    ))
+                }));
+            }
+        }
+    }
+    (follower, faults)
+}

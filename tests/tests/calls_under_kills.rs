@@ -1,0 +1,206 @@
+//! Calls with futures while the server and the broker are killed again and again.
+//!
+//! Each call adds one to a journaled counter and is answered with the new count, so the answers tell what ran: a call
+//! that ran twice, or not at all, moves every answer after it. A client that closes without an error has had all its
+//! calls acknowledged; with all four closed, acknowledged is what was called.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use tensorplex_tests::{Broker, DEADLINE, Dice, Process, RedisServer, own_program};
+
+const CLIENTS: u64 = 4;
+const EACH: u64 = 25_000;
+const CALLS: u64 = CLIENTS * EACH;
+/// Strikes of one run, spread over the answers.
+const STRIKES: u64 = 10;
+
+/// What is killed with `kill -9`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strike {
+    /// The server, and with it the broker when that is its own.
+    Server,
+    /// The server, and once more before it can have recovered.
+    ServerTwice,
+    /// Redis, which forgets everything.
+    Redis,
+    /// Redis while there is no server.
+    Both,
+}
+
+/// The number of answers after which something is killed, in order.
+fn schedule(dice: &mut Dice, kinds: &[Strike]) -> Vec<(u64, Strike)> {
+    let part = CALLS / (STRIKES + 1);
+    let strike = |n: u64, dice: &mut Dice| (n * part + dice.below(part), dice.pick(kinds));
+    (0..STRIKES).map(|n| strike(n, dice)).collect()
+}
+
+/// The counter's server, and the broker before it.
+struct Side {
+    dir: tempfile::TempDir,
+    broker: Broker,
+    address: String,
+    server: Process,
+}
+
+impl Side {
+    fn start(broker: Broker) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listen = match &broker {
+            Broker::Redis(redis) => redis.address(),
+            Broker::Embedded => "127.0.0.1:0".to_owned(),
+        };
+        let (server, address) = serve(&broker, dir.path(), &listen);
+        Self {
+            dir,
+            broker,
+            address,
+            server,
+        }
+    }
+
+    fn restart(&mut self) {
+        (self.server, _) = serve(&self.broker, self.dir.path(), &self.address);
+    }
+
+    fn redis(&mut self) -> &mut RedisServer {
+        match &mut self.broker {
+            Broker::Redis(redis) => redis,
+            Broker::Embedded => panic!("there is no Redis to be killed"),
+        }
+    }
+
+    fn strike(&mut self, what: Strike) {
+        match what {
+            Strike::Server => self.server.kill(),
+            Strike::ServerTwice => {
+                self.server.kill();
+                self.restart();
+                self.server.kill();
+            }
+            Strike::Redis => return self.redis().kill_and_restart(),
+            Strike::Both => {
+                self.server.kill();
+                self.redis().kill_and_restart();
+            }
+        }
+        self.restart();
+    }
+}
+
+fn serve(broker: &Broker, dir: &std::path::Path, address: &str) -> (Process, String) {
+    let mode = match broker {
+        Broker::Redis(_) => "serve",
+        Broker::Embedded => "own",
+    };
+    let mut command = Command::new(own_program("test-counter"));
+    command.arg(mode).arg(dir).arg(address).stdout(Stdio::piped());
+    let mut server = Process::start(&mut command);
+    let mut said = String::new();
+    BufReader::new(server.child().stdout.take().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    let address = said.trim().strip_prefix("at ").expect("the server's address");
+    (server, address.to_owned())
+}
+
+/// Starts a client; what it prints comes out of the channel, with its number.
+fn call(address: &str, n: usize, to: Sender<(usize, String)>) -> Process {
+    let mut command = Command::new(own_program("test-counter"));
+    command.arg("call").arg(address).arg(format!("client/{n}"));
+    command.arg(EACH.to_string()).stdout(Stdio::piped());
+    let mut client = Process::start(&mut command);
+    let lines = BufReader::new(client.child().stdout.take().unwrap()).lines();
+    std::thread::spawn(move || {
+        for line in lines {
+            // The test has failed already when nobody listens.
+            let _ = to.send((n, line.unwrap()));
+        }
+    });
+    client
+}
+
+/// The answers of each client in the order of its calls; meanwhile `side` suffers.
+fn collect(
+    answers: &Receiver<(usize, String)>,
+    side: &mut Side,
+    strikes: Vec<(u64, Strike)>,
+) -> Vec<Vec<String>> {
+    let mut heard = vec![Vec::new(); CLIENTS as usize];
+    let mut strikes = strikes.into_iter().peekable();
+    for count in 0..CALLS {
+        while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
+            side.strike(what);
+        }
+        let (client, answer) = answers
+            .recv_timeout(2 * DEADLINE)
+            .unwrap_or_else(|_| panic!("{count} of {CALLS} futures ended, and then none for a long time"));
+        heard[client].push(answer);
+    }
+    heard
+}
+
+/// Every value once; those that are missing were kept for a while and then not any more.
+fn check(heard: &[Vec<String>]) {
+    let mut counts = Vec::new();
+    let mut expired = 0;
+    for (client, answers) in heard.iter().enumerate() {
+        let mut last = 0;
+        for answer in answers {
+            match answer.parse() {
+                Ok(value) => {
+                    assert!(last < value, "client {client} was answered {value} after {last}");
+                    last = value;
+                    counts.push(value);
+                }
+                Err(_) => {
+                    assert_eq!(answer, "Call(ResultExpired)", "client {client}");
+                    expired += 1;
+                }
+            }
+        }
+    }
+    counts.sort_unstable();
+    let twice = counts.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None, "a count was answered twice");
+    assert!(counts.last() <= Some(&CALLS), "a call ran twice");
+    eprintln!("{} values, {expired} results expired", counts.len());
+}
+
+fn every_future_ends_and_every_call_counts_once(broker: Broker, kinds: &[Strike]) {
+    let mut dice = Dice::new(Dice::seed());
+    let mut side = Side::start(broker);
+    let (to, answers) = channel();
+    let clients: Vec<Process> = (0..CLIENTS as usize)
+        .map(|n| call(&side.address, n, to.clone()))
+        .collect();
+    let heard = collect(&answers, &mut side, schedule(&mut dice, kinds));
+    for mut client in clients {
+        assert!(
+            client.wait().success(),
+            "a client could not deliver all its calls"
+        );
+    }
+    check(&heard);
+
+    // One more call, after one more kill: the count is what the journal says.
+    side.strike(Strike::Server);
+    let client = remotecall::Client::connect(&side.address, "remotecall", "check").unwrap();
+    assert_eq!(
+        client.call::<_, u64>("add", &(0,)).get_timeout(DEADLINE),
+        Ok(Some(CALLS))
+    );
+    assert!(side.server.terminate().success());
+}
+
+#[test]
+fn through_redis() {
+    let kinds = [Strike::Server, Strike::ServerTwice, Strike::Redis, Strike::Both];
+    every_future_ends_and_every_call_counts_once(Broker::redis(), &kinds);
+}
+
+#[test]
+fn through_the_embedded_broker() {
+    every_future_ends_and_every_call_counts_once(Broker::Embedded, &[Strike::Server, Strike::ServerTwice]);
+}

@@ -1,0 +1,22 @@
+//! A minute of chaos; `make chaos SECONDS=600 SEED=…` has more.
+
+use std::time::Duration;
+
+use tensorplex_tests::Dice;
+use tensorplex_tests::chaos::{Plan, run};
+
+fn nothing_is_lost_and_nothing_comes_twice(has_redis: bool) {
+    let report = run(Plan::new(Dice::seed(), Duration::from_secs(30), has_redis));
+    eprintln!("{report}");
+    assert!(report.faults.is_empty(), "see above");
+}
+
+#[test]
+fn through_redis() {
+    nothing_is_lost_and_nothing_comes_twice(true);
+}
+
+#[test]
+fn through_the_embedded_broker() {
+    nothing_is_lost_and_nothing_comes_twice(false);
+}
