@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::mutants::{self, Mutant};
+
 use manifest::{Entry, Manifest};
 use open_files::OpenFiles;
 
@@ -237,6 +239,12 @@ impl FileSet {
             }
             while self.files.len() < at {
                 self.files.push(Growing::gone());
+            }
+            if mutants::is_on(Mutant::TruncateAtRecovery) {
+                File::options()
+                    .write(true)
+                    .open(self.root.join(&file.path))
+                    .and_then(|it| it.set_len(file.end))?;
             }
             let there = std::fs::metadata(self.root.join(&file.path))
                 .map(|meta| meta.len())

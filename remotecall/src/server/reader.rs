@@ -16,6 +16,7 @@ use redis::RedisResult;
 use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Entry, Keys, Link, StreamId, entries};
 use crate::client::Backoff;
+use crate::mutants::{self, Mutant};
 
 /// Longest wait for entries in one go; also how soon a stop is noticed.
 const BLOCK: Duration = Duration::from_millis(200);
@@ -45,13 +46,14 @@ pub(super) struct Reader {
 impl Reader {
     pub fn run(self) {
         let mut backoff = Backoff::new();
+        let mut last = StreamId::default();
         let mut was_down = false;
         while !self.stop.load(Relaxed) {
             let session = Link::open(&self.address, BLOCK).and_then(|link| {
                 if std::mem::take(&mut was_down) {
                     tracing::info!(address = %self.address, "broker is back");
                 }
-                self.session(link, &mut backoff)
+                self.session(link, &mut backoff, &mut last)
             });
             match session {
                 Ok(Ended::Drained) => break,
@@ -67,9 +69,9 @@ impl Reader {
         let _ = self.input.send(Input::Drained);
     }
 
-    fn session(&self, mut link: Link, backoff: &mut Backoff) -> RedisResult<Ended> {
+    fn session(&self, mut link: Link, backoff: &mut Backoff, last: &mut StreamId) -> RedisResult<Ended> {
         let connection = self.connection.fetch_add(1, Relaxed) + 1;
-        let mut last = StreamId::default();
+        begin_anew(last);
         loop {
             let stopping = self.stop.load(Relaxed);
             let mut command = redis::cmd("XREAD");
@@ -89,10 +91,10 @@ impl Reader {
             };
             backoff.reset();
             match list.last() {
-                Some(entry) => last = entry.id,
+                Some(entry) => *last = entry.id,
                 None if stopping => return Ok(Ended::Drained),
                 None => {
-                    last = StreamId::default();
+                    begin_anew(last);
                     continue;
                 }
             }
@@ -100,6 +102,12 @@ impl Reader {
                 return Ok(Ended::NobodyListens);
             }
         }
+    }
+}
+
+fn begin_anew(last: &mut StreamId) {
+    if !mutants::is_on(Mutant::SavedCursor) {
+        *last = StreamId::default();
     }
 }
 

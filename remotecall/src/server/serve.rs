@@ -18,6 +18,7 @@ use crate::broker::{Address, Entry, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
 use crate::journal::{BATCH_SIZE, Journal, JournalError};
+use crate::mutants::{self, Mutant};
 
 /// Replies that a client has not read are dropped beyond this number of entries.
 const REPLY_ENTRIES: usize = 4096;
@@ -101,6 +102,9 @@ impl Serve {
     fn admit(&mut self, round: &mut Round, connection: u64, list: Vec<Entry>) {
         for entry in list {
             round.trim = Some((connection, entry.id.next()));
+            if mutants::is_on(Mutant::DedupeByStreamId) && mutants::seen_before(entry.id) {
+                continue;
+            }
             let Some(frame) = entry.frame else {
                 self.stats.refuse("entry without a frame", &entry.id);
                 continue;
@@ -121,7 +125,12 @@ impl Serve {
     /// the server stops before it could: nothing is acknowledged then.
     fn carry_out(&mut self, round: &mut Round) -> Result<bool, RunError> {
         if !round.frames.is_empty() {
-            if !self.append(&round.frames)? {
+            if mutants::is_on(Mutant::AckBeforeJournal) {
+                self.until_told(round)?;
+                mutants::slow_disk();
+            }
+            let late = mutants::is_on(Mutant::JournalAfterFiles);
+            if !late && !self.append(&round.frames)? {
                 return Ok(false);
             }
             for (_, frame) in &round.frames {
@@ -130,6 +139,10 @@ impl Serve {
             let committed = self.until_done("the log directory", |this| this.core.host.commit());
             if !committed {
                 return Ok(false);
+            }
+            if late {
+                mutants::slow_disk();
+                self.append(&round.frames)?;
             }
         }
         if round.trim.is_some() {
