@@ -1,4 +1,5 @@
-//! What the examples share: a server inside the process, for those who have none running.
+//! What the examples share: a server inside the process, for those who have none running. With `REDIS=localhost:6379`
+//! in the environment they go through that Redis instead of a broker of their own.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use tensorplex::Tensorplex;
 pub struct LocalServer {
     records: ServerHandle,
     lines: ServerHandle,
-    broker: EmbeddedBroker,
+    broker: Broker,
 }
 
 impl LocalServer {
@@ -21,11 +22,8 @@ impl LocalServer {
     /// # Errors
     /// When the directory cannot be used.
     pub fn start(logdir: &Path, tensorplex: Tensorplex) -> Result<Self, Box<dyn Error>> {
-        let broker = EmbeddedBroker::start(BrokerOptions {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ..Default::default()
-        })?;
-        let address = broker.address().to_string();
+        let broker = Broker::start()?;
+        let address = broker.address();
         let lines = Loggerplex::open(&logdir.join("logs"), &private(logdir, "loggerplex"))?;
         let lines = RemoteCall::new(lines)
             .queue(loggerplex::QUEUE)
@@ -42,7 +40,7 @@ impl LocalServer {
 
     /// Where workers connect.
     pub fn address(&self) -> String {
-        self.broker.address().to_string()
+        self.broker.address()
     }
 
     /// Works off what is in the queues, and ends.
@@ -53,6 +51,39 @@ impl LocalServer {
         self.records.stop()?;
         self.lines.stop()?;
         Ok(())
+    }
+}
+
+/// What calls go through.
+pub enum Broker {
+    /// A broker in this process, on a free port.
+    Embedded(EmbeddedBroker),
+    /// The one at this address.
+    Redis(String),
+}
+
+impl Broker {
+    /// The one that `REDIS` names, or one of this process.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn start() -> Result<Self, Box<dyn Error>> {
+        if let Ok(address) = std::env::var("REDIS") {
+            return Ok(Self::Redis(address));
+        }
+        let options = BrokerOptions {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..Default::default()
+        };
+        Ok(Self::Embedded(EmbeddedBroker::start(options)?))
+    }
+
+    /// Where servers and clients connect.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Embedded(broker) => broker.address().to_string(),
+            Self::Redis(address) => address.clone(),
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{CallContext, OneWay, RemoteCall, remote};
+use tensorplex_examples::Broker;
 
 struct Account {
     balance: i64,
@@ -35,11 +35,8 @@ impl Account {
 
 fn main() -> Result<(), Box<dyn Error>> {
     // In real life the server is another process, on another machine.
-    let broker = EmbeddedBroker::start(BrokerOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..Default::default()
-    })?;
-    let address = broker.address().to_string();
+    let broker = Broker::start()?;
+    let address = broker.address();
     let server = RemoteCall::new(Account { balance: 0 })
         .queue("account")
         .start(&address)?;

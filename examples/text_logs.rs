@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use loggerplex::Logger;
+use loggerplex::{Logger, words};
 use tensorplex::Tensorplex;
 use tensorplex_examples::{LocalServer, logdir, private};
 
@@ -18,6 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     log.section("start");
     log.info("two lines\nof one message");
     log.warning("nothing learnt yet");
+    log.info3(words!["loss", 0.25, "of step", 7]);
+    log.info_fmt("{:.1%} of {what} done", words![0.125, what = "all steps"]);
     if let Err(error) = "three".parse::<i32>() {
         log.exception("a bad setting", &error);
     }

@@ -3,6 +3,7 @@
 //! All measurements take turns, so that a slow minute of the machine hits each of them; the table shows the
 //! median of the rounds with the smallest and the largest, and the ratios are between medians of one run.
 
+mod brpop;
 mod measures;
 mod setting;
 
@@ -72,6 +73,21 @@ fn print_ratios(results: &BTreeMap<&str, Vec<f64>>) {
             "future round trip / bare ping-pong, Redis",
             "future round trip, Redis",
             "bare XADD-XREAD ping-pong",
+        ),
+        (
+            "future round trip p99 / bare ping-pong p99, Redis",
+            "future round trip p99, Redis",
+            "bare XADD-XREAD ping-pong p99",
+        ),
+        (
+            "future round trip / one BRPOP per future",
+            "future round trip, Redis",
+            "round trip, one BRPOP per future",
+        ),
+        (
+            "calls in flight / one BRPOP per future",
+            "calls with 10,000 futures in flight, Redis",
+            "calls in flight, one BRPOP per future",
         ),
     ] {
         println!("{what:<52} {:>12.2}", median(over) / median(under));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use remotecall::{Client, ClientOptions, WhenFull};
 
+use crate::brpop::{brpop_in_flight, brpop_round_trip};
 use crate::setting::{EchoClient, Setting, Through};
 
 /// Scalars of one measurement of throughput.
@@ -32,7 +33,7 @@ const TAGS: [&str; 20] = [
     "epoch",
 ];
 /// Calls with a future, one after the other.
-const ROUND_TRIPS: usize = 2_000;
+pub const ROUND_TRIPS: usize = 2_000;
 /// Calls with a future, in flight together.
 const FUTURES: u64 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -82,6 +83,12 @@ pub const MEASURES: &[Measure] = &[
         run: round_trip,
     },
     Measure {
+        name: "future round trip p99, Redis",
+        unit: "µs",
+        through: Through::Redis,
+        run: round_trip_p99,
+    },
+    Measure {
         name: "future round trip, embedded",
         unit: "µs",
         through: Through::Embedded,
@@ -94,10 +101,28 @@ pub const MEASURES: &[Measure] = &[
         run: ping_pong,
     },
     Measure {
+        name: "bare XADD-XREAD ping-pong p99",
+        unit: "µs",
+        through: Through::Redis,
+        run: ping_pong_p99,
+    },
+    Measure {
+        name: "round trip, one BRPOP per future",
+        unit: "µs",
+        through: Through::Redis,
+        run: brpop_round_trip,
+    },
+    Measure {
         name: "calls with 10,000 futures in flight, Redis",
         unit: "per s",
         through: Through::Redis,
         run: in_flight,
+    },
+    Measure {
+        name: "calls in flight, one BRPOP per future",
+        unit: "per s",
+        through: Through::Redis,
+        run: brpop_in_flight,
     },
 ];
 
@@ -175,6 +200,14 @@ fn batches(mut call: impl FnMut(i64)) -> f64 {
 }
 
 fn round_trip(setting: &Setting) -> f64 {
+    median(round_trips(setting))
+}
+
+fn round_trip_p99(setting: &Setting) -> f64 {
+    p99(round_trips(setting))
+}
+
+fn round_trips(setting: &Setting) -> Vec<f64> {
     let echo = EchoClient::connect(&setting.address, "echo", "agent/0").expect("a client");
     let mut times = Vec::new();
     for n in 0..ROUND_TRIPS as u64 {
@@ -182,7 +215,7 @@ fn round_trip(setting: &Setting) -> f64 {
         assert_eq!(echo.echo(n).get(), Ok(n));
         times.push(start.elapsed().as_nanos() as f64 / 1e3);
     }
-    median(times)
+    times
 }
 
 fn in_flight(setting: &Setting) -> f64 {
@@ -198,13 +231,17 @@ fn in_flight(setting: &Setting) -> f64 {
     (10 * FUTURES) as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Two threads that answer each other over two streams, with nothing else: what the broker and the system allow.
 fn ping_pong(setting: &Setting) -> f64 {
-    let connect = || {
-        let client = redis::Client::open(setting.address.as_str()).expect("an address");
-        client.get_connection().expect("a connection")
-    };
-    let (mut here, mut there) = (connect(), connect());
+    median(ping_pongs(setting))
+}
+
+fn ping_pong_p99(setting: &Setting) -> f64 {
+    p99(ping_pongs(setting))
+}
+
+/// Two threads that answer each other over two streams, with nothing else: what the broker and the system allow.
+fn ping_pongs(setting: &Setting) -> Vec<f64> {
+    let (mut here, mut there) = (connection(setting), connection(setting));
     let other = std::thread::spawn(move || {
         let mut last = "0-0".to_owned();
         for _ in 0..ROUND_TRIPS {
@@ -221,7 +258,12 @@ fn ping_pong(setting: &Setting) -> f64 {
         times.push(start.elapsed().as_nanos() as f64 / 1e3);
     }
     other.join().expect("the other side");
-    median(times)
+    times
+}
+
+pub fn connection(setting: &Setting) -> redis::Connection {
+    let client = redis::Client::open(setting.address.as_str()).expect("an address");
+    client.get_connection().expect("a connection")
 }
 
 fn put(connection: &mut redis::Connection, key: &str) {
@@ -249,7 +291,15 @@ fn next(connection: &mut redis::Connection, key: &str, last: &str) -> String {
     answer[0].1[0].0.clone()
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+pub fn median(times: Vec<f64>) -> f64 {
+    quantile(times, 50)
+}
+
+fn p99(times: Vec<f64>) -> f64 {
+    quantile(times, 99)
+}
+
+fn quantile(mut times: Vec<f64>, percent: usize) -> f64 {
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    times[times.len() * percent / 100]
 }

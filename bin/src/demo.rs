@@ -356,11 +356,11 @@ impl Worker {
         for n in 0..self.steps {
             score = step(n as i64, &log);
             if n % 100 == 0 {
-                lines.info(&format!("step {n}: {score:.3}"));
+                lines.info(format!("step {n}: {score:.3}"));
             }
             std::thread::sleep(self.pace);
         }
-        lines.info(&format!("done: {score:.3} after {} steps", self.steps));
+        lines.info(format!("done: {score:.3} after {} steps", self.steps));
         log.close(FLUSH)?;
         lines.flush(CLOSE_TIMEOUT)?;
         Ok(())

@@ -1,6 +1,7 @@
 //! `tensorplex-server`: event files and log files of many workers.
 
 pub(crate) mod live;
+mod log_options;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use remotecall::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
 use tensorplex::{Group, GroupError, Tensorplex};
 
 use live::Live;
+use log_options::LogOptions;
 
 /// How often the server looks for a signal and at its threads.
 const TICK: Duration = Duration::from_millis(50);
@@ -36,9 +38,14 @@ Examples:
   tensorplex-server --logdir runs/
   tensorplex-server --logdir runs/ --redis localhost:6379
   tensorplex-server --logdir runs/ --group learner --group agent:8
+  tensorplex-server --logdir runs/ --rotate-size 100M --rotate-keep 9
+  tensorplex-server --logdir runs/ --log-level debug --time-format '%FT%T%.3f' --time-zone UTC
+
+Options of groups and of log files may change after the server was stopped, not after it was killed.
 
 TENSORPLEX_PASSWORD is the password of the server's own broker; it is needed to listen beyond this machine, and
 workers then connect to redis://:PASSWORD@HOST:PORT.
+SIGHUP opens the log files again by their names, as logrotate wants it after it has moved them (postrotate).
 SIGTERM and Ctrl-C work off what is in the queue, save, and exit 0. RUST_LOG chooses the log lines (info)."
 )]
 pub struct Server {
@@ -66,9 +73,11 @@ pub struct Server {
     /// A group of clients: NAME (they share one run) or NAME:N (N clients per chart); may be repeated
     ///
     /// Without groups every client id is a run of its own. With groups a client id is GROUP/NAME, and other groups are
-    /// refused. Groups may change after the server was stopped, not after it was killed.
+    /// refused.
     #[arg(long, value_name = "NAME[:N]")]
     group: Vec<String>,
+    #[command(flatten)]
+    logs: LogOptions,
 }
 
 /// The server could not start, or had to end.
@@ -118,7 +127,11 @@ impl Server {
         for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             signal_hook::flag::register(number, signal.clone()).map_err(ServerError::Signals)?;
         }
-        let running = self.start()?;
+        // Before anything can be moved away.
+        let hangup = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, hangup.clone())
+            .map_err(ServerError::Signals)?;
+        let running = self.start(hangup)?;
         let mut live = Live::new(std::io::stderr().is_terminal());
         while !signal.load(Relaxed) && !running.has_ended() {
             std::thread::sleep(TICK);
@@ -128,7 +141,7 @@ impl Server {
         Ok(())
     }
 
-    fn start(&self) -> Result<Running, ServerError> {
+    fn start(&self, hangup: Arc<AtomicBool>) -> Result<Running, ServerError> {
         let logdir = self.logdir()?;
         let in_logdir = |error| ServerError::Logdir {
             path: logdir.clone(),
@@ -140,6 +153,7 @@ impl Server {
             records = records.group(Group::from_str(group)?)?;
         }
         let lines = Loggerplex::open(&logdir.join(LOGS), &private("loggerplex")).map_err(in_logdir)?;
+        let lines = self.logs.apply(lines, hangup);
 
         let (broker, address) = self.broker()?;
         let records = RemoteCall::new(records)

@@ -8,10 +8,6 @@
 //! The text of a message comes from anywhere. Whatever it holds, one message is one entry: a further line
 //! is marked, and what a terminal or an editor would obey instead of showing is written as `\x1b`.
 
-use std::fmt::Write;
-
-use crate::{Level, TimeFormat, Zone};
-
 /// Longest message in bytes: 16 MiB.
 pub const MAX_MESSAGE: usize = 16 << 20;
 /// Longest bar on either side of a section's title, in bytes.
@@ -19,45 +15,6 @@ pub const MAX_BAR: usize = 256;
 
 /// What stands before every line of a message but the first.
 const CONTINUATION: &str = "\n    | ";
-
-/// What stands before a message, and in which zone its time is written.
-#[derive(Debug)]
-pub(crate) struct LineFormat {
-    pub time: Option<TimeFormat>,
-    pub zone: Zone,
-    pub show_level: bool,
-    /// The line in progress, kept for its memory.
-    pub preamble: String,
-}
-
-impl Default for LineFormat {
-    fn default() -> Self {
-        Self {
-            time: Some(TimeFormat::hms()),
-            zone: Zone::default(),
-            show_level: true,
-            preamble: String::new(),
-        }
-    }
-}
-
-impl LineFormat {
-    /// Appends one entry, with its end of line.
-    pub fn write(&mut self, out: &mut Vec<u8>, time_ns: i64, level: Level, message: &str) {
-        self.preamble.clear();
-        if let Some(time) = &self.time {
-            // A `TimeFormat` can write every time, and a `String` takes everything.
-            let _ = time.write(&mut self.preamble, time_ns, self.zone);
-            self.preamble.push(' ');
-        }
-        if self.show_level {
-            let _ = write!(self.preamble, "{level}> ");
-        }
-        out.extend_from_slice(self.preamble.as_bytes());
-        write_message(out, message);
-        out.push(b'\n');
-    }
-}
 
 /// `===== title =====`; a bar without a gap when there is no title.
 ///
@@ -82,7 +39,7 @@ pub(crate) fn exception(message: &str, traceback: &str) -> String {
 }
 
 /// Appends the text so that it is one entry. An end of line at its own end is not an empty line.
-fn write_message(out: &mut Vec<u8>, message: &str) {
+pub(crate) fn write_message(out: &mut Vec<u8>, message: &str) {
     let mut rest = match message.strip_suffix('\n') {
         Some(body) => body.strip_suffix('\r').unwrap_or(body),
         None => message,
@@ -129,52 +86,12 @@ pub(crate) fn is_hostile(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// 2018-03-09 12:34:56 UTC
-    const TIME: i64 = 1_520_598_896_000_000_000;
-
-    fn utc() -> LineFormat {
-        LineFormat {
-            zone: Zone::Utc,
-            ..LineFormat::default()
-        }
-    }
-
-    #[track_caller]
-    fn check(mut format: LineFormat, level: Level, message: &str, expect: &str) {
-        let mut out = Vec::new();
-        format.write(&mut out, TIME, level, message);
-        assert_eq!(String::from_utf8(out).unwrap(), expect);
-    }
-
-    /// Checks a message without time and level.
+    /// Checks a message as it stands in the file.
     #[track_caller]
     fn shows(message: &str, expect: &str) {
-        let format = LineFormat {
-            time: None,
-            show_level: false,
-            ..utc()
-        };
-        check(format, Level::INFO, message, &format!("{expect}\n"));
-    }
-
-    #[test]
-    fn a_line_looks_as_in_the_original() {
-        check(utc(), Level::INFO, "message", "12:34:56 INFO> message\n");
-        check(utc(), Level(27), "yo 7", "12:34:56 INFO7> yo 7\n");
-        check(utc(), Level(37), "odd", "12:34:56 Level 37> odd\n");
-        check(utc(), Level::INFO, "", "12:34:56 INFO> \n");
-    }
-
-    #[test]
-    fn time_and_level_can_be_left_out() {
-        let format = LineFormat {
-            show_level: false,
-            ..utc()
-        };
-        check(format, Level::INFO, "message", "12:34:56 message\n");
-        let format = LineFormat { time: None, ..utc() };
-        check(format, Level::INFO, "message", "INFO> message\n");
-        shows("message", "message");
+        let mut out = Vec::new();
+        write_message(&mut out, message);
+        assert_eq!(String::from_utf8(out).unwrap(), expect);
     }
 
     #[test]
@@ -197,11 +114,9 @@ mod tests {
     #[test]
     fn a_traceback_stands_below_its_message() {
         let text = exception("failed", "Traceback:\n  File\nValueError: x\n");
-        check(
-            utc(),
-            Level::ERROR,
+        shows(
             &text,
-            "12:34:56 ERROR> failed\n    | ERROR> Traceback:\n    | ERROR>   File\n    | ERROR> ValueError: x\n",
+            "failed\n    | ERROR> Traceback:\n    | ERROR>   File\n    | ERROR> ValueError: x",
         );
         assert_eq!(exception("failed", ""), "failed");
         assert_eq!(exception("failed\n", "x"), "failed\nERROR> x");

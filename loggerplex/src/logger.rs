@@ -1,11 +1,17 @@
 //! What a worker logs with.
 
+mod levels;
+pub(crate) mod sections;
+
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use remotecall::{ClientIdError, ConnectError, FlushError, OneWay};
 
-use crate::{Level, LoggerplexClient};
+use crate::line::{exception, section};
+use crate::{Echo, Level, LoggerplexClient, Text, Words};
+use sections::Section;
 
 /// The queue on which a [`Loggerplex`](crate::Loggerplex) is expected.
 pub const QUEUE: &str = "loggerplex";
@@ -14,14 +20,19 @@ pub const QUEUE: &str = "loggerplex";
 /// cannot be delivered is counted by the connection.
 ///
 /// ```no_run
+/// use loggerplex::words;
+///
 /// let log = loggerplex::Logger::connect("redis://localhost:6379", "agent/17")?;
 /// log.info("started");
-/// log.section("epoch 1");
+/// log.section(words!["epoch", 1]);
+/// log.info3(words!["loss", 0.25]);
+/// log.warning_fmt("{:.1%} of {what} lost", words![0.012, what = "frames"]);
 /// # Ok::<(), remotecall::ConnectError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Logger {
     client: LoggerplexClient<OneWay>,
+    echo: Option<Arc<Echo>>,
 }
 
 impl Logger {
@@ -36,7 +47,14 @@ impl Logger {
 
     /// Logs through a client that is there already.
     pub fn new(client: LoggerplexClient<OneWay>) -> Self {
-        Self { client }
+        Self { client, echo: None }
+    }
+
+    /// Writes every line there as well.
+    #[must_use]
+    pub fn echo(mut self, echo: Echo) -> Self {
+        self.echo = Some(Arc::new(echo));
+        self
     }
 
     /// The client beneath.
@@ -49,7 +67,10 @@ impl Logger {
     /// # Errors
     /// When the client id cannot be used.
     pub fn with_client_id(&self, client_id: &str) -> Result<Self, ClientIdError> {
-        self.client.with_client_id(client_id).map(Self::new)
+        Ok(Self {
+            client: self.client.with_client_id(client_id)?,
+            echo: self.echo.clone(),
+        })
     }
 
     /// Waits until all lines so far are in their file.
@@ -61,43 +82,46 @@ impl Logger {
     }
 
     /// Logs a message with a level of your choice: `Level(23)` is `INFO3`.
-    pub fn log(&self, level: Level, message: &str) {
+    pub fn log<'a>(&self, level: Level, message: impl Into<Text<'a>>) {
+        let message = message.into();
+        self.echo_line(level, || message.as_str());
         self.client.log(level, message);
     }
 
-    /// Logs a message with the level `DEBUG`.
-    pub fn debug(&self, message: &str) {
-        self.client.debug(message);
+    /// Logs a template with a level of your choice; see [`Words::format`]. One that does not fit its values is logged
+    /// as it is, with the reason.
+    pub fn log_fmt(&self, level: Level, template: &str, words: Words) {
+        self.log(level, words.format_or_say_why(template));
     }
 
-    /// Logs a message with the level `INFO`.
-    pub fn info(&self, message: &str) {
-        self.client.info(message);
-    }
-
-    /// Logs a message with the level `WARNING`.
-    pub fn warning(&self, message: &str) {
-        self.client.warning(message);
-    }
-
-    /// Logs a message with the level `ERROR`.
-    pub fn error(&self, message: &str) {
-        self.client.error(message);
-    }
-
-    /// Logs a message with the level `CRITICAL`.
-    pub fn critical(&self, message: &str) {
-        self.client.critical(message);
-    }
-
-    /// Logs `========== title ==========` with the level `INFO`.
-    pub fn section(&self, title: &str) {
-        self.client.section(title, Level::INFO, "=", 20);
+    /// Logs a title between bars of your choice.
+    pub fn section_as<'a>(&self, bars: Section<'_>, title: impl Into<Text<'a>>) {
+        let Section { level, sep, repeat } = bars;
+        let title = title.into();
+        self.echo_line(level, || {
+            // One with bars that are too long is refused by the server, and still of use here.
+            section(title.as_str(), sep, repeat).unwrap_or_else(|| title.as_str().to_owned())
+        });
+        self.client.section(title, level, sep, repeat);
     }
 
     /// Logs a message with the level `ERROR`, and below it the error with its causes.
-    pub fn exception(&self, message: &str, error: &dyn Error) {
-        self.client.exception(message, &with_causes(error));
+    pub fn exception<'a>(&self, message: impl Into<Text<'a>>, error: &dyn Error) {
+        self.traceback(message, with_causes(error));
+    }
+
+    /// Logs a message with the level `ERROR`, and below it a traceback as a text, each of its lines after `ERROR> `.
+    pub fn traceback<'a>(&self, message: impl Into<Text<'a>>, traceback: impl Into<Text<'a>>) {
+        let (message, traceback) = (message.into(), traceback.into());
+        self.echo_line(Level::ERROR, || exception(message.as_str(), traceback.as_str()));
+        self.client.exception(message, traceback);
+    }
+
+    fn echo_line<T: AsRef<str>>(&self, level: Level, message: impl FnOnce() -> T) {
+        if let Some(echo) = &self.echo {
+            let client_id = self.client.client().client_id();
+            echo.write(client_id.as_str(), level, message().as_ref());
+        }
     }
 }
 
@@ -128,6 +152,14 @@ mod tests {
             "cannot load model\ncaused by: invalid digit found in string"
         );
         assert_eq!(with_causes(&cause), "invalid digit found in string");
+    }
+
+    #[test]
+    fn methods_are_called_after_their_levels() {
+        assert_eq!(levels::NAMES.len(), 23);
+        for (level, name) in levels::NAMES {
+            assert_eq!(name.parse(), Ok(*level));
+        }
     }
 
     #[test]

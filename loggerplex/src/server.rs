@@ -1,18 +1,21 @@
 //! The object on the server: one file per client.
 
-use std::fs;
+mod log_files;
+
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use remotecall::{CallContext, ClientId, Durable, FileId, FileSet, NewFile, remote};
+use remotecall::{CallContext, ClientId, Durable, remote};
 
-use crate::line::{LineFormat, exception, section};
-use crate::{Level, MAX_BAR, MAX_MESSAGE, TimeFormat, Zone};
+use crate::format::Entry;
+use crate::line::{exception, section};
+use crate::{Level, LineFormat, MAX_BAR, MAX_MESSAGE, Rotation, Text};
+use log_files::LogFiles;
 
-/// What the names of the files end in.
-const ENDING: &str = ".log";
-/// Bytes that may gather in memory before they are written: 64 MiB.
-const MAX_PENDING: usize = 64 << 20;
+/// Memory that is kept for the next entry.
+const KEEP_ENTRY: usize = 64 << 10;
 
 /// Text logs of many clients, in `<folder>/<client id>.log`.
 ///
@@ -22,21 +25,19 @@ const MAX_PENDING: usize = 64 << 20;
 /// ```no_run
 /// use std::path::Path;
 ///
-/// use loggerplex::{Level, Loggerplex, Zone};
+/// use loggerplex::{Level, Loggerplex, TextFormat, Zone};
 ///
 /// let logs = Loggerplex::open(Path::new("runs/logs"), Path::new("runs/.tensorplex/loggerplex"))?
 ///     .level(Level::DEBUG)
-///     .time_format("ydhms".parse().ok())
-///     .zone(Zone::Utc);
+///     .lines(TextFormat::default().zone(Zone::Utc));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Loggerplex {
-    files: FileSet,
+    files: LogFiles,
     format: LineFormat,
     threshold: Level,
-    /// Bytes since the last commit. Lines are written early when there are too many; a failure then is
-    /// not lost, because the next commit meets it again.
-    pending: usize,
+    /// The entry in progress, kept for its memory.
+    entry: Vec<u8>,
 }
 
 /// A line was refused.
@@ -56,7 +57,9 @@ pub enum LogError {
         repeat: u32,
     },
     /// The client's file would have to lie in a folder that has the name of another client's file.
-    #[error("client id {0} has no file: only its last part may end in {ENDING}")]
+    #[error(
+        "client id {0} has no file: only its last part may be named like a log file, such as x.log or x.jsonl"
+    )]
     FolderLikeFile(ClientId),
 }
 
@@ -67,13 +70,11 @@ impl Loggerplex {
     /// # Errors
     /// When a folder or the list of files in `private` cannot be made or read.
     pub fn open(folder: &Path, private: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        fs::create_dir_all(private)?;
         Ok(Self {
-            files: FileSet::open(folder, Some(&private.join("files")))?,
+            files: LogFiles::open(folder, private)?,
             format: LineFormat::default(),
             threshold: Level::INFO,
-            pending: 0,
+            entry: Vec::new(),
         })
     }
 
@@ -84,24 +85,33 @@ impl Loggerplex {
         self
     }
 
-    /// How the time is written; with `None` it is left out. Without it, as `12:34:56`.
+    /// How entries are written. Without it, as `12:34:56 INFO> message`.
     #[must_use]
-    pub fn time_format(mut self, format: impl Into<Option<TimeFormat>>) -> Self {
-        self.format.time = format.into();
+    pub fn lines(mut self, format: impl Into<LineFormat>) -> Self {
+        self.format = format.into();
         self
     }
 
-    /// In which zone the time is written. Without it, in the local one.
+    /// Whether what other programs, or an earlier log directory, left in a file is removed when its client's first line
+    /// arrives. Lines of its own, from before a restart, always stay. Without it, lines are added to what is there.
     #[must_use]
-    pub fn zone(mut self, zone: Zone) -> Self {
-        self.format.zone = zone;
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.files.overwrite = overwrite;
         self
     }
 
-    /// Whether the level stands before the message. Without it, it does.
+    /// When a file has ended, and how many earlier ones are kept. Without it, files grow for ever.
     #[must_use]
-    pub fn show_level(mut self, show: bool) -> Self {
-        self.format.show_level = show;
+    pub fn rotation(mut self, rotation: impl Into<Option<Rotation>>) -> Self {
+        self.files.rotation = rotation.into();
+        self
+    }
+
+    /// Opens files again by their paths whenever this is set, such as by SIGHUP, and clears it: for programs that move
+    /// log files away, such as logrotate.
+    #[must_use]
+    pub fn reopen_when(mut self, wanted: Arc<AtomicBool>) -> Self {
+        self.files.reopen = wanted;
         self
     }
 }
@@ -109,42 +119,51 @@ impl Loggerplex {
 #[remote]
 impl Loggerplex {
     /// Logs a message with a level of your choice.
-    pub fn log(&mut self, #[ctx] cx: &CallContext<'_>, level: Level, message: &str) -> Result<(), LogError> {
+    pub fn log(
+        &mut self,
+        #[ctx] cx: &CallContext<'_>,
+        level: Level,
+        message: Text<'_>,
+    ) -> Result<(), LogError> {
         if level < self.threshold {
             return Ok(());
         }
-        check_length(message.len())?;
-        let file = self.file_of(cx.client_id)?;
-        let out = self.files.pending(file);
-        let before = out.len();
-        self.format.write(out, cx.time_ns, level, message);
-        self.pending += out.len() - before;
-        self.write_early();
-        Ok(())
+        check_length(message.as_str().len())?;
+        self.entry.clear();
+        let entry = Entry {
+            client_id: cx.client_id.as_str(),
+            time_ns: cx.time_ns,
+            level,
+            message: message.as_str(),
+        };
+        self.format.write(&mut self.entry, entry);
+        let added = self.files.add(cx, self.format.ending(), &self.entry);
+        self.entry.shrink_to(KEEP_ENTRY);
+        added
     }
 
     /// Logs a message with the level `DEBUG`.
-    pub fn debug(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn debug(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::DEBUG, message)
     }
 
     /// Logs a message with the level `INFO`.
-    pub fn info(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn info(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::INFO, message)
     }
 
     /// Logs a message with the level `WARNING`.
-    pub fn warning(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn warning(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::WARNING, message)
     }
 
     /// Logs a message with the level `ERROR`.
-    pub fn error(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn error(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::ERROR, message)
     }
 
     /// Logs a message with the level `CRITICAL`.
-    pub fn critical(&mut self, #[ctx] cx: &CallContext<'_>, message: &str) -> Result<(), LogError> {
+    pub fn critical(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::CRITICAL, message)
     }
 
@@ -152,28 +171,32 @@ impl Loggerplex {
     pub fn section(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
-        #[default("")] message: &str,
+        #[default(Text::default())] message: Text<'_>,
         #[default(Level::INFO)] level: Level,
         #[default("=")] sep: &str,
         #[default(20)] repeat: u32,
     ) -> Result<(), LogError> {
-        check_length(message.len())?;
-        let line = section(message, sep, repeat).ok_or(LogError::BarTooLong {
+        check_length(message.as_str().len())?;
+        let line = section(message.as_str(), sep, repeat).ok_or(LogError::BarTooLong {
             sep_bytes: sep.len(),
             repeat,
         })?;
-        self.log(cx, level, &line)
+        self.log(cx, level, line.into())
     }
 
     /// Logs a message with the level `ERROR`, and a traceback below it.
     pub fn exception(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
-        message: &str,
-        traceback: &str,
+        message: Text<'_>,
+        traceback: Text<'_>,
     ) -> Result<(), LogError> {
-        check_length(message.len() + traceback.len())?;
-        self.log(cx, Level::ERROR, &exception(message, traceback))
+        check_length(message.as_str().len() + traceback.as_str().len())?;
+        self.log(
+            cx,
+            Level::ERROR,
+            exception(message.as_str(), traceback.as_str()).into(),
+        )
     }
 }
 
@@ -184,49 +207,23 @@ fn check_length(bytes: usize) -> Result<(), LogError> {
     Ok(())
 }
 
-impl Loggerplex {
-    fn file_of(&mut self, client_id: &ClientId) -> Result<FileId, LogError> {
-        let id = client_id.as_str();
-        if let Some(file) = self.files.find(id) {
-            return Ok(file);
-        }
-        let mut folders = id.rsplit('/').skip(1);
-        if folders.any(|folder| folder.ends_with(ENDING)) {
-            return Err(LogError::FolderLikeFile(client_id.clone()));
-        }
-        Ok(self.files.add(id, NewFile::Append(format!("{id}{ENDING}"))))
-    }
-
-    fn write_early(&mut self) {
-        if self.pending > MAX_PENDING {
-            // What fails here fails again at the next commit, and is reported there.
-            let _ = self.commit();
-        }
-    }
-}
-
 impl Durable for Loggerplex {
     fn commit(&mut self) -> io::Result<()> {
-        self.files.commit()?;
-        self.pending = 0;
-        Ok(())
+        self.files.commit()
     }
 
     fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
-        self.files.sync()?;
-        Ok(self.files.state())
+        self.files.checkpoint()
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.files.are_to_be_reopened()
     }
 
     fn settings(&self) -> String {
-        let LineFormat {
-            time,
-            zone,
-            show_level,
-            ..
-        } = &self.format;
         format!(
-            "{time:?}, {zone:?}, show_level {show_level}, from {:?}",
-            self.threshold
+            "{:?}, from {:?}, {:?}",
+            self.format, self.threshold, self.files.rotation
         )
     }
 

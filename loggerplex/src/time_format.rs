@@ -1,10 +1,12 @@
 //! How the time of a line is written.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
 use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, Local, Utc};
+
+use crate::Zone;
 
 /// Longest strftime pattern, and longest text it may give for a time, in bytes.
 pub const MAX_TIME_FORMAT: usize = 128;
@@ -43,29 +45,20 @@ pub enum TimeFormatError {
     ControlCharacter(String),
 }
 
-/// Where the clock of the lines hangs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Zone {
-    /// Where the server runs. A replay must run with the same time zone, or it writes other bytes.
-    #[default]
-    Local,
-    /// The same everywhere.
-    Utc,
-}
-
 impl TimeFormat {
     /// `12:34:56`
     pub fn hms() -> Self {
         Self(StrftimeItems::new("%H:%M:%S").map(Item::to_owned).collect())
     }
 
-    /// Appends the time `time_ns`, in nanoseconds since 1970-01-01 UTC.
-    pub(crate) fn write(&self, out: &mut String, time_ns: i64, zone: Zone) -> std::fmt::Result {
+    /// Writes the time `time_ns`, in nanoseconds since 1970-01-01 UTC.
+    pub(crate) fn write(&self, out: &mut impl Write, time_ns: i64, zone: Zone) -> fmt::Result {
         let time = DateTime::<Utc>::from_timestamp_nanos(time_ns);
         let items = self.0.iter();
         match zone {
             Zone::Utc => write!(out, "{}", time.format_with_items(items)),
             Zone::Local => write!(out, "{}", time.with_timezone(&Local).format_with_items(items)),
+            Zone::Named(zone) => write!(out, "{}", time.with_timezone(&zone).format_with_items(items)),
         }
     }
 
@@ -116,12 +109,16 @@ mod tests {
     /// 2018-03-09 04:05:06.789 UTC, a Friday.
     const TIME: i64 = 1_520_568_306_789_000_000;
 
+    fn written(format: &TimeFormat, time_ns: i64, zone: Zone) -> String {
+        let mut out = String::new();
+        format.write(&mut out, time_ns, zone).unwrap();
+        out
+    }
+
     #[track_caller]
     fn check(format: &str, expect: &str) {
-        let mut out = String::new();
         let format: TimeFormat = format.parse().unwrap();
-        format.write(&mut out, TIME, Zone::Utc).unwrap();
-        assert_eq!(out, expect);
+        assert_eq!(written(&format, TIME, Zone::Utc), expect);
     }
 
     #[track_caller]
@@ -173,18 +170,28 @@ mod tests {
     #[test]
     fn every_time_can_be_written() {
         for time_ns in [i64::MIN, -1, 0, i64::MAX] {
-            for zone in [Zone::Utc, Zone::Local] {
-                let mut out = String::new();
-                TimeFormat::hms().write(&mut out, time_ns, zone).unwrap();
+            for zone in [Zone::Utc, Zone::Local, "Asia/Kathmandu".parse().unwrap()] {
+                let out = written(&TimeFormat::hms(), time_ns, zone);
                 assert_eq!(out.len(), 8, "{out}");
             }
         }
     }
 
     #[test]
+    fn a_zone_by_name_has_its_summer_and_winter() {
+        let berlin: Zone = "Europe/Berlin".parse().unwrap();
+        let format = "%F %T %:z %Z".parse().unwrap();
+        let half_a_year = 182 * 86_400 * 1_000_000_000;
+        assert_eq!(written(&format, TIME, berlin), "2018-03-09 05:05:06 +01:00 CET");
+        assert_eq!(
+            written(&format, TIME + half_a_year, berlin),
+            "2018-09-07 06:05:06 +02:00 CEST"
+        );
+    }
+
+    #[test]
     fn local_time_is_that_of_the_machine() {
-        let mut out = String::new();
-        TimeFormat::hms().write(&mut out, TIME, Zone::Local).unwrap();
+        let out = written(&TimeFormat::hms(), TIME, Zone::Local);
         let local = DateTime::from_timestamp_nanos(TIME).with_timezone(&Local);
         assert_eq!(out, local.time().to_string()[..8]);
     }

@@ -1,5 +1,6 @@
 //! The caller's end, below the classes that `make_client_class` makes.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,9 @@ use crate::values::Encoder;
 /// A connection to a queue under one client id. After a fork the child gets one of its own with its first call.
 #[pyclass(frozen, module = "tensorplex._native")]
 pub(crate) struct Client {
-    connection: Mutex<Arc<Connection>>,
+    /// Shared with the same client with other deadlines.
+    connection: Arc<Mutex<Arc<Connection>>>,
+    deadline: Option<Duration>,
 }
 
 #[pymethods]
@@ -26,7 +29,20 @@ impl Client {
         let client = remotecall::Client::connect(address, queue, client_id).map_err(errors::connect)?;
         watch_exit(py)?;
         Ok(Self {
-            connection: Mutex::new(Connection::new(client)),
+            connection: Arc::new(Mutex::new(Connection::new(client))),
+            deadline: None,
+        })
+    }
+
+    /// The same connection, for calls that are not run later than `deadline` seconds after they were made.
+    fn with_deadline(&self, deadline: f64) -> PyResult<Self> {
+        if deadline.is_nan() || deadline <= 0.0 {
+            let why = format!("deadline of {deadline} s: it must be positive");
+            return Err(pyo3::exceptions::PyValueError::new_err(why));
+        }
+        Ok(Self {
+            connection: self.connection.clone(),
+            deadline: Some(seconds(deadline)),
         })
     }
 
@@ -40,7 +56,7 @@ impl Client {
     ) -> PyResult<RemoteFuture> {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
-        match connection.0.call_encoded(method, args) {
+        match self.in_time(&connection).call_encoded(method, args) {
             Ok(future) => Ok(RemoteFuture::waiting(future, connection)),
             // The network's fault is the future's, never the call's.
             Err(full @ NotQueued::WindowFull { .. }) => {
@@ -59,7 +75,8 @@ impl Client {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<bool> {
         let args = encode(py, args, kwargs)?;
-        match self.here(py)?.0.send_encoded(method, args) {
+        let connection = self.here(py)?;
+        match self.in_time(&connection).send_encoded(method, args) {
             Ok(()) => Ok(true),
             Err(NotQueued::WindowFull { .. }) => Ok(false),
             Err(error) => Err(errors::not_queued(py, error)),
@@ -94,6 +111,13 @@ impl Client {
 }
 
 impl Client {
+    fn in_time<'a>(&self, connection: &'a Connection) -> Cow<'a, remotecall::Client> {
+        match self.deadline {
+            Some(deadline) => Cow::Owned(connection.0.with_deadline(deadline)),
+            None => Cow::Borrowed(&connection.0),
+        }
+    }
+
     /// The connection of this process.
     fn here(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
         let now = lock(&self.connection).clone();

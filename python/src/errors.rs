@@ -54,6 +54,7 @@ fn refused(error: &CallError) -> &'static str {
         CallError::NoReturnValues => "NoReturnValues",
         CallError::TooLarge { .. } => "TooLarge",
         CallError::ResultExpired => "ResultExpired",
+        CallError::DeadlineExceeded { .. } => "DeadlineExceeded",
     }
 }
 

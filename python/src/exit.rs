@@ -4,12 +4,13 @@
 //! client with calls outstanding gets a thread that waits for it. When the interpreter ends, everything has one
 //! deadline together.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use remotecall::CLOSE_TIMEOUT;
+use remotecall::{CLOSE_TIMEOUT, MISSING_AFTER};
 
 use crate::lock::lock;
 use crate::owned::Owned;
@@ -22,15 +23,29 @@ static CLOSING: Mutex<Vec<Owned<JoinHandle<()>>>> = Mutex::new(Vec::new());
 const POLL: Duration = Duration::from_millis(5);
 
 /// A client of this process, shared by the object that calls and its futures.
-pub(crate) struct Connection(pub remotecall::Client);
+pub(crate) struct Connection(pub remotecall::Client, AtomicBool);
 
 impl Connection {
     pub fn new(client: remotecall::Client) -> Arc<Self> {
-        let connection = Arc::new(Self(client));
+        let connection = Arc::new(Self(client, AtomicBool::new(false)));
         let mut live = lock(&LIVE);
         live.retain(|other| other.strong_count() > 0);
         live.push(Arc::downgrade(&connection));
         connection
+    }
+
+    /// Tells, once for each time that the server goes missing, that somebody waits for it.
+    pub fn tell_of_missing_server(&self, py: Python<'_>) -> PyResult<()> {
+        let missing = self.0.server_is_missing();
+        if self.1.swap(missing, Relaxed) || !missing {
+            return Ok(());
+        }
+        let text = "no server for %d s: calls wait for their results until one comes (%s)";
+        let shown = format!("{:?}", self.0);
+        py.import("logging")?
+            .call_method1("getLogger", ("tensorplex",))?
+            .call_method1("warning", (text, MISSING_AFTER.as_secs(), shown))
+            .map(drop)
     }
 }
 

@@ -33,7 +33,7 @@ struct Pending {
     future: remotecall::RemoteFuture<Encoded>,
     callbacks: Arc<Callbacks>,
     /// Dropped after the future: the last of both ends the connection.
-    _connection: Arc<Connection>,
+    connection: Arc<Connection>,
 }
 
 /// Functions to be called when the call ends.
@@ -45,7 +45,7 @@ impl RemoteFuture {
         let pending = Pending {
             future,
             callbacks: Arc::default(),
-            _connection: connection,
+            connection,
         };
         Self {
             state: Mutex::new(State::Waiting(Arc::new(pending))),
@@ -172,6 +172,7 @@ impl RemoteFuture {
             }
             done = py.detach(|| is_done(left.min(SLICE)));
             py.check_signals()?;
+            pending.connection.tell_of_missing_server(py)?;
         }
     }
 

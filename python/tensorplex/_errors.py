@@ -63,6 +63,10 @@ class TooLarge(RemoteError, ValueError):
     """The arguments or the result are too large to travel."""
 
 
+class DeadlineExceeded(RemoteError):
+    """The server came to the call after its deadline, and did not run it."""
+
+
 class ResultExpired(RemoteError):
     """The server no longer has the result."""
 

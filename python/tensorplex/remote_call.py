@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import inspect
 import keyword
@@ -11,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from tensorplex import _exit, _native
 
@@ -19,7 +20,7 @@ DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 6379
 
 #: What every client has of its own; no remote method can have these names.
-_OWN_NAMES = ("client_id", "close", "flush", "stats")
+_OWN_NAMES = ("client_id", "close", "flush", "stats", "with_deadline")
 
 
 class RemoteCall:
@@ -150,12 +151,28 @@ class RemoteClient:
             raise TypeError(f"client_id is a str or an int, not {type(client_id).__name__}")
         self._origin = (client_id, address, queue_name)
         self._native = _native.Client(address, queue_name, str(client_id))
+        self._deadline: float | None = None
         self._told_of_drops = False
 
     @property
     def client_id(self) -> str | int:
         """The name under which this client calls."""
         return self._origin[0]
+
+    def with_deadline(self, deadline: float) -> Self:
+        """The same client, for calls that are worth nothing later than ``deadline`` seconds after they were made.
+
+        A server that gets to one only then does not run it, and its future raises DeadlineExceeded. How late it is
+        says the broker's clock: the clocks of client and server need not agree.
+        """
+        other = copy.copy(self)
+        other._native, other._deadline = self._native.with_deadline(deadline), deadline
+        return other
+
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Waits until the server has done everything called before.
@@ -179,7 +196,7 @@ class RemoteClient:
         self.close()
 
     def __reduce__(self):
-        return _restore, (self._recipe, self._origin)
+        return _restore, (self._recipe, self._origin, self._deadline)
 
     def __repr__(self) -> str:
         client_id, _, queue_name = self._origin
@@ -196,9 +213,12 @@ def _class_of(recipe: tuple[type, str, bool, tuple[str, ...]]) -> type[RemoteCli
     return RemoteCall.make_client_class(*recipe)
 
 
-def _restore(recipe: tuple[type, str, bool, tuple[str, ...]], origin: tuple[str | int, str, str]) -> RemoteClient:
+def _restore(
+    recipe: tuple[type, str, bool, tuple[str, ...]], origin: tuple[str | int, str, str], deadline: float | None
+) -> RemoteClient:
     client_id, address, queue_name = origin
-    return _class_of(recipe)(client_id, url=address, queue_name=queue_name)
+    client = _class_of(recipe)(client_id, url=address, queue_name=queue_name)
+    return client if deadline is None else client.with_deadline(deadline)
 
 
 def _address(host: str, port: int, url: str | None) -> str:

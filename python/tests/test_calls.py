@@ -2,11 +2,13 @@
 
 import asyncio
 import inspect
+import pickle
 import threading
 import time
 
 import numpy as np
 import pytest
+from conftest import DEADLINE, wait_for
 from objects import Anything, AnythingClient, CustomError, OneWayClient
 
 import tensorplex
@@ -72,7 +74,7 @@ def test_a_wrong_call_raises_what_a_local_one_raises_and_nothing_is_sent(lonely,
 
 def test_only_public_methods_are_there(client, broker):
     names = [name for name in dir(AnythingClient) if not name.startswith("_")]
-    own = ["client_id", "close", "flush", "stats"]
+    own = ["client_id", "close", "flush", "stats", "with_deadline"]
     expect = [name for name in dir(Anything) if not name.startswith("_")]
     for other in ("constant", "Nested", "public_property"):
         expect.remove(other)
@@ -240,6 +242,46 @@ def test_a_server_without_return_values_says_so(broker):
             assert quiet.echo(1) is None and quiet.flush()
 
 
+def test_a_call_is_not_run_after_its_deadline(broker, lonely):
+    hurried = lonely.with_deadline(0.02)
+    late = hurried.add(1000)
+    assert pickle.loads(pickle.dumps(hurried))._deadline == 0.02
+    # The deadline passes while there is no server; how late it is says the broker's clock.
+    wait_for("the deadline", lambda: late.get(timeout=0.05) is None)
+    with RemoteCall(Anything(), url=broker.url).start():
+        with pytest.raises(tensorplex.DeadlineExceeded, match="its deadline was 20 ms"):
+            late.get()
+        assert lonely.add(1).get() == 6, "what was too late did not run"
+        assert lonely.with_deadline(DEADLINE).add(1).get() == 6
+    with pytest.raises(ValueError, match="positive"):
+        lonely.with_deadline(0)
+
+
+def test_a_lost_reply_is_found_again_or_said_to_be_gone(redis):
+    """The reply stream is deleted before the server answers. The server keeps 64 MiB of results."""
+    client = AnythingClient("agent/1", url=redis.url)
+    futures = [client.large(8_000_000) for _ in range(9)]
+    stream = wait_for("the reply stream", lambda: next((key for key in redis.keys() if key.startswith("rc:{r.")), None))
+    wait_for("the calls", lambda: redis.ask("XLEN", "rc:{Anything.0}:in") != "0")
+    assert redis.ask("DEL", stream) == "1"
+    with RemoteCall(Anything(), url=redis.url).start():
+        with pytest.raises(tensorplex.ResultExpired):
+            futures[0].get()
+        assert [future.get().nbytes for future in futures[1:]] == [8_000_000] * 8
+        assert client.close()
+
+
+def test_a_wait_without_a_server_warns_once(redis, caplog):
+    """It takes half a minute: so long a server may be away before anybody is told."""
+    lonely = AnythingClient("agent/1", url=redis.url)
+    future = lonely.echo(1)
+    wait_for("the warning", lambda: future.get(timeout=0.1) is None and caplog.records)
+    assert future.get(timeout=0.2) is None
+    assert [record.name for record in caplog.records] == ["tensorplex"]
+    assert "no server for 30 s" in caplog.text
+    lonely.close(0)
+
+
 def test_a_closed_client_refuses_and_its_futures_end(lonely):
     future = lonely.echo(1)
     waiting = []
@@ -254,8 +296,6 @@ def test_a_closed_client_refuses_and_its_futures_end(lonely):
 
 
 def test_errors_are_one_family_and_can_be_pickled():
-    import pickle
-
     for name in tensorplex.__all__:
         kind = getattr(tensorplex, name)
         if isinstance(kind, type) and issubclass(kind, RemoteError):

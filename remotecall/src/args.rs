@@ -12,6 +12,7 @@ use rmp::Marker;
 use serde::Deserialize;
 
 use crate::CallError;
+use crate::type_name::type_name;
 
 /// Most arguments of one call, positional and named together.
 pub const MAX_ARGS: usize = 64;
@@ -146,7 +147,7 @@ impl<'a> Args<'a> {
         };
         match rmp_serde::from_slice(value) {
             Ok(value) => Ok(Some(value)),
-            Err(why) => Err(CallError::bad_argument(name, why.to_string())),
+            Err(why) => Err(CallError::bad_argument(name, unfit::<T>(value, &why))),
         }
     }
 
@@ -157,6 +158,34 @@ impl<'a> Args<'a> {
     pub fn required<T: Deserialize<'a>>(&self, index: usize, name: &str) -> Result<T, CallError> {
         self.optional(index, name)?
             .ok_or_else(|| CallError::bad_argument(name, "missing".into()))
+    }
+}
+
+/// What was expected, and what came.
+fn unfit<T>(value: &[u8], why: &rmp_serde::decode::Error) -> String {
+    use rmp_serde::decode::Error;
+    let expected = type_name::<T>();
+    match why {
+        Error::TypeMismatch(_) | Error::Syntax(_) | Error::OutOfRange => {
+            format!("expected {expected}, got {}: {why}", kind_of(value))
+        }
+        why => format!("expected {expected}: {why}"),
+    }
+}
+
+fn kind_of(value: &[u8]) -> &'static str {
+    use Marker::*;
+    match value.first().map(|&byte| Marker::from_u8(byte)) {
+        Some(FixPos(_) | FixNeg(_) | U8 | U16 | U32 | U64 | I8 | I16 | I32 | I64) => "an integer",
+        Some(F32 | F64) => "a float",
+        Some(Null) => "nil",
+        Some(True | False) => "a boolean",
+        Some(FixStr(_) | Str8 | Str16 | Str32) => "text",
+        Some(Bin8 | Bin16 | Bin32) => "bytes",
+        Some(FixArray(_) | Array16 | Array32) => "a list",
+        Some(FixMap(_) | Map16 | Map32) => "a map",
+        Some(FixExt1 | FixExt2 | FixExt4 | FixExt8 | FixExt16 | Ext8 | Ext16 | Ext32) => "an extension type",
+        Some(Reserved) | None => "nothing",
     }
 }
 
@@ -273,7 +302,9 @@ mod tests {
         let args = Args::parse(&bytes, false).unwrap();
         let wrong = args.required::<i64>(1, "count").unwrap_err();
         assert!(
-            matches!(wrong, CallError::BadArgument { ref name, .. } if name == "count"),
+            wrong
+                .to_string()
+                .starts_with("argument count: expected i64, got text"),
             "{wrong}"
         );
         assert!(

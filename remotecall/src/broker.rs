@@ -1,7 +1,8 @@
 //! What holds frames between worker and server: its address, its keys, and one connection to it.
 //!
 //! ```text
-//! rc:{QUEUE.SHARD}:in      stream of frames: field "f" the frame, field "a" the sender's ack when it sent
+//! rc:{QUEUE.SHARD}:in      stream of frames: field "f" the frame, and of its sender when it sent: "a" the ack,
+//!                          "t" the clock
 //! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest frame that is done
 //! rc:{QUEUE.SHARD}:lease   who serves the queue; expires by itself
 //! rc:{r.PRODUCER}:out      stream of replies to one producer; expires by itself
@@ -181,6 +182,8 @@ pub(crate) struct Entry {
     pub frame: Option<Vec<u8>>,
     /// Field "a".
     pub acked: u64,
+    /// Field "t": milliseconds since 1970 by the sender's clock, when it sent.
+    pub sent_ms: Option<u64>,
 }
 
 /// The id of a stream entry.
@@ -258,11 +261,32 @@ fn entry(value: Value) -> Option<Entry> {
             match name.as_slice() {
                 b"f" => entry.frame = Some(value),
                 b"a" => entry.acked = number(&value).unwrap_or(0),
+                b"t" => entry.sent_ms = number(&value),
                 _ => {}
             }
         }
     }
     Some(entry)
+}
+
+impl Entry {
+    /// What the sender's clock shows when the broker's clock shows `broker_ms`: the time that has passed since the entry
+    /// was added is measured by the broker alone. Of a sender that does not tell, the clock is taken for the broker's.
+    pub fn senders_clock(&self, broker_ms: u64) -> u64 {
+        let waited = broker_ms.saturating_sub(self.id.ms);
+        self.sent_ms.unwrap_or(self.id.ms).saturating_add(waited)
+    }
+}
+
+/// The answer to `TIME`, in milliseconds since 1970.
+pub(crate) fn time_ms(answer: &Value) -> Option<u64> {
+    let Value::Array(parts) = answer else { return None };
+    let [Value::BulkString(seconds), Value::BulkString(micros)] = parts.as_slice() else {
+        return None;
+    };
+    number(seconds)?
+        .checked_mul(1000)?
+        .checked_add(number(micros)? / 1000)
 }
 
 /// A decimal number.
@@ -303,6 +327,29 @@ mod tests {
         assert_eq!(id.before().next(), StreamId { ms: 5, seq: 0 });
         assert_eq!(StreamId::parse(b"12-3"), Some(StreamId { ms: 12, seq: 3 }));
         assert_eq!(StreamId::parse(b"12"), None);
+    }
+
+    #[test]
+    fn the_clocks_of_sender_and_broker_need_not_agree() {
+        let mut entry = Entry {
+            id: StreamId { ms: 1_000, seq: 3 },
+            sent_ms: Some(5_000_000),
+            ..Entry::default()
+        };
+        assert_eq!(entry.senders_clock(1_200), 5_000_200);
+        assert_eq!(
+            entry.senders_clock(900),
+            5_000_000,
+            "the broker's clock was set back"
+        );
+        entry.sent_ms = None;
+        assert_eq!(entry.senders_clock(1_200), 1_200);
+        let time = |seconds: &str, micros: &str| {
+            let parts = [seconds, micros].map(|part| Value::BulkString(part.into()));
+            time_ms(&Value::Array(parts.to_vec()))
+        };
+        assert_eq!(time("12", "345678"), Some(12_345));
+        assert_eq!(time("x", "0"), None);
     }
 
     #[test]

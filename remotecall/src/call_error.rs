@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::type_name::type_name;
+
 /// A call failed on the server. This travels back to the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum CallError {
@@ -49,6 +51,16 @@ pub enum CallError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The server came to the call too late, and did not run it.
+    #[error(
+        "the call was not run: its turn came {after_ms} ms after it was made, and its deadline was {deadline_ms} ms"
+    )]
+    DeadlineExceeded {
+        /// How long after the call the server took it, by the broker's clock, in milliseconds.
+        after_ms: u64,
+        /// The deadline in milliseconds after the call.
+        deadline_ms: u64,
+    },
     /// The server no longer has the result of this call.
     #[error("the result of this call is no longer kept")]
     ResultExpired,
@@ -65,10 +77,8 @@ impl CallError {
 
     /// An error that the method itself returned.
     pub fn raised<E: std::fmt::Display>(error: &E) -> Self {
-        let path = std::any::type_name::<E>();
-        let kind = path.rsplit("::").next().unwrap_or(path);
         Self::Raised {
-            kind: kind.to_owned(),
+            kind: type_name::<E>(),
             message: error.to_string(),
             traceback: None,
         }

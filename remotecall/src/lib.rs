@@ -16,13 +16,14 @@ mod mutants;
 mod remote;
 mod reply;
 mod server;
+mod type_name;
 
 pub use args::{Args, ArgsError, MAX_ARGS, MAX_DEPTH};
 pub use broker::{Address, AddressError, MAX_QUEUE_NAME, QueueNameError};
 pub use call_error::CallError;
 pub use client::{
     CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, Encoded, EncodedArgs, FlushError,
-    NotQueued, RemoteError, RemoteFuture, WhenFull,
+    MISSING_AFTER, NotQueued, RemoteError, RemoteFuture, WhenFull,
 };
 pub use client_id::{ClientId, ClientIdError, MAX_CLIENT_ID, MAX_PART};
 pub use files::{FileId, FileSet, NewFile, PickPath};
@@ -95,10 +96,15 @@ pub use remote::{CallContext, Durable, Method, Remote};
 ///
 /// # The client
 ///
-/// `connect`, `new`, `client`, `one_way`, `returning`, `with_client_id`, `flush` and the list `METHODS`
+/// `connect`, `new`, `client`, `one_way`, `returning`, `with_client_id`, `with_deadline`, `flush` and the list `METHODS`
 /// belong to every client, so no remote method can have these names. The documentation, `#[deprecated]`,
 /// `#[must_use]`, `#[allow]` and `#[cfg]` of a method are copied.
 pub use remotecall_macros::remote;
 pub use reply::MAX_RESULT;
 pub use rmp_serde;
 pub use server::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
+
+/// The tour's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/remotecall.md")]
+struct Tour;

@@ -71,6 +71,12 @@ pub trait Durable: Remote {
     /// knows what the disk holds, and only a replay of the journal can tell.
     fn checkpoint(&mut self) -> std::io::Result<Vec<u8>>;
 
+    /// Whether a checkpoint should come soon, for a reason that the object knows and the server does not. The default
+    /// is no.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
+
     /// Takes the state that [`checkpoint`](Durable::checkpoint) returned. Called at most once, before any call.
     ///
     /// # Errors

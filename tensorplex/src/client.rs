@@ -1,9 +1,16 @@
 //! What the worker's side offers besides the methods of [`Tensorplex`](crate::Tensorplex).
 
+use prost::Message as _;
 use remotecall::Mode;
 
 use crate::TensorplexClient;
+use crate::records::{Content, Encode};
 use crate::tfevents::bucket;
+use crate::tfevents::messages::Event;
+use crate::value::RecordError;
+
+/// Longest record that travels in one call; longer ones are cut into pieces of this size: 4 MiB.
+pub const PIECE: usize = 4 << 20;
 
 impl<M: Mode> TensorplexClient<M> {
     /// Records how values are distributed, as `add_histogram` does, but sorts them into buckets here: 720 bytes travel,
@@ -24,5 +31,49 @@ impl<M: Mode> TensorplexClient<M> {
     ) -> M::Output<()> {
         let buckets = bucket(values.iter().map(|&value| value.into()));
         self.add_histogram_buckets(tag, &buckets, global_step, walltime)
+    }
+
+    /// Records one of the [`records`](crate::records), encoded here, in the caller's thread. What is longer than [`PIECE`]
+    /// travels in pieces, and is recorded whole or not at all.
+    ///
+    /// # Errors
+    /// When the record cannot be encoded. What the server says is in the result of the call.
+    pub fn add(
+        &self,
+        record: impl Encode,
+        global_step: Option<i64>,
+        walltime: f64,
+    ) -> Result<M::Output<()>, RecordError> {
+        let record = record.encode(walltime)?;
+        let (step, wall_time) = record.at.unwrap_or((global_step.unwrap_or(0), walltime));
+        Ok(match record.content {
+            Content::Event(what) => {
+                let event = Event {
+                    wall_time,
+                    step,
+                    what: Some(what),
+                    source_metadata: None,
+                };
+                self.send_whole(&event.encode_to_vec(), false)?
+            }
+            Content::Embedding(mut files) => {
+                files.step = step;
+                self.send_whole(&files.encode_to_vec(), true)?
+            }
+        })
+    }
+
+    fn send_whole(&self, bytes: &[u8], is_embedding: bool) -> Result<M::Output<()>, RecordError> {
+        if bytes.len() <= PIECE {
+            return Ok(match is_embedding {
+                true => self.add_embedding(bytes),
+                false => self.add_event(bytes),
+            });
+        }
+        let value = getrandom::u64().map_err(|why| RecordError::Encoding(why.to_string()))?;
+        let count = bytes.len().div_ceil(PIECE) as u32;
+        let send = |(index, piece): (u32, &[u8])| self.add_piece(value, index, count, is_embedding, piece);
+        let calls = (0..).zip(bytes.chunks(PIECE)).map(send);
+        calls.last().ok_or(RecordError::NoRecord)
     }
 }

@@ -10,7 +10,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use remotecall::NewFile;
@@ -34,7 +34,7 @@ pub(crate) fn new_file(run: &str, wall_time: f64) -> NewFile {
     // `as` takes what is out of range to the nearest end.
     let seconds = (wall_time as u64).min(LATEST);
     NewFile::Create(Box::new(move |root| {
-        let taken = event_files(&root.join(&run))?;
+        let taken = names_in(&root.join(&run))?;
         let name = pick(seconds, &taken, &NEXT);
         Ok(match run.as_str() {
             "" => name,
@@ -43,7 +43,14 @@ pub(crate) fn new_file(run: &str, wall_time: f64) -> NewFile {
     }))
 }
 
-fn event_files(dir: &Path) -> io::Result<Vec<OsString>> {
+/// The event files in a directory, in the order in which readers take them.
+pub(crate) fn event_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut names = names_in(dir)?;
+    names.sort();
+    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+}
+
+fn names_in(dir: &Path) -> io::Result<Vec<OsString>> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

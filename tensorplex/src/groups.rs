@@ -125,6 +125,15 @@ impl Groups {
         Ok(())
     }
 
+    /// Whether the run of client `id` is that of others too.
+    pub fn shares_run(&self, id: &ClientId) -> Result<bool, PlaceError> {
+        if self.0.is_empty() {
+            return Ok(false);
+        }
+        let (group, _) = self.split(id)?;
+        Ok(matches!(self.find(group)?, Kind::Normal))
+    }
+
     fn split<'a>(&self, id: &'a ClientId) -> Result<(&'a str, &'a str), PlaceError> {
         match id.as_str().split_once('/') {
             Some((group, name)) if !name.contains('/') => Ok((group, name)),

@@ -2,13 +2,18 @@
 //!
 //! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
 //! its id names. A worker uses a [`Recorder`], or the generated [`TensorplexClient`] beneath it. [`SummaryWriter`]
-//! writes one run from this process, without any server. [`tfevents`] knows the bytes.
+//! writes one run from this process, without any server. What is neither a number nor a text is in [`records`]. [`tfevents`]
+//! knows the bytes.
 
 mod client;
+mod encoder;
 mod file_name;
 mod group;
 mod groups;
+mod pieces;
 mod recorder;
+pub mod records;
+mod rewind;
 mod runs;
 mod scalars;
 mod summary_writer;
@@ -16,6 +21,7 @@ mod tensorplex;
 pub mod tfevents;
 mod value;
 
+pub use client::PIECE;
 pub use group::{BinName, Group, GroupError};
 pub use groups::{LOGS, PlaceError};
 pub use recorder::{QUEUE, Recorder};

@@ -1,10 +1,15 @@
 //! What a worker records with.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use remotecall::{ClientIdError, ConnectError, FlushError, OneWay};
 
 use crate::TensorplexClient;
+use crate::encoder::Encoder;
+use crate::records::Encode;
+use crate::summary_writer::now;
 
 /// The queue on which a [`Tensorplex`](crate::Tensorplex) is expected.
 pub const QUEUE: &str = "tensorplex";
@@ -28,6 +33,23 @@ pub const QUEUE: &str = "tensorplex";
 #[derive(Clone, Debug)]
 pub struct Recorder {
     client: TensorplexClient<OneWay>,
+    shared: Arc<Shared>,
+}
+
+/// What the clones of a recorder have in common.
+#[derive(Debug)]
+struct Shared {
+    encoder: Encoder,
+    refused: AtomicU64,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            encoder: Encoder::new(),
+            refused: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Recorder {
@@ -39,6 +61,7 @@ impl Recorder {
         let client = TensorplexClient::connect(address, QUEUE, client_id)?;
         Ok(Self {
             client: client.one_way(),
+            shared: Arc::new(Shared::new()),
         })
     }
 
@@ -49,6 +72,7 @@ impl Recorder {
     pub fn with_client_id(&self, client_id: &str) -> Result<Self, ClientIdError> {
         Ok(Self {
             client: self.client.with_client_id(client_id)?,
+            shared: self.shared.clone(),
         })
     }
 
@@ -72,12 +96,51 @@ impl Recorder {
         self.client.add_text(tag, text, Some(step), None);
     }
 
+    /// Records one of the [`records`](crate::records). What is wrong with it was told when it was made; it is encoded in
+    /// a thread of the recorder, so the caller does not wait for PNG, GIF and their like.
+    ///
+    /// ```no_run
+    /// use tensorplex::records::{Array, Image};
+    ///
+    /// # let log = tensorplex::Recorder::connect("localhost:6379", "agent/17")?;
+    /// let pixels = Array::new(&[512, 512, 3], vec![0.5_f32; 512 * 512 * 3])?;
+    /// log.add(Image::new("camera", pixels, "HWC")?, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn add(&self, record: impl Encode + Send + 'static, step: i64) {
+        // The time of a record is that of the call.
+        let wall_time = now();
+        let client = self.client.clone();
+        let refused = Arc::downgrade(&self.shared);
+        self.shared.encoder.run(move || {
+            if let Err(error) = client.add(record, Some(step), wall_time) {
+                tracing::error!(%error, step, "a record was lost: it cannot be encoded");
+                if let Some(shared) = refused.upgrade() {
+                    shared.refused.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+
+    /// Records that could not be encoded, since the recorder was made.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
+    /// Goes back to a step: what was logged from it on counts no more. Waits for records that are being encoded: they were
+    /// logged before.
+    pub fn rewind(&self, step: i64) {
+        self.shared.encoder.wait(Duration::MAX);
+        self.client.rewind(step);
+    }
+
     /// Waits until everything so far is on the server's disk and visible to TensorBoard.
     ///
     /// # Errors
     /// When that has not happened after `timeout`, with the number of calls outstanding.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.client.flush(timeout)
+        let left = self.encoded_within(timeout)?;
+        self.client.flush(left)
     }
 
     /// Flushes, and ends the connection for every clone of it.
@@ -85,6 +148,22 @@ impl Recorder {
     /// # Errors
     /// As for [`flush`](Self::flush); what is outstanding then is lost.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.client.client().close(timeout)
+        let encoded = self.encoded_within(timeout);
+        let left = *encoded.as_ref().unwrap_or(&Duration::ZERO);
+        self.client.client().close(left)?;
+        encoded.map(|_| ())
+    }
+
+    /// Waits for the encoder; what is left of the time then.
+    fn encoded_within(&self, timeout: Duration) -> Result<Duration, FlushError> {
+        let start = Instant::now();
+        if self.shared.encoder.wait(timeout) {
+            return Ok(timeout.saturating_sub(start.elapsed()));
+        }
+        let stats = self.client.client().stats();
+        Err(FlushError {
+            outstanding: stats.taken - stats.acked + 1,
+            dropped: 0,
+        })
     }
 }

@@ -15,14 +15,18 @@
 //! ```
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
-use remotecall::{FileId, FileSet, rmp_serde};
+use remotecall::{FileId, FileSet, NewFile, rmp_serde};
 use serde::{Deserialize, Serialize};
 
-use crate::file_name::new_file;
-use crate::tfevents::{Encoder, Metadata, Point, append_start};
+use crate::file_name::{event_files, new_file};
+use crate::records::{EmbeddingFiles, ready};
+use crate::rewind::{Kept, last_before};
+use crate::tfevents::messages::{self, Event, Summary, What};
+use crate::tfevents::{Encoder, MAX_PAYLOAD, Metadata, Point, TooLong, append_record, append_start};
 use crate::value::{Kind, RecordError, Value};
 
 /// Most bytes that the names of all runs and tags may take: 64 MiB.
@@ -31,6 +35,8 @@ use crate::value::{Kind, RecordError, Value};
 pub const MAX_NAMES: usize = 64 << 20;
 /// What a name costs besides its own bytes, about.
 const NAME: usize = 64;
+/// What an event adds to its values, at most.
+const ENVELOPE: usize = 1 << 10;
 
 /// Event files below one directory.
 pub(crate) struct Runs {
@@ -90,6 +96,140 @@ impl Runs {
         Ok(())
     }
 
+    /// Appends values that are in their form, all or none of them; a kind that is not given is that of the tag.
+    pub fn append_values(
+        &mut self,
+        run: &str,
+        (step, wall_time): (i64, f64),
+        values: Vec<(Option<Kind>, messages::Value)>,
+    ) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        let run = &mut self.runs[at];
+        let length = values
+            .iter()
+            .map(|(_, value)| prost::Message::encoded_len(value))
+            .sum();
+        if length > MAX_PAYLOAD - ENVELOPE {
+            return Err(TooLong(length).into());
+        }
+        let values: Vec<(Kind, messages::Value)> = values
+            .into_iter()
+            .map(|(kind, value)| Ok((run.check_kind(&value.tag, kind)?, value)))
+            .collect::<Result<_, RecordError>>()?;
+        let mut summary = Summary::default();
+        for (kind, mut value) in values {
+            if run.state_tag(&value.tag, kind, &mut self.names)? == Metadata::Known {
+                value.metadata = None;
+            }
+            summary.value.push(value);
+        }
+        self.append_event(at, (step, wall_time), What::Summary(summary))
+    }
+
+    /// Appends a graph or a profile.
+    pub fn append_graph(&mut self, run: &str, at: (i64, f64), what: What) -> Result<(), RecordError> {
+        let run = self.find_or_add(run)?;
+        self.append_event(run, at, what)
+    }
+
+    fn append_event(&mut self, run: usize, at: (i64, f64), what: What) -> Result<(), RecordError> {
+        let (step, wall_time) = at;
+        let tag = "";
+        let out = self.runs[run].file_for(Point { tag, step, wall_time }, &mut self.files)?;
+        Ok(append_record(out, &event(at, what))?)
+    }
+
+    /// Writes the files of an embedding into the directory of a run, and its entry into the configuration there.
+    pub fn append_embedding(&mut self, run: &str, embedding: &EmbeddingFiles) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        let directory = embedding.directory();
+        take_room(&mut self.names, &directory)?;
+        let point = Point {
+            tag: "",
+            step: embedding.step,
+            wall_time: embedding.wall_time,
+        };
+        // A directory is a run only when there is an event file in it.
+        self.runs[at].file_for(point, &mut self.files)?;
+        // What is pending first is written last: the entry follows the files that it names.
+        let mut append = |path: &str, bytes: &[u8]| {
+            let path = below(run, path);
+            let file = self.files.add(&format!("{path}#"), NewFile::Append(path.clone()));
+            self.files.pending(file).extend_from_slice(bytes);
+        };
+        append("projector_config.pbtxt", embedding.entry().as_bytes());
+        append(&format!("{directory}/tensors.tsv"), embedding.tensors.as_bytes());
+        if !embedding.metadata.is_empty() {
+            append(
+                &format!("{directory}/metadata.tsv"),
+                embedding.metadata.as_bytes(),
+            );
+        }
+        if !embedding.sprite.is_empty() {
+            append(&format!("{directory}/sprite.png"), &embedding.sprite);
+        }
+        Ok(())
+    }
+
+    /// Starts a new file of a run whose points from `step` on count no more; see [`rewind`](crate::rewind).
+    pub fn rewind(&mut self, run: &str, (step, wall_time): (i64, f64)) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        let kept = last_before(step, self.own_files(at)).map_err(|why| unreadable(run, &why))?;
+        self.go_on_from(at, (step, wall_time), kept)
+    }
+
+    /// The same for a run whose files were written by others.
+    pub fn purge(&mut self, run: &str, at: (i64, f64)) -> Result<(), RecordError> {
+        let (step, _) = at;
+        self.commit().map_err(|why| unreadable(run, &why))?;
+        let files = event_files(&self.files.root().join(run)).map_err(|why| unreadable(run, &why))?;
+        let sources = files.into_iter().rev().map(File::open);
+        let kept = last_before(step, sources).map_err(|why| unreadable(run, &why))?;
+        let run = self.find_or_add(run)?;
+        self.go_on_from(run, at, kept)
+    }
+
+    /// What was written to the files of a run so far, the newest first.
+    fn own_files(&self, run: usize) -> impl Iterator<Item = io::Result<impl Read>> {
+        let run = &self.runs[run];
+        let keys = (0..=run.generation)
+            .rev()
+            .map(|generation| run.key_of(generation));
+        keys.filter_map(|key| self.files.find(&key))
+            .map(|file| self.files.read(file))
+    }
+
+    fn go_on_from(
+        &mut self,
+        run: usize,
+        (step, wall_time): (i64, f64),
+        kept: Vec<Kept>,
+    ) -> Result<(), RecordError> {
+        let run = &mut self.runs[run];
+        run.leave_file();
+        let tag = "";
+        run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
+        for Kept {
+            step,
+            wall_time,
+            value,
+        } in kept
+        {
+            let (kind, value) = ready(value)?;
+            // Of others there may be anything: what changed its kind stays behind.
+            let Ok(kind) = run.check_kind(&value.tag, kind) else {
+                continue;
+            };
+            run.state_tag(&value.tag, kind, &mut self.names)?;
+            let out = run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
+            append_record(
+                out,
+                &event((step, wall_time), What::Summary(Summary { value: vec![value] })),
+            )?;
+        }
+        Ok(())
+    }
+
     fn find_or_add(&mut self, name: &str) -> Result<usize, RecordError> {
         if let Some(&at) = self.by_name.get(name) {
             return Ok(at);
@@ -142,6 +282,30 @@ impl Runs {
     }
 }
 
+fn event((step, wall_time): (i64, f64), what: What) -> Event {
+    Event {
+        wall_time,
+        step,
+        what: Some(what),
+        source_metadata: None,
+    }
+}
+
+fn unreadable(run: &str, why: &io::Error) -> RecordError {
+    RecordError::Unreadable {
+        run: run.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+/// A path below the directory of a run.
+fn below(run: &str, path: &str) -> String {
+    match run {
+        "" => path.to_owned(),
+        run => format!("{run}/{path}"),
+    }
+}
+
 fn cost(name: &str) -> usize {
     name.len() + NAME
 }
@@ -155,7 +319,8 @@ fn take_room(names: &mut usize, name: &str) -> Result<(), RecordError> {
     Ok(())
 }
 
-fn split_state(state: &[u8]) -> Option<(&[u8], &[u8])> {
+/// A part that is preceded by its length, and the rest.
+pub(crate) fn split_state(state: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = state.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
@@ -170,6 +335,29 @@ impl Run {
         }
     }
 
+    /// The kind of a tag's next value.
+    fn check_kind(&self, tag: &str, kind: Option<Kind>) -> Result<Kind, RecordError> {
+        match (self.tags.get(tag), kind) {
+            (Some(known), Some(kind)) if known.kind != kind => Err(self.kind_changed(tag, known.kind, kind)),
+            (_, Some(kind)) => Ok(kind),
+            (Some(known), None) => Ok(known.kind),
+            (None, None) => Err(RecordError::OddValue {
+                tag: tag.to_owned(),
+                why: "the first value of a tag must say what it is: a tensor without metadata is not shown"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    fn kind_changed(&self, tag: &str, was: Kind, now: Kind) -> RecordError {
+        RecordError::KindChanged {
+            run: self.name.clone(),
+            tag: tag.to_owned(),
+            was,
+            now,
+        }
+    }
+
     /// Checks the kind of a tag, and tells whether its next value states it.
     fn state_tag(&mut self, tag: &str, kind: Kind, names: &mut usize) -> Result<Metadata, RecordError> {
         let Some(known) = self.tags.get_mut(tag) else {
@@ -178,12 +366,8 @@ impl Run {
             return Ok(Metadata::Stated);
         };
         if known.kind != kind {
-            return Err(RecordError::KindChanged {
-                run: self.name.clone(),
-                tag: tag.to_owned(),
-                was: known.kind,
-                now: kind,
-            });
+            let was = known.kind;
+            return Err(self.kind_changed(tag, was, kind));
         }
         match std::mem::replace(&mut known.stated, true) {
             true => Ok(Metadata::Known),
@@ -207,8 +391,22 @@ impl Run {
         Ok(out)
     }
 
+    /// The next record starts another file, which states everything again.
+    fn leave_file(&mut self) {
+        if self.file.take().is_some() {
+            self.generation += 1;
+        }
+        for tag in self.tags.values_mut() {
+            tag.stated = false;
+        }
+    }
+
     fn key(&self) -> String {
-        format!("{}#{}", self.name, self.generation)
+        self.key_of(self.generation)
+    }
+
+    fn key_of(&self, generation: u32) -> String {
+        format!("{}#{generation}", self.name)
     }
 
     fn save(&self) -> SavedRun {

@@ -4,8 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::records::{Content, Encode, ReadyEvent, ReadySummary, ready};
 use crate::runs::Runs;
 use crate::scalars::Scalars;
+use crate::tfevents::messages::What;
 use crate::tfevents::{Bucket, Point, bucket};
 use crate::value::{RecordError, Value, check_tag};
 
@@ -142,6 +144,78 @@ impl SummaryWriter {
         self.record(tag, Value::text(text_string)?, (global_step, walltime))
     }
 
+    /// Records one of the [`records`](crate::records), which is encoded here.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// use tensorplex::records::{Array, Image};
+    ///
+    /// let mut writer = tensorplex::SummaryWriter::create(&dir)?;
+    /// let gray = Array::new(&[16, 16], vec![128u8; 256])?;
+    /// writer.add(Image::new("sample", gray, "HW")?, Some(1), None)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When it cannot be encoded, and as for [`add_scalar`](Self::add_scalar).
+    pub fn add(
+        &mut self,
+        record: impl Encode,
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), WriteError> {
+        self.make_room()?;
+        let wall_time = finite_or_now(walltime);
+        let record = record.encode(wall_time)?;
+        let (step, wall_time) = record.at.unwrap_or((global_step.unwrap_or(0), wall_time));
+        let wall_time = finite_or_now(Some(wall_time));
+        match record.content {
+            Content::Event(What::Summary(summary)) => {
+                let values: Result<_, RecordError> = summary.value.into_iter().map(ready).collect();
+                self.runs.append_values("", (step, wall_time), values?)?;
+            }
+            Content::Event(what) => self.runs.append_graph("", (step, wall_time), what)?,
+            Content::Embedding(mut files) => {
+                files.step = step;
+                self.runs.append_embedding("", &files)?;
+            }
+        }
+        self.write_in_time()
+    }
+
+    /// Records the values of a serialized `tensorflow.Summary`, all or none of them.
+    ///
+    /// # Errors
+    /// When the bytes are no summary or a value is none that readers show, and as for [`add_scalar`](Self::add_scalar).
+    pub fn add_summary(
+        &mut self,
+        summary: &[u8],
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), WriteError> {
+        self.add(ReadySummary::new(summary)?, global_step, walltime)
+    }
+
+    /// Records a serialized `tensorflow.Event` at its own step and time: a summary, a graph or a profile.
+    ///
+    /// # Errors
+    /// When the bytes are no such event, and as for [`add_scalar`](Self::add_scalar).
+    pub fn add_event(&mut self, event: &[u8]) -> Result<(), WriteError> {
+        self.add(ReadyEvent::new(event)?, None, None)
+    }
+
+    /// Goes back to a step: what is in the directory from it on, whoever wrote it, counts no more, in either reader of
+    /// TensorBoard. This is what others call `purge_step`.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn rewind(&mut self, step: i64) -> Result<(), WriteError> {
+        self.runs.purge("", (step, now()))?;
+        self.write_in_time()
+    }
+
     /// Writes what waits, to where readers see it.
     ///
     /// # Errors
@@ -157,9 +231,7 @@ impl SummaryWriter {
         value: Value<'_>,
         at: (Option<i64>, Option<f64>),
     ) -> Result<(), WriteError> {
-        if self.runs.pending_bytes() > MAX_PENDING {
-            self.flush().map_err(WriteError::Full)?;
-        }
+        self.make_room()?;
         self.tag.clear();
         self.tag.push_str(check_tag(tag)?);
         self.tag.push_str(value.kind().suffix());
@@ -167,9 +239,20 @@ impl SummaryWriter {
         let point = Point {
             tag: &self.tag,
             step: step.unwrap_or(0),
-            wall_time: wall_time.filter(|time| time.is_finite()).unwrap_or_else(now),
+            wall_time: finite_or_now(wall_time),
         };
         self.runs.append("", point, value)?;
+        self.write_in_time()
+    }
+
+    fn make_room(&mut self) -> Result<(), WriteError> {
+        if self.runs.pending_bytes() > MAX_PENDING {
+            self.flush().map_err(WriteError::Full)?;
+        }
+        Ok(())
+    }
+
+    fn write_in_time(&mut self) -> Result<(), WriteError> {
         if self.runs.pending_bytes() >= BUFFER || self.written.elapsed() >= PAUSE {
             self.flush()?;
         }
@@ -177,8 +260,13 @@ impl SummaryWriter {
     }
 }
 
+/// A time that readers take.
+fn finite_or_now(time: Option<f64>) -> f64 {
+    time.filter(|time| time.is_finite()).unwrap_or_else(now)
+}
+
 /// Seconds since 1970.
-fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0.0, |since| since.as_secs_f64())
 }

@@ -4,12 +4,15 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use remotecall::{CallContext, Durable, remote};
+use remotecall::{CallContext, Durable, remote, rmp_serde};
 
 use crate::group::{BinName, Group, GroupError};
 use crate::groups::{Groups, Spot};
-use crate::runs::Runs;
+use crate::pieces::{Piece, Pieces};
+use crate::records::{EmbeddingFiles, HPARAMS, LAYOUT_TAG, ready};
+use crate::runs::{Runs, split_state};
 use crate::scalars::Scalars;
+use crate::tfevents::messages::{Event, Summary, What};
 use crate::tfevents::{Bucket, Point, bucket};
 use crate::value::{RecordError, Value, check_tag};
 
@@ -20,6 +23,7 @@ pub struct Tensorplex {
     groups: Groups,
     runs: Runs,
     spot: Spot,
+    pieces: Pieces,
     counts: Counts,
 }
 
@@ -30,6 +34,8 @@ pub struct Counts {
     pub wall_times: u64,
     /// Values of histograms that were not finite: they are left out.
     pub histogram_values: u64,
+    /// Values that came in pieces and not whole: they are dropped.
+    pub unfinished: u64,
 }
 
 impl Tensorplex {
@@ -45,6 +51,7 @@ impl Tensorplex {
             groups: Groups::default(),
             runs: Runs::open(logdir, Some(&private.join("files")))?,
             spot: Spot::default(),
+            pieces: Pieces::default(),
             counts: Counts::default(),
         })
     }
@@ -84,7 +91,10 @@ impl Tensorplex {
 
     /// What was repaired silently.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts {
+            unfinished: self.pieces.dropped,
+            ..self.counts
+        }
     }
 
     /// Bytes that wait for the next commit.
@@ -109,6 +119,57 @@ impl Tensorplex {
         };
         self.runs.append(&self.spot.run, point, value)
     }
+
+    fn record_what(
+        &mut self,
+        cx: &CallContext<'_>,
+        what: What,
+        (step, wall_time): (i64, Option<f64>),
+    ) -> Result<(), RecordError> {
+        let at = (step, self.counts.wall_time(cx, wall_time));
+        match what {
+            What::Summary(summary) => self.record_values(cx, summary, at),
+            What::GraphDef(_) | What::TaggedRunMetadata(_) => {
+                self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?;
+                self.runs.append_graph(&self.spot.run, at, what)
+            }
+            What::FileVersion(_) | What::SessionLog(_) => Err(RecordError::NoRecord),
+        }
+    }
+
+    fn record_values(
+        &mut self,
+        cx: &CallContext<'_>,
+        summary: Summary,
+        at: (i64, f64),
+    ) -> Result<(), RecordError> {
+        let mut values = Vec::with_capacity(summary.value.len());
+        for value in summary.value {
+            let (kind, mut value) = ready(value)?;
+            self.groups
+                .place(cx.client_id, check_tag(&value.tag)?, &mut self.spot)?;
+            if !is_fixed(&value.tag) {
+                value.tag.clone_from(&self.spot.tag);
+            }
+            values.push((kind, value));
+        }
+        if values.is_empty() {
+            return Err(RecordError::NoRecord);
+        }
+        self.runs.append_values(&self.spot.run, at, values)
+    }
+}
+
+/// A tag that stands for none when a run is looked for.
+const NO_TAG: &str = "-";
+
+/// Tags under which a dashboard looks for its settings have the same name in every run.
+fn is_fixed(tag: &str) -> bool {
+    tag == LAYOUT_TAG || tag.starts_with(HPARAMS)
+}
+
+fn decoded<M: prost::Message + Default>(bytes: &[u8]) -> Result<M, RecordError> {
+    M::decode(bytes).map_err(|why| RecordError::NoMessage(why.to_string()))
 }
 
 impl Counts {
@@ -207,6 +268,84 @@ impl Tensorplex {
     ) -> Result<(), RecordError> {
         self.record(cx, tag, Value::text(text_string)?, (global_step, walltime))
     }
+
+    /// Records the values of a serialized `tensorflow.Summary`, all or none of them.
+    ///
+    /// # Errors
+    /// When the bytes are no summary, or a tag, a value or the client cannot be used.
+    pub fn add_summary(
+        &mut self,
+        #[ctx] cx: &CallContext<'_>,
+        summary: &[u8],
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> Result<(), RecordError> {
+        let summary = What::Summary(decoded(summary)?);
+        self.record_what(cx, summary, (global_step.unwrap_or(0), walltime))
+    }
+
+    /// Records a serialized `tensorflow.Event` at its own step and time: a summary, a graph or a profile.
+    ///
+    /// # Errors
+    /// When the bytes are no such event, or a tag, a value or the client cannot be used.
+    pub fn add_event(&mut self, #[ctx] cx: &CallContext<'_>, event: &[u8]) -> Result<(), RecordError> {
+        let event: Event = decoded(event)?;
+        let what = event.what.ok_or(RecordError::NoRecord)?;
+        self.record_what(cx, what, (event.step, Some(event.wall_time)))
+    }
+
+    /// Writes the files of an embedding: a serialized [`EmbeddingFiles`].
+    ///
+    /// # Errors
+    /// When the bytes are none, or the client cannot be used.
+    pub fn add_embedding(&mut self, #[ctx] cx: &CallContext<'_>, files: &[u8]) -> Result<(), RecordError> {
+        let mut files: EmbeddingFiles = decoded(files)?;
+        files.check()?;
+        files.wall_time = self.counts.wall_time(cx, Some(files.wall_time));
+        self.groups.place(cx.client_id, &files.tag, &mut self.spot)?;
+        self.runs.append_embedding(&self.spot.run, &files)
+    }
+
+    /// Takes a piece of what is too long for one call, and records the whole with its last piece: as an event, or as an
+    /// embedding. `value` is a number that the caller draws at random; `index` counts from 0 to `count` - 1.
+    ///
+    /// # Errors
+    /// When a piece before it is missing; with the last one, those of [`add_event`](Self::add_event) or
+    /// [`add_embedding`](Self::add_embedding).
+    pub fn add_piece(
+        &mut self,
+        #[ctx] cx: &CallContext<'_>,
+        value: u64,
+        index: u32,
+        count: u32,
+        is_embedding: bool,
+        bytes: &[u8],
+    ) -> Result<(), RecordError> {
+        let piece = Piece {
+            value,
+            index,
+            count,
+            bytes,
+        };
+        match self.pieces.take(cx.client_id, piece)? {
+            Some(whole) if is_embedding => self.add_embedding(cx, &whole),
+            Some(whole) => self.add_event(cx, &whole),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes back to a step: what the client logged from it on counts no more, in either reader of TensorBoard.
+    ///
+    /// # Errors
+    /// When the client shares its run with others, or cannot be used; when what it wrote cannot be read.
+    pub fn rewind(&mut self, #[ctx] cx: &CallContext<'_>, step: i64) -> Result<(), RecordError> {
+        if self.groups.shares_run(cx.client_id)? {
+            return Err(RecordError::SharedRun(cx.client_id.to_string()));
+        }
+        self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?;
+        let wall_time = self.counts.wall_time(cx, None);
+        self.runs.rewind(&self.spot.run, (step, wall_time))
+    }
 }
 
 impl Durable for Tensorplex {
@@ -215,7 +354,11 @@ impl Durable for Tensorplex {
     }
 
     fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
-        self.runs.checkpoint()
+        let pieces = rmp_serde::to_vec(&self.pieces).map_err(io::Error::other)?;
+        let mut state = (pieces.len() as u64).to_le_bytes().to_vec();
+        state.extend(pieces);
+        state.extend(self.runs.checkpoint()?);
+        Ok(state)
     }
 
     fn settings(&self) -> String {
@@ -223,6 +366,10 @@ impl Durable for Tensorplex {
     }
 
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {
-        self.runs.restore(state)
+        let cut_off = || io::Error::new(io::ErrorKind::InvalidData, "the state is cut off");
+        let (pieces, runs) = split_state(state).ok_or_else(cut_off)?;
+        self.pieces =
+            rmp_serde::from_slice(pieces).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+        self.runs.restore(runs)
     }
 }

@@ -60,6 +60,50 @@ pub enum RecordError {
         /// The limit.
         limit: usize,
     },
+    /// An array or a number is not as it must be.
+    #[error("{what}: {seen}; expected {wanted}")]
+    Shape {
+        /// The record.
+        what: &'static str,
+        /// What was given.
+        seen: String,
+        /// What may be given.
+        wanted: String,
+    },
+    /// The encoder of a picture or a sound refused it.
+    #[error("cannot be encoded: {0}")]
+    Encoding(String),
+    /// The bytes are not the message that they should be.
+    #[error("not a message of this type: {0}")]
+    NoMessage(String),
+    /// The message says nothing that belongs to a run.
+    #[error("the message holds no value, no graph and no profile")]
+    NoRecord,
+    /// A ready-made value is none that readers show.
+    #[error("tag {tag:?}: {why}")]
+    OddValue {
+        /// The tag.
+        tag: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The pieces of a value did not come in order: one was dropped on the way.
+    #[error("piece {piece} of a value came without those before it; the value was dropped")]
+    LostPiece {
+        /// The piece, from 0.
+        piece: u32,
+    },
+    /// A run that several clients share cannot be rewound by one of them.
+    #[error("client {0:?} shares its run with others: it cannot be rewound")]
+    SharedRun(String),
+    /// What was written before could not be read.
+    #[error("run {run:?} could not be read: {why}")]
+    Unreadable {
+        /// The run.
+        run: String,
+        /// The reason.
+        why: String,
+    },
     /// The event is too long for a record.
     #[error(transparent)]
     TooLong(#[from] TooLong),
@@ -74,6 +118,20 @@ pub enum Kind {
     Histogram,
     /// Texts.
     Text,
+    /// Images and videos.
+    Image,
+    /// Sound.
+    Audio,
+    /// Precision and recall.
+    PrCurve,
+    /// Parts of meshes.
+    Mesh,
+    /// What a session says of itself.
+    HParams,
+    /// The layout of the custom scalars.
+    Layout,
+    /// What other dashboards show.
+    Tensor,
 }
 
 impl fmt::Display for Kind {
@@ -82,6 +140,13 @@ impl fmt::Display for Kind {
             Self::Scalar => "scalar",
             Self::Histogram => "histogram",
             Self::Text => "text",
+            Self::Image => "picture",
+            Self::Audio => "sound",
+            Self::PrCurve => "pr curve",
+            Self::Mesh => "mesh",
+            Self::HParams => "set of hparams",
+            Self::Layout => "layout",
+            Self::Tensor => "tensor",
         })
     }
 }
@@ -91,7 +156,7 @@ impl Kind {
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Text => TEXT_SUFFIX,
-            Self::Scalar | Self::Histogram => "",
+            _ => "",
         }
     }
 }

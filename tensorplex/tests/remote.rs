@@ -34,6 +34,11 @@ fn methods_and_arguments_are_called_as_in_torch() {
             "add_histogram(tag, values, global_step, walltime)",
             "add_histogram_buckets(tag, buckets, global_step, walltime)",
             "add_text(tag, text_string, global_step, walltime)",
+            "add_summary(summary, global_step, walltime)",
+            "add_event(event)",
+            "add_embedding(files)",
+            "add_piece(value, index, count, is_embedding, bytes)",
+            "rewind(step)",
         ]
     );
 }

@@ -8,13 +8,15 @@ mod raw_frame;
 mod readers;
 mod redis_server;
 mod server;
+mod test_broker;
 mod wait;
 
 pub use broker::Broker;
 pub use dice::{Dice, SEED};
 pub use programs::{Process, example, own_program, program, worker_program};
 pub use raw_frame::RawFrame;
-pub use readers::{Follower, Series, Summary, dashboards, dump, summary};
+pub use readers::{Follower, Series, Summary, dashboards, dump, plugins, summary};
 pub use redis_server::RedisServer;
 pub use server::{TestServer, Through};
+pub use test_broker::TestBroker;
 pub use wait::{DEADLINE, until, wait_for};

@@ -84,6 +84,15 @@ pub fn dump(logdir: &Path) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("a dump")
 }
 
+/// What the backends of the dashboards answer about `logdir`, as `tests/plugins.py` has it.
+///
+/// # Panics
+/// When the readers cannot be run or a backend refuses.
+pub fn plugins(logdir: &Path) -> serde_json::Value {
+    let output = run(script("plugins.py").arg(logdir));
+    serde_json::from_slice(&output.stdout).expect("the answers")
+}
+
 /// Looks at TensorBoard's pages in a browser; `args` as for `tests/dashboards.py`.
 ///
 /// # Panics

@@ -71,11 +71,7 @@ impl RedisServer {
     /// # Panics
     /// When Redis does not answer.
     pub fn hurry(&self, stream: &str) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("a clock after 1970");
-        let id = format!("{}-0", now.as_millis() + AHEAD_MS);
-        self.command(&["XADD", stream, &id, "x", ""]);
+        self.command(&["XADD", stream, &id_ahead(), "x", ""]);
     }
 
     /// Starts it again after [`kill`](Self::kill).
@@ -127,4 +123,12 @@ fn spawn(dir: &Path) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("the program redis-server (Debian package redis-server)")
+}
+
+/// The id of a stream entry that a broker would give after a step of its clock.
+pub(crate) fn id_ahead() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970");
+    format!("{}-0", now.as_millis() + AHEAD_MS)
 }

@@ -15,7 +15,8 @@ pub struct TestServer {
     /// What it says on standard error, over all its lives.
     log: tempfile::NamedTempFile,
     through: Through,
-    groups: Vec<String>,
+    /// Besides where to write and what to read from.
+    options: Vec<String>,
     limits: Option<u32>,
     process: Process,
     address: String,
@@ -40,28 +41,37 @@ impl TestServer {
 
     /// With groups, and with a limit of open files.
     pub fn start_with(broker: &Broker, groups: &[&str], open_files: Option<u32>) -> Self {
+        Self::start_program(broker, group_options(groups), open_files)
+    }
+
+    /// With options of the program.
+    pub fn start_with_options(broker: &Broker, options: &[&str]) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self::start_program(broker, options, None)
+    }
+
+    fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
         let through = match broker {
             Broker::Redis(redis) => Through::Redis(redis.address()),
             Broker::Embedded => Through::Own("127.0.0.1:0".to_owned()),
         };
-        Self::open(through, groups, open_files)
+        Self::open(through, options, open_files)
     }
 
     /// Starts a server that is reached in this way.
     pub fn through(through: Through) -> Self {
-        Self::open(through, &[], None)
+        Self::open(through, Vec::new(), None)
     }
 
-    fn open(through: Through, groups: &[&str], open_files: Option<u32>) -> Self {
+    fn open(through: Through, options: Vec<String>, open_files: Option<u32>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
         let logdir = dir.path().join("runs");
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
         let start = Start {
             logdir: &logdir,
             log: log.path(),
             through: &through,
-            groups: &groups,
+            options: &options,
             open_files,
         };
         let mut process = Process::start(&mut start.command());
@@ -71,7 +81,7 @@ impl TestServer {
             logdir,
             log,
             through,
-            groups,
+            options,
             limits: open_files,
             process,
             address,
@@ -154,7 +164,7 @@ impl TestServer {
 
     /// Other groups, from the next start on.
     pub fn regroup(&mut self, groups: &[&str]) {
-        self.groups = groups.iter().map(|&group| group.to_owned()).collect();
+        self.options = group_options(groups);
     }
 
     /// Starts it again after its end.
@@ -172,10 +182,15 @@ impl TestServer {
             logdir: &self.logdir,
             log: self.log.path(),
             through: &self.through,
-            groups: &self.groups,
+            options: &self.options,
             open_files: self.limits,
         };
         start.command()
+    }
+
+    /// SIGHUP, as logrotate sends it.
+    pub fn hang_up(&mut self) {
+        self.process.signal(rustix::process::Signal::HUP);
     }
 
     /// SIGTERM: it must drain and exit with 0.
@@ -194,6 +209,11 @@ impl Drop for TestServer {
             eprintln!("the server said:\n{}", self.log());
         }
     }
+}
+
+fn group_options(groups: &[&str]) -> Vec<String> {
+    let options = groups.iter().flat_map(|&group| ["--group", group]);
+    options.map(str::to_owned).collect()
 }
 
 /// Waits until it is ready; returns where workers connect.
@@ -221,7 +241,7 @@ struct Start<'a> {
     logdir: &'a Path,
     log: &'a Path,
     through: &'a Through,
-    groups: &'a [String],
+    options: &'a [String],
     open_files: Option<u32>,
 }
 
@@ -248,9 +268,7 @@ impl Start<'_> {
             Through::Redis(address) => command.arg("--redis").arg(address),
             Through::Own(address) => command.arg("--listen").arg(address),
         };
-        for group in self.groups {
-            command.arg("--group").arg(group);
-        }
+        command.args(self.options);
         command
     }
 }

@@ -1,15 +1,25 @@
-//! The examples run, and leave what they say.
+//! The examples run, on real Redis and on their own broker, and leave what they say.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tensorplex_tests::{dump, example};
+use tensorplex_tests::{TestBroker, dump, example, on_both_brokers, plugins};
+
+/// An example that goes through a broker; the embedded one is its own.
+fn through(name: &str, broker: &TestBroker) -> Command {
+    let mut command = Command::new(example(name));
+    match broker {
+        TestBroker::Redis(redis) => command.env("REDIS", redis.address()),
+        TestBroker::Embedded(..) => command.env_remove("REDIS"),
+    };
+    command
+}
 
 /// Runs an example on a directory of its own, and returns what it printed.
-fn run(name: &str, logdir: &Path) -> String {
-    let mut command = Command::new(example(name));
+fn run(name: &str, logdir: &Path, broker: &TestBroker) -> String {
+    let mut command = through(name, broker);
     let output = command.arg(logdir).env_remove("RUST_LOG").output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
@@ -22,9 +32,9 @@ fn run(name: &str, logdir: &Path) -> String {
 }
 
 /// Runs an example, and returns what both readers show: they must agree.
-fn shown(name: &str) -> Value {
+fn shown(name: &str, broker: &TestBroker) -> Value {
     let dir = tempfile::tempdir().unwrap();
-    let printed = run(name, dir.path());
+    let printed = run(name, dir.path(), broker);
     assert_eq!(
         printed,
         format!("tensorboard --logdir {}\n", dir.path().display())
@@ -46,9 +56,8 @@ fn values(series: &Value) -> Vec<(i64, f64)> {
         .collect()
 }
 
-#[test]
-fn quickstart_leaves_a_curve_histograms_and_a_text() {
-    let seen = shown("quickstart");
+fn quickstart_leaves_a_curve_histograms_and_a_text(broker: TestBroker) {
+    let seen = shown("quickstart", &broker);
     assert_eq!(keys(&seen), ["agent/17"]);
     let run = &seen["agent/17"];
     assert_eq!(keys(run), ["about/text_summary", "loss", "x"]);
@@ -66,9 +75,37 @@ fn quickstart_leaves_a_curve_histograms_and_a_text() {
     assert_eq!(run["x"]["points"].as_array().unwrap().len(), 100);
 }
 
-#[test]
-fn many_workers_leaves_a_run_for_each() {
-    let seen = shown("many_workers");
+fn gallery_fills_every_dashboard(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    run("gallery", dir.path(), &broker);
+    let (seen, answers) = (dump(dir.path()), plugins(dir.path()));
+    for reader in ["rust", "python"] {
+        let run = seen[reader]["gallery"].as_object().unwrap();
+        let shown: BTreeSet<&str> = run
+            .values()
+            .map(|series| series["plugin"].as_str().unwrap())
+            .collect();
+        let expected = "audio custom_scalars graphs histograms hparams images mesh pr_curves scalars text";
+        assert_eq!(shown, expected.split(' ').collect(), "{reader} reader");
+        let answer = &answers[reader];
+        assert_eq!(
+            answer["projector"]["gallery"][0]["shape"],
+            serde_json::json!([10, 5])
+        );
+        assert_eq!(
+            answer["custom_scalars"]["lines"]["curve/.*"]
+                .as_object()
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(answer["hparams"][0]["hparams"]["model"], "small");
+        assert_eq!(answer["hparams"][0]["status"], "STATUS_SUCCESS");
+    }
+}
+
+fn many_workers_leaves_a_run_for_each(broker: TestBroker) {
+    let seen = shown("many_workers", &broker);
     let runs: Vec<_> = (0..8).map(|n| format!("worker/{n}")).collect();
     assert_eq!(keys(&seen), runs);
     for run in &runs {
@@ -79,9 +116,8 @@ fn many_workers_leaves_a_run_for_each() {
     }
 }
 
-#[test]
-fn groups_put_clients_into_runs_and_charts() {
-    let seen = shown("groups");
+fn groups_put_clients_into_runs_and_charts(broker: TestBroker) {
+    let seen = shown("groups", &broker);
     let mut pairs = BTreeSet::new();
     for run in keys(&seen) {
         for tag in keys(&seen[run]) {
@@ -103,10 +139,9 @@ fn groups_put_clients_into_runs_and_charts() {
     assert_eq!(pairs, expected);
 }
 
-#[test]
-fn text_logs_shows_the_files_it_wrote() {
+fn text_logs_shows_the_files_it_wrote(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
-    let printed = run("text_logs", dir.path());
+    let printed = run("text_logs", dir.path(), &broker);
     let mut expected = String::new();
     let mut lines = Vec::new();
     for id in ["agent/0", "agent/1"] {
@@ -123,6 +158,8 @@ fn text_logs_shows_the_files_it_wrote() {
             "INFO> two lines",
             "    | of one message",
             "WARNING> nothing learnt yet",
+            "INFO3> loss 0.25 of step 7",
+            "INFO> 12.5% of all steps done",
             "ERROR> a bad setting",
             "    | ERROR> invalid digit found in string",
             "INFO> started too",
@@ -135,14 +172,41 @@ fn without_time(line: &str) -> String {
     line[if has_time { "12:34:56 ".len() } else { 0 }..].to_owned()
 }
 
-#[test]
-fn own_object_prints_what_came_back() {
+fn own_object_prints_what_came_back(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
-    let printed = run("own_object", dir.path());
+    let printed = run("own_object", dir.path(), &broker);
     let lines: Vec<_> = printed.lines().collect();
     assert_eq!(lines.len(), 3, "{printed}");
     assert_eq!(lines[0], "10 15");
     assert!(lines[1].starts_with("Err("), "{}", lines[1]);
     assert!(lines[1].contains("100 wanted, 15 there"), "{}", lines[1]);
     assert_eq!(lines[2], "15 alice");
+}
+
+/// It kills itself, and goes on where it was.
+fn durable_counter_forgets_nothing_that_it_printed(broker: TestBroker) {
+    use std::os::unix::process::ExitStatusExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let output = through("durable_counter", &broker)
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.signal(), Some(9), "{output:?}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let totals: Vec<i64> = printed.lines().map(|line| line.parse().unwrap()).collect();
+        let first = round * 1000;
+        assert_eq!(totals, (first + 1..=first + 1000).collect::<Vec<_>>());
+    }
+}
+
+on_both_brokers! {
+    gallery_fills_every_dashboard,
+    quickstart_leaves_a_curve_histograms_and_a_text,
+    many_workers_leaves_a_run_for_each,
+    groups_put_clients_into_runs_and_charts,
+    text_logs_shows_the_files_it_wrote,
+    own_object_prints_what_came_back,
+    durable_counter_forgets_nothing_that_it_printed,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use loggerplex::{Level, Loggerplex, TimeFormat, Zone};
+use loggerplex::{Level, Loggerplex, TextFormat, Words, Zone};
 use remotecall::{OneWay, RemoteCall, ServerHandle};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -132,19 +132,13 @@ fn log_lines_are_those_of_the_original() {
     let redis = RedisServer::start();
     let setups: Vec<&[LogCall]> = calls.chunk_by(|a, b| a.setup == b.setup).collect();
     assert_eq!(setups.len(), 5);
-    // One of them leaves time and level out: what it added is the message alone.
-    let bare = setups
-        .iter()
-        .find(|calls| calls[0].setup.get("time_format") == Some(&Value::Null))
-        .unwrap();
     let mut all = String::new();
     for (calls, producer) in setups.iter().zip(1..) {
-        assert_eq!(calls.len(), bare.len());
         let dir = tempfile::tempdir().unwrap();
         let server = serve(&redis, dir.path(), &calls[0].setup);
         let mut frame = RawFrame::new([producer; 16], 1, 0);
-        for (call, bare) in calls.iter().zip(*bare) {
-            add(&mut frame, call, &bare.text);
+        for call in *calls {
+            add(&mut frame, call);
         }
         let mut connection = redis.connection();
         frame.send(&mut connection, loggerplex::QUEUE);
@@ -172,23 +166,20 @@ fn marked(text: &str) -> String {
 
 fn serve(redis: &RedisServer, dir: &std::path::Path, setup: &Map<String, Value>) -> ServerHandle {
     let private = dir.join("private");
-    let mut logs = Loggerplex::open(&dir.join("logs"), &private)
+    let text = |name: &str| setup.get(name).and_then(Value::as_str);
+    let mut lines = TextFormat::default().zone(Zone::Utc);
+    lines = lines.show_level(setup.get("show_level") != Some(&Value::Bool(false)));
+    if setup.contains_key("time_format") {
+        lines = lines.time(text("time_format").map(|format| format.parse().unwrap()));
+    }
+    if let Some(format) = text("format") {
+        lines = lines.preamble(format.parse().unwrap());
+    }
+    let logs = Loggerplex::open(&dir.join("logs"), &private)
         .unwrap()
-        .zone(Zone::Utc);
-    logs = logs.level(setup["level"].as_str().unwrap().parse::<Level>().unwrap());
-    logs = logs.show_level(setup.get("show_level") != Some(&Value::Bool(false)));
-    let format = setup.get("time_format");
-    let format = match (setup.get("format"), format) {
-        (None, None) => Some("hms".to_owned()),
-        (None, Some(format)) => format.as_str().map(str::to_owned),
-        // Here the pattern itself holds what stands around the time.
-        (Some(around), format) => {
-            let format = format.and_then(Value::as_str).unwrap();
-            Some(around.as_str().unwrap().trim_end().replace("{asctime}", format))
-        }
-    };
-    let format = format.map(|format| format.parse::<TimeFormat>().unwrap());
-    RemoteCall::new(logs.time_format(format))
+        .level(setup["level"].as_str().unwrap().parse().unwrap())
+        .lines(lines);
+    RemoteCall::new(logs)
         .queue(loggerplex::QUEUE)
         .durable(&private)
         .start(&redis.address())
@@ -196,35 +187,67 @@ fn serve(redis: &RedisServer, dir: &std::path::Path, setup: &Map<String, Value>)
 }
 
 /// Makes the call as a client of ours would: the client formats the message, the server knows text only.
-fn add(frame: &mut RawFrame, call: &LogCall, message: &str) {
-    let message = message.strip_suffix('\n').unwrap();
+fn add(frame: &mut RawFrame, call: &LogCall) {
     let time_ns = (call.time * 1e9) as i64;
     let named = |name: &str| call.kwargs.get(name);
-    let words: Vec<String> = call
-        .args
-        .iter()
-        .map(|arg| arg.as_str().map_or_else(|| arg.to_string(), str::to_owned))
-        .collect();
-    let title = words.join(" ");
     let mut add = |method: &str, args: &dyn ErasedArgs| args.add(frame, time_ns, method);
     match call.method.as_str() {
-        "debug" | "info" | "warning" | "error" | "critical" => add(&call.method, &(message,)),
+        "debug" | "info" | "warning" | "error" | "critical" => add(&call.method, &(printed(call, 0),)),
         "section" => {
             let sep = named("sep").map_or("=", |sep| sep.as_str().unwrap());
             let repeat = named("repeat").map_or(20, |repeat| repeat.as_u64().unwrap());
-            add("section", &(&title, 20, sep, repeat));
+            add("section", &(printed(call, 0), 20, sep, repeat));
         }
-        "warningsection" => add("section", &(&title, 30)),
+        "warningsection" => add("section", &(printed(call, 0), 30)),
         "exception" => {
-            let traceback = message.split_once('\n').unwrap().1.replace("ERROR> ", "");
-            add("exception", &(&title, traceback));
+            // The worker's own: the text that it has of its traceback.
+            let (_, traceback) = call.text.split_once('\n').unwrap();
+            add("exception", &(printed(call, 0), traceback.replace("ERROR> ", "")));
         }
-        "log" | "logfmt" => add("log", &(call.args[0].as_u64().unwrap(), message)),
-        numbered => {
-            let name = numbered.strip_suffix("fmt").unwrap_or(numbered);
-            let (base, n) = name.split_at(name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len()));
-            let base = if base == "info" { 20 } else { 10 };
-            add("log", &(base + n.parse::<u8>().unwrap_or(0), message));
+        "log" => add("log", &(call.args[0].as_u64().unwrap(), printed(call, 1))),
+        "logfmt" => add("log", &(call.args[0].as_u64().unwrap(), formatted(call, 1))),
+        name => match name.strip_suffix("fmt") {
+            Some(level) => add("log", &(level.parse::<Level>().unwrap(), formatted(call, 0))),
+            None => add("log", &(name.parse::<Level>().unwrap(), printed(call, 0))),
+        },
+    }
+}
+
+/// The message in print style.
+fn printed(call: &LogCall, from: usize) -> String {
+    let sep = call.kwargs.get("sep").and_then(Value::as_str);
+    let sep = sep.filter(|_| call.method == "info").unwrap_or(" ");
+    words(call, from).sep(sep.to_owned()).to_string()
+}
+
+fn formatted(call: &LogCall, from: usize) -> String {
+    let template = call.args[from].as_str().unwrap();
+    words(call, from + 1).format(template).unwrap()
+}
+
+fn words(call: &LogCall, from: usize) -> Words {
+    let mut words = Words::default();
+    for arg in &call.args[from..] {
+        words.push(value(arg));
+    }
+    for (name, arg) in &call.kwargs {
+        words.push_named(name.clone(), value(arg));
+    }
+    words
+}
+
+fn value(json: &Value) -> loggerplex::Value {
+    match json {
+        Value::Null => None::<bool>.into(),
+        Value::Bool(truth) => (*truth).into(),
+        Value::Number(n) => match n.as_i64() {
+            Some(n) => n.into(),
+            None => n.as_f64().unwrap().into(),
+        },
+        Value::String(text) => text.clone().into(),
+        Value::Array(items) => loggerplex::Value::List(items.iter().map(value).collect()),
+        Value::Object(map) => {
+            loggerplex::Value::Map(map.iter().map(|(key, item)| (key.clone(), value(item))).collect())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls through a real redis-server: once, in order, whatever dies.
+//! Calls through a broker: once, in order, whatever dies.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use remotecall::{
     Args, CallContext, CallError, Client, Durable, FileId, FileSet, NewFile, Remote, RemoteCall, RemoteError,
     ServerHandle,
 };
-use tensorplex_tests::{DEADLINE, RedisServer, wait_for};
+use tensorplex_tests::{DEADLINE, TestBroker, on_both_brokers, wait_for};
 
 /// Appends numbers to one file per client, and counts.
 struct Numbers {
@@ -99,11 +99,10 @@ fn lines(dir: &Path) -> Vec<u64> {
     text.lines().map(|line| line.parse().unwrap()).collect()
 }
 
-#[test]
-fn calls_arrive_once_and_in_order() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let server = serve(&redis.address(), dir.path());
-    let client = connect(&redis.address());
+fn calls_arrive_once_and_in_order(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
     for n in 0..50_000u64 {
         client.send("put", &(n,));
     }
@@ -114,11 +113,10 @@ fn calls_arrive_once_and_in_order() {
     server.stop().unwrap();
 }
 
-#[test]
-fn futures_end_with_a_value_or_an_error() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let server = serve(&redis.address(), dir.path());
-    let client = connect(&redis.address());
+fn futures_end_with_a_value_or_an_error(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
     let many: Vec<_> = (0..1_000u64)
         .map(|n| client.call::<_, u64>("put", &(n,)))
         .collect();
@@ -144,83 +142,78 @@ fn futures_end_with_a_value_or_an_error() {
 #[derive(serde::Serialize)]
 struct NoNames {}
 
-#[test]
-fn a_future_times_out_and_can_still_be_waited_for() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let client = connect(&redis.address());
+fn a_future_times_out_and_can_still_be_waited_for(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let client = connect(&broker.address());
     let future = client.call::<_, u64>("put", &(1u64,));
     assert_eq!(future.get_timeout(Duration::from_millis(20)), Ok(None));
-    let server = serve(&redis.address(), dir.path());
+    let server = serve(&broker.address(), dir.path());
     assert_eq!(future.get_timeout(DEADLINE), Ok(Some(1)));
     assert_eq!(future.get_timeout(DEADLINE), Err(RemoteError::Taken));
     server.stop().unwrap();
 }
 
-#[test]
-fn a_worker_without_a_server_goes_on_and_delivers_when_it_comes() {
-    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    redis.kill();
-    let client = connect(&redis.address());
+fn a_worker_without_a_server_goes_on_and_delivers_when_it_comes(mut broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    broker.kill();
+    let client = connect(&broker.address());
     for n in 0..1_000u64 {
         client.send("put", &(n,));
     }
     let late = client.flush(Duration::from_millis(50)).unwrap_err();
     assert_eq!((late.outstanding, late.dropped), (1_000, 0));
-    redis.restart();
+    broker.restart();
     let late = client.flush(Duration::from_millis(200)).unwrap_err();
     assert_eq!(late.outstanding, 1_000);
-    let server = serve(&redis.address(), dir.path());
+    let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), (0..1_000).collect::<Vec<_>>());
     server.stop().unwrap();
 }
 
-#[test]
-fn a_redis_that_forgets_everything_loses_and_doubles_nothing() {
-    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let server = serve(&redis.address(), dir.path());
-    let client = connect(&redis.address());
+fn a_redis_that_forgets_everything_loses_and_doubles_nothing(mut broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
     let mut n = 0u64;
     for _ in 0..5 {
         for _ in 0..20_000 {
             client.send("put", &(n,));
             n += 1;
         }
-        redis.kill_and_restart();
+        broker.kill_and_restart();
     }
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), (0..n).collect::<Vec<_>>());
     server.stop().unwrap();
 }
 
-#[test]
-fn a_server_that_is_away_finds_each_frame_once() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let client = connect(&redis.address());
+fn a_server_that_is_away_finds_each_frame_once(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let client = connect(&broker.address());
     client.send("put", &(0u64,));
     wait_for("the frame", || {
-        (redis.command(&["XLEN", "rc:{remotecall.0}:in"]) == redis::Value::Int(1)).then_some(())
+        (broker.command(&["XLEN", "rc:{remotecall.0}:in"]) == redis::Value::Int(1)).then_some(())
     });
     // Longer than the time after which the sender looks for its frames.
     client.flush(Duration::from_secs(4)).unwrap_err();
     assert_eq!(
-        redis.command(&["XLEN", "rc:{remotecall.0}:in"]),
+        broker.command(&["XLEN", "rc:{remotecall.0}:in"]),
         redis::Value::Int(1)
     );
     assert_eq!(client.stats().rewinds, 0);
-    redis.command(&["FLUSHALL"]);
-    let server = serve(&redis.address(), dir.path());
+    broker.command(&["FLUSHALL"]);
+    let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), [0]);
     server.stop().unwrap();
 }
 
-#[test]
-fn a_restarted_server_knows_what_it_had() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let client = connect(&redis.address());
+fn a_restarted_server_knows_what_it_had(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let client = connect(&broker.address());
     for round in 0..3u64 {
-        let server = serve(&redis.address(), dir.path());
+        let server = serve(&broker.address(), dir.path());
         for n in 0..100 {
             client.send("put", &(round * 100 + n,));
         }
@@ -234,18 +227,13 @@ fn a_restarted_server_knows_what_it_had() {
     assert_eq!(lines(dir.path()), (0..300).collect::<Vec<_>>());
 }
 
-#[test]
-fn a_queue_has_one_server() {
-    let (redis, dir, other) = (
-        RedisServer::start(),
-        tempfile::tempdir().unwrap(),
-        tempfile::tempdir().unwrap(),
-    );
-    let server = serve(&redis.address(), dir.path());
-    let client = connect(&redis.address());
+fn a_queue_has_one_server(broker: TestBroker) {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
     client.send("put", &(1u64,));
     client.flush(DEADLINE).unwrap();
-    let second = serve(&redis.address(), other.path());
+    let second = serve(&broker.address(), other.path());
     wait_for("the second server to give up", || {
         second.has_ended().then_some(())
     });
@@ -253,7 +241,7 @@ fn a_queue_has_one_server() {
     assert!(error.contains("one server"), "{error}");
     let Err(error) = RemoteCall::new(Numbers::open(dir.path()))
         .durable(&dir.path().join(".private"))
-        .start(&redis.address())
+        .start(&broker.address())
     else {
         panic!("two servers in one directory");
     };
@@ -263,18 +251,17 @@ fn a_queue_has_one_server() {
     server.stop().unwrap();
 }
 
-#[test]
-fn garbage_and_wrong_types_do_not_stop_the_server() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    redis.command(&["SET", "rc:{remotecall.0}:in", "not a stream"]);
-    redis.command(&["SET", "rc:{remotecall.0}:ack", "not a hash"]);
-    redis.command(&["LPUSH", "rc:{remotecall.0}:lease", "not a string"]);
-    let server = serve(&redis.address(), dir.path());
-    let client = connect(&redis.address());
+fn garbage_and_wrong_types_do_not_stop_the_server(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    broker.command(&["SET", "rc:{remotecall.0}:in", "not a stream"]);
+    broker.command(&["SET", "rc:{remotecall.0}:ack", "not a hash"]);
+    broker.command(&["HSET", "rc:{remotecall.0}:lease", "not", "a string"]);
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
     client.send("put", &(1u64,));
     client.flush(DEADLINE).unwrap();
-    redis.command(&["XADD", "rc:{remotecall.0}:in", "*", "f", "garbage"]);
-    redis.command(&["XADD", "rc:{remotecall.0}:in", "*", "other", "field"]);
+    broker.command(&["XADD", "rc:{remotecall.0}:in", "*", "f", "garbage"]);
+    broker.command(&["XADD", "rc:{remotecall.0}:in", "*", "other", "field"]);
     client.send("put", &(2u64,));
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), [1, 2]);
@@ -285,30 +272,29 @@ fn garbage_and_wrong_types_do_not_stop_the_server() {
         "{refused:?}"
     );
     assert_eq!(
-        redis.command(&["XLEN", "rc:{remotecall.0}:in"]),
+        broker.command(&["XLEN", "rc:{remotecall.0}:in"]),
         redis::Value::Int(0)
     );
     server.stop().unwrap();
 }
 
-#[test]
-fn a_full_window_drops_and_counts_or_waits() {
+fn a_full_window_drops_and_counts_or_waits(mut broker: TestBroker) {
     use remotecall::{ClientOptions, WhenFull};
-    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    redis.kill();
+    let dir = tempfile::tempdir().unwrap();
+    broker.kill();
     let options = ClientOptions {
         window: 10_000,
         ..ClientOptions::default()
     };
-    let drops = Client::connect_with(&redis.address(), "remotecall", "agent/1", options).unwrap();
+    let drops = Client::connect_with(&broker.address(), "remotecall", "agent/1", options).unwrap();
     for n in 0..10_000u64 {
         drops.send("put", &(n,));
     }
     let stats = drops.stats();
     assert_eq!(stats.taken + stats.dropped, 10_000);
     assert!(stats.taken > 500 && stats.dropped > 500, "{stats:?}");
-    redis.restart();
-    let server = serve(&redis.address(), dir.path());
+    broker.restart();
+    let server = serve(&broker.address(), dir.path());
     let flushed = drops.flush(DEADLINE).unwrap_err();
     assert_eq!((flushed.outstanding, flushed.dropped), (0, stats.dropped));
     drops.flush(DEADLINE).unwrap();
@@ -317,7 +303,7 @@ fn a_full_window_drops_and_counts_or_waits() {
         when_full: WhenFull::Block(DEADLINE),
         ..options
     };
-    let waits = Client::connect_with(&redis.address(), "remotecall", "agent/1", options).unwrap();
+    let waits = Client::connect_with(&broker.address(), "remotecall", "agent/1", options).unwrap();
     for n in stats.taken..20_000 {
         waits.send("put", &(n,));
     }
@@ -327,58 +313,51 @@ fn a_full_window_drops_and_counts_or_waits() {
     server.stop().unwrap();
 }
 
-#[test]
-fn a_broker_that_dies_when_all_is_sent_is_found_again() {
-    let (mut redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let client = connect(&redis.address());
+fn a_broker_that_dies_when_all_is_sent_is_found_again(mut broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let client = connect(&broker.address());
     client.send("put", &(1u64,));
     let key = "rc:{remotecall.0}:in";
     wait_for("the frame", || {
-        (redis.command(&["XLEN", key]) == redis::Value::Int(1)).then_some(())
+        (broker.command(&["XLEN", key]) == redis::Value::Int(1)).then_some(())
     });
-    redis.kill_and_restart();
-    let server = serve(&redis.address(), dir.path());
+    broker.kill_and_restart();
+    let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), [1]);
     server.stop().unwrap();
 }
 
-#[test]
-fn a_frame_that_comes_again_after_a_checkpoint_is_known() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let client = connect(&redis.address());
+fn a_frame_that_comes_again_after_a_checkpoint_is_known(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let client = connect(&broker.address());
     client.send("put", &(1u64,));
     let key = "rc:{remotecall.0}:in";
-    let mut connection = redis.connection();
+    let mut connection = broker.connection();
     let frame = wait_for("the frame", || {
         type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
         let mut command = redis::cmd("XRANGE");
         let entries: Entries = command.arg(key).arg("-").arg("+").query(&mut connection).ok()?;
         Some(entries.first()?.1.first()?.1.clone())
     });
-    let server = serve(&redis.address(), dir.path());
+    let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
     server.stop().unwrap();
     let mut again = redis::cmd("XADD");
     again.arg(key).arg("*").arg("f").arg(frame).arg("a").arg(0);
     again.exec(&mut connection).unwrap();
-    let server = serve(&redis.address(), dir.path());
+    let server = serve(&broker.address(), dir.path());
     client.send("put", &(2u64,));
     client.flush(DEADLINE).unwrap();
     assert_eq!(server.stop().unwrap().duplicates, 1);
     assert_eq!(lines(dir.path()), [1, 2]);
 }
 
-#[test]
-fn a_worker_goes_on_with_a_server_that_has_another_directory() {
-    let (redis, first, second) = (
-        RedisServer::start(),
-        tempfile::tempdir().unwrap(),
-        tempfile::tempdir().unwrap(),
-    );
-    let client = connect(&redis.address());
+fn a_worker_goes_on_with_a_server_that_has_another_directory(broker: TestBroker) {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let client = connect(&broker.address());
     for (n, dir) in [(1u64, first.path()), (2, second.path())] {
-        let server = serve(&redis.address(), dir);
+        let server = serve(&broker.address(), dir);
         client.send("put", &(n,));
         client.flush(DEADLINE).unwrap();
         server.stop().unwrap();
@@ -387,35 +366,51 @@ fn a_worker_goes_on_with_a_server_that_has_another_directory() {
 }
 
 /// An entry's id comes from the broker's clock.
-#[test]
-fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let server = serve(&redis.address(), dir.path());
-    let client = connect(&redis.address());
-    redis.hurry("rc:{remotecall.0}:in");
+fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
+    broker.hurry("rc:{remotecall.0}:in");
     client.send("put", &(1u64,));
     client.flush(DEADLINE).unwrap();
-    redis.command(&["FLUSHALL"]);
+    broker.command(&["FLUSHALL"]);
     client.send("put", &(2u64,));
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), [1, 2]);
     server.stop().unwrap();
 }
 
-#[test]
-fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found() {
-    let (redis, dir) = (RedisServer::start(), tempfile::tempdir().unwrap());
-    let server = serve(&redis.address(), dir.path());
-    let client = connect(&redis.address());
+fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found(broker: TestBroker) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&broker.address(), dir.path());
+    let client = connect(&broker.address());
     let put = |n: u64| client.call::<_, u64>("put", &(n,)).get_timeout(DEADLINE);
     assert_eq!(put(1), Ok(Some(1)));
     let replies: Vec<String> = redis::cmd("KEYS")
-        .arg("rc:{r.*}:out")
-        .query(&mut redis.connection())
+        .arg("rc:{r.*")
+        .query(&mut broker.connection())
         .unwrap();
-    redis.hurry(&replies[0]);
+    broker.hurry(&replies[0]);
     assert_eq!(put(2), Ok(Some(2)));
-    redis.command(&["FLUSHALL"]);
+    broker.command(&["FLUSHALL"]);
     assert_eq!(put(3), Ok(Some(3)));
     server.stop().unwrap();
+}
+
+on_both_brokers! {
+    replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found,
+    a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on,
+    calls_arrive_once_and_in_order,
+    futures_end_with_a_value_or_an_error,
+    a_future_times_out_and_can_still_be_waited_for,
+    a_worker_without_a_server_goes_on_and_delivers_when_it_comes,
+    a_redis_that_forgets_everything_loses_and_doubles_nothing,
+    a_server_that_is_away_finds_each_frame_once,
+    a_restarted_server_knows_what_it_had,
+    a_queue_has_one_server,
+    garbage_and_wrong_types_do_not_stop_the_server,
+    a_full_window_drops_and_counts_or_waits,
+    a_broker_that_dies_when_all_is_sent_is_found_again,
+    a_frame_that_comes_again_after_a_checkpoint_is_known,
+    a_worker_goes_on_with_a_server_that_has_another_directory,
 }

@@ -2,39 +2,61 @@ use remotecall::rmp_serde;
 use remotecall::{Args, CallError, Remote};
 use serde::Serialize;
 
+use std::fs;
+
+use super::log_files::MAX_PENDING;
 use super::*;
+use crate::{TextFormat, Zone};
 
 /// 2018-03-09 12:34:56 UTC
 const TIME: i64 = 1_520_598_896_000_000_000;
 
-struct Disk(tempfile::TempDir);
+fn utc() -> TextFormat {
+    TextFormat::default().zone(Zone::Utc)
+}
+
+pub(super) struct Disk(tempfile::TempDir);
 
 impl Disk {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn open(&self) -> Loggerplex {
+    pub fn open(&self) -> Loggerplex {
         let path = self.0.path();
         Loggerplex::open(&path.join("logs"), &path.join("private/logs"))
             .unwrap()
-            .zone(Zone::Utc)
+            .lines(utc())
     }
 
-    fn path(&self, client_id: &str) -> std::path::PathBuf {
+    pub fn logs(&self) -> std::path::PathBuf {
+        self.0.path().join("logs")
+    }
+
+    pub fn path(&self, client_id: &str) -> std::path::PathBuf {
         self.0.path().join(format!("logs/{client_id}.log"))
     }
 
-    fn read(&self, client_id: &str) -> String {
+    pub fn read(&self, client_id: &str) -> String {
         String::from_utf8(fs::read(self.path(client_id)).unwrap()).unwrap()
     }
 }
 
 fn call(logs: &mut Loggerplex, client_id: &str, method: &str, args: impl Serialize) -> Result<(), CallError> {
+    call_at(logs, TIME, client_id, method, args)
+}
+
+pub(super) fn call_at(
+    logs: &mut Loggerplex,
+    time_ns: i64,
+    client_id: &str,
+    method: &str,
+    args: impl Serialize,
+) -> Result<(), CallError> {
     let client_id = ClientId::new(client_id).unwrap();
     let cx = CallContext {
         client_id: &client_id,
-        time_ns: TIME,
+        time_ns,
     };
     let index = logs.method(method).expect(method);
     let args = rmp_serde::to_vec(&args).unwrap();
@@ -104,14 +126,14 @@ fn lines_below_the_threshold_leave_nothing_behind() {
 #[test]
 fn options_change_what_stands_before_a_message() {
     let disk = Disk::new();
-    let mut logs = disk.open().time_format("ydhm".parse::<TimeFormat>().unwrap());
+    let mut logs = disk.open().lines(utc().time("ydhm".parse().ok()));
     call(&mut logs, "a", "info", ("1",)).unwrap();
-    let mut logs = logs.show_level(false);
+    let mut logs = logs.lines(utc().show_level(false));
     call(&mut logs, "a", "info", ("2",)).unwrap();
-    let mut logs = logs.time_format(None);
+    let mut logs = logs.lines(utc().time(None).show_level(false));
     call(&mut logs, "a", "info", ("3",)).unwrap();
     logs.commit().unwrap();
-    assert_eq!(disk.read("a"), "03-09-18 12:34 INFO> 1\n03-09-18 12:34 2\n3\n");
+    assert_eq!(disk.read("a"), "03-09-18 12:34 INFO> 1\n12:34:56 2\n3\n");
 }
 
 #[test]
@@ -148,8 +170,15 @@ fn a_client_and_a_folder_of_clients_can_have_the_same_name() {
 
 #[test]
 fn a_folder_cannot_have_the_name_of_a_file() {
-    for id in ["agent.log/1", "x/agent.log/y/1"] {
-        let why = format!("LogError: client id {id} has no file: only its last part may end in .log");
+    for id in [
+        "agent.log/1",
+        "x/agent.log/y/1",
+        "agent.jsonl/1",
+        "agent.log.20180309-1/x",
+    ] {
+        let why = format!(
+            "LogError: client id {id} has no file: only its last part may be named like a log file, such as x.log or x.jsonl"
+        );
         refused(id, "info", ("x",), &why);
     }
 }
@@ -256,7 +285,15 @@ fn what_is_there_before_the_first_line_stays() {
 
 #[test]
 fn bytes_that_are_no_state_are_refused() {
-    assert!(Disk::new().open().restore(b"\xc1").is_err());
+    for bytes in [
+        &b""[..],
+        b"\xc1",
+        &[0; 8],
+        &[9, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[0xff; 20],
+    ] {
+        assert!(Disk::new().open().restore(bytes).is_err(), "{bytes:?}");
+    }
 }
 
 #[test]
@@ -273,4 +310,41 @@ fn too_much_to_keep_is_written_early() {
     logs.commit().unwrap();
     let all = fs::metadata(disk.path("a")).unwrap().len();
     assert_eq!(all, 5 * (MAX_MESSAGE as u64 + "12:34:56 INFO> \n".len() as u64));
+}
+
+#[test]
+fn json_lines_are_in_a_file_of_their_own() {
+    let disk = Disk::new();
+    let mut logs = disk.open();
+    call(&mut logs, "a", "info", ("text",)).unwrap();
+    let mut logs = logs.lines(LineFormat::Json);
+    call(&mut logs, "a", "log", (23, "two\nlines")).unwrap();
+    logs.commit().unwrap();
+    assert_eq!(disk.read("a"), "12:34:56 INFO> text\n");
+    let json = fs::read_to_string(disk.0.path().join("logs/a.jsonl")).unwrap();
+    let time = "2018-03-09T12:34:56.000000000Z";
+    let expect = format!(r#"{{"time":"{time}","level":"INFO3","levelno":23,"message":"two\nlines"}}"#);
+    assert_eq!(json, expect + "\n");
+}
+
+#[test]
+fn overwriting_replaces_what_others_left_but_no_line_of_its_own() {
+    let disk = Disk::new();
+    disk.open();
+    fs::write(disk.path("b"), "of another day\n").unwrap();
+    replay(&mut disk.open().overwrite(true), 0..4);
+    let whole = disk.read("b");
+    assert!(whole.starts_with("12:34:56 WARNING> "), "{whole}");
+    replay(&mut disk.open().overwrite(true), 0..4);
+    assert_eq!(disk.read("b"), whole);
+    // A line of its own stays, also when somebody has cut the file.
+    let mut logs = disk.open().overwrite(true);
+    replay(&mut logs, 0..4);
+    let state = logs.checkpoint().unwrap();
+    fs::write(disk.path("b"), &whole[..20]).unwrap();
+    let mut logs = disk.open().overwrite(true);
+    logs.restore(&state).unwrap();
+    call(&mut logs, "b", "info", ("more",)).unwrap();
+    logs.commit().unwrap();
+    assert!(disk.read("b").starts_with(&whole[..20]));
 }

@@ -13,6 +13,7 @@ mod backoff;
 mod encoded;
 mod fork;
 mod future;
+mod heartbeat;
 mod reader;
 mod sender;
 mod window;
@@ -36,6 +37,10 @@ use window::{Pushed, Window};
 
 /// How long the last handle of a client waits for acknowledgements when it is dropped.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A server whose lease is gone from the broker for this long, or that cannot be asked for because the broker is away,
+/// counts as missing.
+pub const MISSING_AFTER: Duration = Duration::from_secs(30);
 
 /// How a client keeps what is not acknowledged yet.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +99,7 @@ pub struct ClientStats {
 pub struct Client {
     id: Arc<ClientId>,
     handle: Arc<Handle>,
+    deadline_ms: Option<u64>,
 }
 
 /// What all handles share; its end closes the connection.
@@ -131,6 +137,7 @@ impl Client {
         Ok(Self {
             id: Arc::new(id),
             handle: Arc::new(handle),
+            deadline_ms: None,
         })
     }
 
@@ -141,8 +148,21 @@ impl Client {
     pub fn with_client_id(&self, client_id: &str) -> Result<Self, ClientIdError> {
         Ok(Self {
             id: Arc::new(ClientId::new(client_id)?),
-            handle: self.handle.clone(),
+            ..self.clone()
         })
+    }
+
+    /// The same connection for calls that are worth nothing later than `deadline` after they were made: a server that
+    /// gets to one only then does not run it, and its future ends with [`CallError::DeadlineExceeded`]. How late it
+    /// is says the broker's clock, so that the clocks of worker and server need not agree. In whole milliseconds.
+    ///
+    /// [`CallError::DeadlineExceeded`]: crate::CallError::DeadlineExceeded
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self {
+            deadline_ms: Some(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)),
+            ..self.clone()
+        }
     }
 
     /// The client id of this handle.
@@ -208,6 +228,7 @@ impl Client {
             client: self.id.as_str(),
             reply,
             time_ns: now_ns(),
+            deadline_ms: self.deadline_ms,
             has_named,
         };
         self.handle.window.push(&call, write)
@@ -233,6 +254,12 @@ impl Client {
     /// Whether the client was closed; later calls are refused.
     pub fn is_closed(&self) -> bool {
         self.handle.birth.is_here() && self.handle.window.is_closed()
+    }
+
+    /// Whether calls wait for their results and no server has been seen for [`MISSING_AFTER`]. A future still waits: the
+    /// server may come back. The client logs it once.
+    pub fn server_is_missing(&self) -> bool {
+        self.handle.birth.is_here() && self.handle.window.server_is_missing()
     }
 
     /// What happened so far.
@@ -264,7 +291,7 @@ impl Handle {
             window,
             address,
             keys,
-            birth: Birth::now(),
+            birth: Birth::now().map_err(|error| system(&error))?,
             reader: Mutex::new(None),
             sender: Mutex::new(Some(sender)),
         })
@@ -290,7 +317,7 @@ impl Handle {
         if reader.is_some() {
             return;
         }
-        match reader::start(self.window.clone(), self.address.clone()) {
+        match reader::start(self.window.clone(), self.address.clone(), self.keys.lease.clone()) {
             Ok(thread) => *reader = Some(thread),
             Err(error) => tracing::error!(%error, "no thread for the replies; futures will not be answered"),
         }

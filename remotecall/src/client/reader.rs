@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use redis::{RedisResult, Value};
+use redis::{Pipeline, RedisResult, Value};
 
-use super::Backoff;
+use super::heartbeat::Heartbeat;
 use super::sender::REPLY_TTL_MS;
 use super::window::Window;
+use super::{Backoff, MISSING_AFTER};
 use crate::broker::{Address, Link, StreamId, entries, reply_key};
 use crate::reply::Replies;
 
@@ -23,9 +24,10 @@ const COUNT: usize = 64;
 /// How often the stream's life is extended.
 const REFRESH: Duration = Duration::from_millis(REPLY_TTL_MS / 3);
 
-pub(super) fn start(window: Arc<Window>, address: Address) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn start(window: Arc<Window>, address: Address, lease: String) -> std::io::Result<JoinHandle<()>> {
     let reader = Reader {
         key: reply_key(window.producer),
+        heartbeat: Heartbeat::new(window.clone(), lease, MISSING_AFTER),
         window,
         address,
     };
@@ -38,14 +40,17 @@ struct Reader {
     window: Arc<Window>,
     address: Address,
     key: String,
+    heartbeat: Heartbeat,
 }
 
 impl Reader {
-    fn run(self) {
+    fn run(mut self) {
         let mut backoff = Backoff::new();
         while !self.window.is_closed() {
-            let result = Link::open(&self.address, BLOCK).and_then(|link| self.session(link, &mut backoff));
+            let link = Link::open(&self.address, BLOCK);
+            let result = link.and_then(|link| self.session(link, &mut backoff));
             if let Err(error) = result {
+                self.heartbeat.seen(false);
                 tracing::debug!(address = %self.address, %error, "no replies");
                 self.window.pause(backoff.next());
             }
@@ -54,7 +59,7 @@ impl Reader {
 
     /// Reads until the client is closed or the connection fails. After a connect everything in the stream is
     /// read again: a reply that was seen already finds nobody waiting.
-    fn session(&self, mut link: Link, backoff: &mut Backoff) -> RedisResult<()> {
+    fn session(&mut self, mut link: Link, backoff: &mut Backoff) -> RedisResult<()> {
         let mut last = StreamId::default();
         let mut refreshed = Instant::now();
         while !self.window.is_closed() {
@@ -71,7 +76,20 @@ impl Reader {
                 .arg("BLOCK")
                 .arg(block.as_millis() as u64);
             command.arg("STREAMS").arg(&self.key).arg(last.to_string());
-            let list = entries(link.one(&command)?);
+            let looks = self.heartbeat.matters();
+            let mut pipeline = Pipeline::new();
+            pipeline.add_command(command);
+            if looks {
+                pipeline.cmd("EXISTS").arg(self.heartbeat.lease());
+            }
+            let mut answers = link.run(&pipeline)?.into_iter();
+            let list = match answers.next() {
+                Some(Value::ServerError(error)) => return Err(error.into()),
+                answer => entries(answer.unwrap_or(Value::Nil)),
+            };
+            if looks {
+                self.heartbeat.seen(answers.next() == Some(Value::Int(1)));
+            }
             let drained = list.len() < COUNT;
             for entry in list {
                 last = entry.id;

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use redis::{Pipeline, RedisResult, Value};
 
-use super::Backoff;
 use super::window::{SentFrame, Window, Work};
+use super::{Backoff, now_ns};
 use crate::broker::{Address, Keys, Link, StreamId, entries, number, reply_key};
 use crate::frame::Frame;
 use crate::mutants::{self, Mutant};
@@ -161,7 +161,9 @@ impl Sender {
                 .arg("f")
                 .arg(bytes.as_slice())
                 .arg("a")
-                .arg(acked);
+                .arg(acked)
+                .arg("t")
+                .arg(now_ns() / 1_000_000);
         }
         pipeline
             .cmd("HGET")

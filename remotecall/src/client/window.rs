@@ -5,6 +5,7 @@
 //! that any of them can be sent again with the same bytes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,8 @@ pub(crate) struct Window {
     work: Condvar,
     /// Callers wait here for acks and for room.
     progress: Condvar,
+    /// No server has been seen for a while, and somebody waits.
+    missing: AtomicBool,
 }
 
 impl Window {
@@ -113,6 +116,7 @@ impl Window {
             state: Mutex::new(state),
             work: Condvar::new(),
             progress: Condvar::new(),
+            missing: AtomicBool::new(false),
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Manifest {
     file: File,
     end: u64,
     entries: HashMap<String, Entry>,
+    /// The last key that was given a path.
+    owners: HashMap<String, String>,
 }
 
 impl Manifest {
@@ -41,20 +43,32 @@ impl Manifest {
             .truncate(false)
             .open(path)?;
         let bytes = std::fs::read(path)?;
-        let mut entries = HashMap::new();
+        let mut manifest = Self {
+            file,
+            end: 0,
+            entries: HashMap::new(),
+            owners: HashMap::new(),
+        };
         let mut rest = &bytes[..];
         while let Some((key, entry)) = take_record(&mut rest) {
-            entries.insert(key, entry);
+            manifest.insert(key, entry);
         }
-        Ok(Self {
-            file,
-            end: (bytes.len() - rest.len()) as u64,
-            entries,
-        })
+        manifest.end = (bytes.len() - rest.len()) as u64;
+        Ok(manifest)
+    }
+
+    fn insert(&mut self, key: String, entry: Entry) {
+        self.owners.insert(entry.path.clone(), key.clone());
+        self.entries.insert(key, entry);
     }
 
     pub fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.get(key)
+    }
+
+    /// Whether the path was given to another key after this one.
+    pub fn has_passed_on(&self, key: &str, path: &str) -> bool {
+        self.owners.get(path).is_some_and(|owner| owner != key)
     }
 
     /// Adds records and waits until they are on disk.
@@ -69,7 +83,9 @@ impl Manifest {
         self.file.write_all_at(&bytes, self.end)?;
         self.file.sync_data()?;
         self.end += bytes.len() as u64;
-        self.entries.extend(new);
+        for (key, entry) in new {
+            self.insert(key, entry);
+        }
         Ok(())
     }
 }

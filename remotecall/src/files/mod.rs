@@ -6,26 +6,28 @@
 //! never rewritten with another value and never cut off. (After a power cut a file can hold zeros that
 //! never were data; those differ, and are replaced.)
 //!
+//! A file can end before its set does: see [`FileSet::retire`].
+//!
 //! Few files are open at once: the one that was used longest ago is closed first.
 
+mod growing;
 mod manifest;
 mod open_files;
+mod retire;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::mutants::{self, Mutant};
 
+use growing::{Growing, Place, path_of};
 use manifest::{Entry, Manifest};
 use open_files::OpenFiles;
 
-/// A pending buffer that grew larger than this is given back to the allocator after a commit.
-const KEEP_BUFFER: usize = 4 << 10;
 /// Longest gap in the file numbers of a state: files that were added and never written.
 const MAX_GAP: usize = 1 << 20;
 /// From this many files on, one sync of the whole file system is quicker than one of each file.
@@ -39,6 +41,8 @@ pub struct FileId(u32);
 pub enum NewFile {
     /// At this path below the root. What is there already stays, and the new bytes follow it.
     Append(String),
+    /// At this path below the root. What is there already is removed, unless this set wrote it itself.
+    Overwrite(String),
     /// At the path below the root that this function picks, given the root. It must not exist yet.
     Create(Box<PickPath>),
 }
@@ -56,28 +60,13 @@ pub struct FileSet {
     lost: BTreeSet<String>,
     /// Files with bytes in `pending`, in the order in which they got them.
     dirty: Vec<FileId>,
+    /// Files that are to be moved, in this order, and where to.
+    retiring: Vec<(FileId, String)>,
     /// Files written since the last sync.
     unsynced: BTreeSet<FileId>,
     /// Directories with a file that is new since the last sync.
     new_in: BTreeSet<PathBuf>,
     open: OpenFiles,
-}
-
-struct Growing {
-    key: String,
-    place: Place,
-    /// Length without `pending`.
-    end: u64,
-    pending: Vec<u8>,
-    /// What follows `end` on disk may be our own bytes from before a crash.
-    catching_up: bool,
-}
-
-enum Place {
-    Wanted(NewFile),
-    At(String),
-    /// Deleted or cut by somebody else; its number is not used again.
-    Gone,
 }
 
 /// What a checkpoint says about one file.
@@ -103,6 +92,7 @@ impl FileSet {
             by_key: HashMap::new(),
             lost: BTreeSet::new(),
             dirty: Vec::new(),
+            retiring: Vec::new(),
             unsynced: BTreeSet::new(),
             new_in: BTreeSet::new(),
             open: OpenFiles::new(),
@@ -146,6 +136,24 @@ impl FileSet {
         &mut file.pending
     }
 
+    /// All that was appended to a file so far, the pending bytes too, and none of what a replay will append yet.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn read(&self, id: FileId) -> io::Result<impl Read> {
+        let file = &self.files[id.0 as usize];
+        let written: Box<dyn Read> = match &file.place {
+            Place::At(path) | Place::Retired(path) if file.end > 0 => {
+                let open = File::open(self.root.join(path)).map_err(|error| about(path, error))?;
+                Box::new(open.take(file.end))
+            }
+            Place::At(_) | Place::Retired(_) | Place::Wanted(_) | Place::Spent | Place::Gone => {
+                Box::new(io::empty())
+            }
+        };
+        Ok(written.chain(io::Cursor::new(file.pending.clone())))
+    }
+
     /// Bytes that wait for the next commit, in all files.
     pub fn pending_bytes(&self) -> usize {
         self.dirty
@@ -160,7 +168,8 @@ impl FileSet {
     /// # Errors
     /// The first failure, with the path in its message.
     pub fn commit(&mut self) -> io::Result<()> {
-        self.place_new_files()?;
+        self.move_retired()?;
+        self.place_new_files(&self.dirty.clone())?;
         while let Some(&id) = self.dirty.last() {
             self.write_pending(id)?;
             self.dirty.pop();
@@ -187,7 +196,7 @@ impl FileSet {
 
     fn sync_each(&mut self) -> io::Result<()> {
         for &id in &self.unsynced {
-            let Place::At(path) = &self.files[id.0 as usize].place else {
+            let (Place::At(path) | Place::Retired(path)) = &self.files[id.0 as usize].place else {
                 continue;
             };
             let synced = self
@@ -215,7 +224,7 @@ impl FileSet {
                     path: path.clone(),
                     end: file.end,
                 }),
-                Place::Wanted(_) | Place::Gone => None,
+                Place::Wanted(_) | Place::Retired(_) | Place::Spent | Place::Gone => None,
             });
         let saved: Vec<SavedFile> = files.collect();
         rmp_serde::to_vec(&saved).expect("plain data serializes")
@@ -240,28 +249,35 @@ impl FileSet {
             while self.files.len() < at {
                 self.files.push(Growing::gone());
             }
+            self.by_key.insert(file.key.clone(), file.id);
+            let Some(path) = self.whereabouts(&file.key, &file.path) else {
+                self.files.push(Growing {
+                    place: Place::Spent,
+                    key: file.key,
+                    ..Growing::gone()
+                });
+                continue;
+            };
             if mutants::is_on(Mutant::TruncateAtRecovery) {
                 File::options()
                     .write(true)
-                    .open(self.root.join(&file.path))
+                    .open(self.root.join(&path))
                     .and_then(|it| it.set_len(file.end))?;
             }
-            let there = std::fs::metadata(self.root.join(&file.path))
-                .map(|meta| meta.len())
-                .unwrap_or(0);
+            let there = length_of(&self.root.join(&path));
             if there < file.end {
                 tracing::warn!(
-                    path = file.path,
+                    path,
                     "was deleted or cut by someone else; a new file takes its place"
                 );
                 self.files.push(Growing::gone());
+                self.by_key.remove(&file.key);
                 self.lost.insert(file.key);
                 continue;
             }
-            self.by_key.insert(file.key.clone(), file.id);
             self.files.push(Growing {
                 key: file.key,
-                place: Place::At(file.path),
+                place: Place::At(path),
                 end: file.end,
                 pending: Vec::new(),
                 catching_up: there > file.end,
@@ -271,27 +287,45 @@ impl FileSet {
     }
 
     /// Finds a path for each new file and records it, before anything is written.
-    fn place_new_files(&mut self) -> io::Result<()> {
+    fn place_new_files(&mut self, ids: &[FileId]) -> io::Result<()> {
         let mut records = Vec::new();
         let mut placed = Vec::new();
-        for &id in &self.dirty {
+        for &id in ids {
+            let file = &self.files[id.0 as usize];
+            let Place::Wanted(wanted) = &file.place else {
+                continue;
+            };
+            let manifest = self.manifest.as_ref().filter(|_| !self.lost.contains(&file.key));
+            if let Some(entry) = manifest.and_then(|manifest| manifest.get(&file.key)) {
+                let path = wanted.fixed_path().unwrap_or(&entry.path);
+                let Some(path) = self.whereabouts(&file.key, path) else {
+                    self.files[id.0 as usize].place = Place::Spent;
+                    continue;
+                };
+                if self.root.join(&path).exists() {
+                    placed.push((id, Entry { path, ..*entry }, true));
+                    continue;
+                }
+            }
             let file = &mut self.files[id.0 as usize];
             let Place::Wanted(wanted) = &mut file.place else {
                 continue;
             };
-            let manifest = self.manifest.as_ref().filter(|_| !self.lost.contains(&file.key));
-            let known = manifest.and_then(|manifest| manifest.get(&file.key));
-            if let Some(entry) = known.filter(|entry| self.root.join(&entry.path).exists()) {
-                placed.push((id, entry.clone(), true));
-                continue;
-            }
             let path = wanted.pick(&self.root)?;
             let full = self.root.join(&path);
+            let is_ours = self
+                .manifest
+                .as_ref()
+                .is_some_and(|manifest| manifest.get(&file.key).is_some());
+            if matches!(wanted, NewFile::Overwrite(_)) && !is_ours {
+                // Before its record: after a crash in between there is neither, and the next attempt begins again.
+                remove(&full).map_err(|error| about(&path, error))?;
+            }
             let parent = full.parent().unwrap_or(&self.root).to_owned();
             std::fs::create_dir_all(&parent).map_err(|error| about(&path, error))?;
             let base = match wanted {
-                NewFile::Append(_) => std::fs::metadata(&full).map(|meta| meta.len()).unwrap_or(0),
                 NewFile::Create(_) => 0,
+                _ => length_of(&full),
             };
             let entry = Entry { path, base };
             records.push((file.key.clone(), entry.clone()));
@@ -313,8 +347,12 @@ impl FileSet {
     fn write_pending(&mut self, id: FileId) -> io::Result<()> {
         let file = &mut self.files[id.0 as usize];
         let Place::At(path) = &file.place else {
-            unreachable!("place_new_files comes first")
+            file.pending.clear(); // of a file that was spent before a crash
+            return Ok(());
         };
+        if file.pending.is_empty() {
+            return Ok(());
+        }
         let (handle, fresh) = self
             .open
             .get_or_create(id, &self.root.join(path))
@@ -329,101 +367,32 @@ impl FileSet {
     }
 }
 
-impl Growing {
-    fn gone() -> Self {
-        Self {
-            key: String::new(),
-            place: Place::Gone,
-            end: 0,
-            pending: Vec::new(),
-            catching_up: false,
-        }
-    }
-
-    /// Compares what was written with what is there, when a file is opened again.
-    fn notice_length(&mut self, there: u64) {
-        if there < self.end {
-            tracing::warn!(
-                path = path_of(&self.place),
-                expected = self.end,
-                found = there,
-                "was deleted or cut by someone else; going on at its end"
-            );
-            self.end = there;
-        }
-        self.catching_up |= there > self.end;
-    }
-
-    fn write_to(&mut self, file: &File) -> io::Result<()> {
-        if self.catching_up {
-            self.skip_what_is_there(file)?;
-        }
-        let mut written = 0;
-        while written < self.pending.len() {
-            match file.write_at(&self.pending[written..], self.end) {
-                Ok(0) => return self.stop_at(written, io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    written += n;
-                    self.end += n as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.stop_at(written, error),
-            }
-        }
-        self.pending.clear();
-        self.pending.shrink_to(KEEP_BUFFER);
-        Ok(())
-    }
-
-    /// Keeps what could not be written for the next attempt.
-    fn stop_at(&mut self, written: usize, error: io::Error) -> io::Result<()> {
-        self.pending.drain(..written);
-        Err(error)
-    }
-
-    /// Advances over pending bytes that the file already holds from before a crash.
-    fn skip_what_is_there(&mut self, file: &File) -> io::Result<()> {
-        let there = file.metadata()?.len().saturating_sub(self.end);
-        let overlap = self
-            .pending
-            .len()
-            .min(usize::try_from(there).unwrap_or(usize::MAX));
-        let mut found = vec![0; overlap];
-        file.read_exact_at(&mut found, self.end)?;
-        let same = found
-            .iter()
-            .zip(&self.pending)
-            .take_while(|(a, b)| a == b)
-            .count();
-        if same < overlap {
-            tracing::warn!(
-                path = path_of(&self.place),
-                at = self.end + same as u64,
-                bytes = overlap - same,
-                "bytes differ from the journal, as after a power cut; they are replaced"
-            );
-            file.write_all_at(&self.pending[same..overlap], self.end + same as u64)?;
-        }
-        self.pending.drain(..overlap);
-        self.end += overlap as u64;
-        self.catching_up = there > overlap as u64;
-        Ok(())
-    }
-}
-
 impl NewFile {
+    /// The path, if it is known without looking.
+    fn fixed_path(&self) -> Option<&str> {
+        match self {
+            Self::Append(path) | Self::Overwrite(path) => Some(path),
+            Self::Create(_) => None,
+        }
+    }
+
     fn pick(&mut self, root: &Path) -> io::Result<String> {
         match self {
-            Self::Append(path) => Ok(path.clone()),
+            Self::Append(path) | Self::Overwrite(path) => Ok(path.clone()),
             Self::Create(choose) => choose(root),
         }
     }
 }
 
-fn path_of(place: &Place) -> String {
-    match place {
-        Place::At(path) => path.clone(),
-        Place::Wanted(_) | Place::Gone => String::new(),
+/// Bytes of a file; none when it is not there.
+fn length_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -40,6 +40,12 @@ impl OpenFiles {
         Self { limit, ..Self::new() }
     }
 
+    /// Closes all files.
+    pub fn close_all(&mut self) {
+        self.files.clear();
+        self.by_use.clear();
+    }
+
     /// The open file, and whether it was opened just now.
     pub fn get(&mut self, id: FileId, path: &Path) -> io::Result<(&File, bool)> {
         self.open(id, path, false)

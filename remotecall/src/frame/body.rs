@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! define   0x00 | varint length | UTF-8          the next name: 0, 1, 2 …
-//! call     0x01 + bits | method | client | time | varint length | arguments
+//! call     0x01 + bits | method | client | time | deadline | varint length | arguments
 //!            bits 1-2   reply: 0 none, 1 the result, 2 only an error
 //!            bit  3     named arguments follow the positional ones
 //!            bit  4     method and client are those of the call before; both are left out
+//!            bit  5     the call has a deadline; without it, that is left out
 //!          method, client   varint, number of a name
 //!          time             zigzag varint, nanoseconds after the call before (the first: after the frame's time)
+//!          deadline         varint, milliseconds after the call's time
 //!          arguments        see `Args`
 //! ```
 //!
@@ -25,6 +27,7 @@ pub(super) const ITEM_CALL: u8 = 1;
 pub(super) const REPLY_SHIFT: u8 = 1;
 pub(super) const BIT_NAMED: u8 = 1 << 3;
 pub(super) const BIT_SAME: u8 = 1 << 4;
+pub(super) const BIT_DEADLINE: u8 = 1 << 5;
 
 /// What the caller wants to hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,8 @@ pub(crate) struct Call<'a> {
     pub client: usize,
     pub reply: Reply,
     pub time_ns: i64,
+    /// Milliseconds after `time_ns` when nobody wants the call any more.
+    pub deadline_ms: Option<u64>,
     pub has_named: bool,
     pub args: &'a [u8],
 }
@@ -82,7 +87,7 @@ impl<'a> Calls<'a> {
             rest = tail;
             match head {
                 ITEM_DEFINE => all.define(&mut rest)?,
-                _ if head & 1 == ITEM_CALL && head >> 5 == 0 => all.call(head, &mut rest, &mut time_ns)?,
+                _ if head & 1 == ITEM_CALL && head >> 6 == 0 => all.call(head, &mut rest, &mut time_ns)?,
                 _ => return Err(FrameError::Body("unknown item")),
             }
         }
@@ -109,11 +114,14 @@ impl<'a> Calls<'a> {
             (false, _) => (self.name(rest)?, self.name(rest)?),
         };
         *time_ns = time_ns.wrapping_add(unzigzag(varint(rest)?));
+        let has_deadline = head & BIT_DEADLINE != 0;
+        let deadline_ms = has_deadline.then(|| varint(rest)).transpose()?;
         self.calls.push(Call {
             method,
             client,
             reply: Reply::from_bits(head)?,
             time_ns: *time_ns,
+            deadline_ms,
             has_named: head & BIT_NAMED != 0,
             args: bytes(rest)?,
         });

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::body::{BIT_NAMED, BIT_SAME, ITEM_CALL, ITEM_DEFINE, MAX_NAMES, Reply, put_varint, zigzag};
+use super::body::{
+    BIT_DEADLINE, BIT_NAMED, BIT_SAME, ITEM_CALL, ITEM_DEFINE, MAX_NAMES, Reply, put_varint, zigzag,
+};
 use super::{FLAG_LZ4, FOOTER, HEADER, MAGIC, MAX_BODY, MAX_CALLS, ProducerId};
 
 /// A body shorter than this is not worth compressing.
@@ -14,6 +16,8 @@ pub(crate) struct NewCall<'a> {
     pub client: &'a str,
     pub reply: Reply,
     pub time_ns: i64,
+    /// Milliseconds after `time_ns` when nobody wants the call any more.
+    pub deadline_ms: Option<u64>,
     /// The arguments are an array and a map, not only an array.
     pub has_named: bool,
 }
@@ -82,6 +86,11 @@ impl FrameBuilder {
         let head = ITEM_CALL
             | call.reply.bits()
             | if call.has_named { BIT_NAMED } else { 0 }
+            | if call.deadline_ms.is_some() {
+                BIT_DEADLINE
+            } else {
+                0
+            }
             | if same { BIT_SAME } else { 0 };
         self.body.push(head);
         if !same {
@@ -90,6 +99,9 @@ impl FrameBuilder {
             self.last_names = Some(names);
         }
         put_varint(&mut self.body, zigzag(call.time_ns.wrapping_sub(self.last_ns)));
+        if let Some(deadline_ms) = call.deadline_ms {
+            put_varint(&mut self.body, deadline_ms);
+        }
         put_varint(&mut self.body, self.args.len() as u64);
         self.body.extend_from_slice(&self.args);
         self.last_ns = call.time_ns;

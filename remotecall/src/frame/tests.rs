@@ -9,6 +9,7 @@ fn push(builder: &mut FrameBuilder, method: &str, time_ns: i64, args: (i64, &str
         client: "agent/1",
         reply: Reply::Result,
         time_ns,
+        deadline_ms: None,
         has_named: false,
     };
     builder

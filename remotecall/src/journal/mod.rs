@@ -6,9 +6,9 @@
 //! DIR/checkpoint               state of the object and watermarks; replaced whole
 //! DIR/journal/00000001.rcj     segments; a checkpoint names the first one that is still needed
 //!
-//! segment   "RCJ1" | records
+//! segment   "RCJ2" | records
 //! record    magic u32 LE | length u32 LE | crc u32 LE | body      crc: CRC-32C of the record's place and the body
-//! body      one batch: (u64 LE the sender's ack when it sent | length u32 LE | frame) …
+//! body      one batch: (ack u64 LE | clock u64 LE | length u32 LE | frame) …      see `Accepted`
 //! ```
 //!
 //! A record is what one write and one fdatasync brought to disk. A crash can leave the last one unfinished,
@@ -30,10 +30,10 @@ pub(crate) use recovery::Recovery;
 /// A checkpoint is due when this many bytes were journaled since the last one.
 pub(crate) const CHECKPOINT_EVERY: u64 = 64 << 20;
 
-const SEGMENT_MAGIC: [u8; 4] = *b"RCJ1";
+const SEGMENT_MAGIC: [u8; 4] = *b"RCJ2";
 const RECORD_MAGIC: u32 = 0x4a43_5252;
 const RECORD_HEADER: usize = 12;
-const FRAME_HEADER: usize = 12;
+const FRAME_HEADER: usize = 20;
 /// A buffer that grew larger than this is given back to the allocator.
 const KEEP_BUFFER: usize = 8 << 20;
 /// A batch takes no more frames when it has reached this size.
@@ -107,6 +107,16 @@ impl JournalError {
     }
 }
 
+/// A frame that counts, with everything else that its effect depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Accepted<F = Vec<u8>> {
+    /// The sender's ack when it sent.
+    pub acked: u64,
+    /// What the sender's clock showed when the server took the frame, in milliseconds since 1970.
+    pub clock_ms: u64,
+    pub frame: F,
+}
+
 /// The journal while a server runs.
 pub(crate) struct Journal {
     dir: PathBuf,
@@ -123,11 +133,11 @@ impl Journal {
     /// Adds frames with their senders' acks, as many as fit into one record, and waits until they are on disk. Returns
     /// how many that were; the rest is for the next call. After [`JournalError::Io`] none of them counts, and it can be
     /// tried again.
-    pub fn append(&mut self, frames: &[(u64, Vec<u8>)]) -> Result<usize, JournalError> {
+    pub fn append(&mut self, frames: &[Accepted]) -> Result<usize, JournalError> {
         let mut size = 0;
-        let fit = frames.iter().take_while(|(_, frame)| {
+        let fit = frames.iter().take_while(|accepted| {
             let room = size < BATCH_SIZE;
-            size += FRAME_HEADER + frame.len();
+            size += FRAME_HEADER + accepted.frame.len();
             room
         });
         let fit = fit.count();
@@ -180,11 +190,17 @@ impl Journal {
 }
 
 /// Writes the record that starts at byte `place` of its segment.
-fn put_record(out: &mut Vec<u8>, place: u64, frames: &[(u64, Vec<u8>)]) {
+fn put_record(out: &mut Vec<u8>, place: u64, frames: &[Accepted]) {
     out.clear();
     out.extend_from_slice(&[0; RECORD_HEADER]);
-    for (acked, frame) in frames {
+    for Accepted {
+        acked,
+        clock_ms,
+        frame,
+    } in frames
+    {
         out.extend_from_slice(&acked.to_le_bytes());
+        out.extend_from_slice(&clock_ms.to_le_bytes());
         out.extend_from_slice(&(frame.len() as u32).to_le_bytes());
         out.extend_from_slice(frame);
     }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Checkpoint, FRAME_HEADER, Journal, JournalError, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, SEGMENT_MAGIC,
+    Accepted, Checkpoint, Journal, JournalError, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, SEGMENT_MAGIC,
     checksum, create_segment, journal_dir, segment_path, segments, settings,
 };
 
@@ -60,8 +60,8 @@ impl Recovery {
         settings::agree(&self.dir, settings, is_empty)
     }
 
-    /// Passes every record after the checkpoint to `each`, in order: the sender's ack, and the frame.
-    pub fn replay(&mut self, mut each: impl FnMut(u64, &[u8])) -> Result<(), JournalError> {
+    /// Passes every frame after the checkpoint to `each`, in order.
+    pub fn replay(&mut self, mut each: impl FnMut(Accepted<&[u8]>)) -> Result<(), JournalError> {
         let last = self.segments.last().copied();
         for &number in &self.segments {
             let path = segment_path(&self.dir, number);
@@ -135,7 +135,7 @@ fn replay_segment(
     path: &Path,
     bytes: &[u8],
     is_last: bool,
-    each: &mut impl FnMut(u64, &[u8]),
+    each: &mut impl FnMut(Accepted<&[u8]>),
 ) -> Result<usize, JournalError> {
     if !bytes.starts_with(&SEGMENT_MAGIC) {
         return match is_last && bytes.len() < SEGMENT_MAGIC.len() {
@@ -150,8 +150,8 @@ fn replay_segment(
     let mut at = SEGMENT_MAGIC.len();
     while let Some(body) = record(bytes, at) {
         let mut rest = body;
-        while let Some((acked, frame)) = take_frame(&mut rest) {
-            each(acked, frame);
+        while let Some(accepted) = take_frame(&mut rest) {
+            each(accepted);
         }
         at += RECORD_HEADER + body.len();
     }
@@ -179,10 +179,15 @@ fn record(bytes: &[u8], at: usize) -> Option<&[u8]> {
     (checksum(at as u64, body) == u32::from_le_bytes(crc)).then_some(body)
 }
 
-fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<(u64, &'a [u8])> {
-    let (head, tail) = rest.split_first_chunk::<FRAME_HEADER>()?;
-    let [a0, a1, a2, a3, a4, a5, a6, a7, length @ ..] = *head;
+fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<Accepted<&'a [u8]>> {
+    let (&acked, tail) = rest.split_first_chunk()?;
+    let (&clock_ms, tail) = tail.split_first_chunk()?;
+    let (&length, tail) = tail.split_first_chunk()?;
     let (frame, tail) = tail.split_at_checked(u32::from_le_bytes(length) as usize)?;
     *rest = tail;
-    Some((u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]), frame))
+    Some(Accepted {
+        acked: u64::from_le_bytes(acked),
+        clock_ms: u64::from_le_bytes(clock_ms),
+        frame,
+    })
 }

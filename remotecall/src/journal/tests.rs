@@ -15,7 +15,10 @@ impl Disk {
     fn open(&self) -> Result<(Vec<u8>, Vec<String>, Journal), JournalError> {
         let (mut recovery, checkpoint) = Recovery::open(self.dir())?;
         let mut seen = Vec::new();
-        recovery.replay(|acked, frame| seen.push(format!("{acked}:{}", String::from_utf8_lossy(frame))))?;
+        recovery.replay(|it| {
+            assert_eq!(it.clock_ms, CLOCK);
+            seen.push(format!("{}:{}", it.acked, String::from_utf8_lossy(it.frame)));
+        })?;
         Ok((checkpoint.object, seen, recovery.finish()?))
     }
 
@@ -24,11 +27,19 @@ impl Disk {
     }
 }
 
+/// A sender's clock in milliseconds.
+const CLOCK: u64 = 1 << 41;
+
+fn accepted(acked: u64, frame: &[u8]) -> Accepted {
+    Accepted {
+        acked,
+        clock_ms: CLOCK,
+        frame: frame.to_vec(),
+    }
+}
+
 fn append(journal: &mut Journal, frames: &[&str]) {
-    let frames: Vec<_> = frames
-        .iter()
-        .map(|frame| (7, frame.as_bytes().to_vec()))
-        .collect();
+    let frames: Vec<_> = frames.iter().map(|frame| accepted(7, frame.as_bytes())).collect();
     assert_eq!(journal.append(&frames).unwrap(), frames.len());
 }
 
@@ -37,7 +48,7 @@ fn a_batch_of_any_size_can_be_read_again() {
     let disk = Disk::new();
     let (_, _, mut journal) = disk.open().unwrap();
     let frames: Vec<_> = (1..=6)
-        .map(|n| (n, vec![b'x'; crate::frame::MAX_FRAME]))
+        .map(|n| accepted(n, &vec![b'x'; crate::frame::MAX_FRAME]))
         .collect();
     let (mut left, mut records) = (&frames[..], 0);
     while !left.is_empty() {
@@ -49,7 +60,7 @@ fn a_batch_of_any_size_can_be_read_again() {
     let seen = disk.open().unwrap().1;
     let expect: Vec<_> = frames
         .iter()
-        .map(|(acked, frame)| (acked.to_string(), frame.len()))
+        .map(|it| (it.acked.to_string(), it.frame.len()))
         .collect();
     let seen: Vec<_> = seen.iter().filter_map(|text| text.split_once(':')).collect();
     let seen: Vec<_> = seen

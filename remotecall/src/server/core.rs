@@ -48,6 +48,8 @@ struct Names<'a> {
     names: Vec<&'a str>,
     methods: HashMap<usize, Option<usize>>,
     clients: HashMap<usize, Result<ClientId, CallError>>,
+    /// The sender's clock when the frame was taken.
+    clock_ms: u64,
 }
 
 impl Core {
@@ -98,22 +100,23 @@ impl Core {
         (verdict, Some(frame.producer))
     }
 
-    /// Runs the calls of an accepted frame.
-    pub fn apply(&mut self, bytes: &[u8]) {
+    /// Runs the calls of an accepted frame. `clock_ms` is what its sender's clock showed when the frame was taken.
+    pub fn apply(&mut self, bytes: &[u8], clock_ms: u64) {
         let Ok(frame) = Frame::parse(bytes) else { return };
-        if let Err(error) = self.apply_body(&frame) {
+        if let Err(error) = self.apply_body(&frame, clock_ms) {
             // The frame has its number and its checksum, so it counts, as a frame without effect.
             self.stats.refuse("unreadable frame body", &error);
         }
     }
 
-    fn apply_body(&mut self, frame: &Frame<'_>) -> Result<(), FrameError> {
+    fn apply_body(&mut self, frame: &Frame<'_>, clock_ms: u64) -> Result<(), FrameError> {
         let body = frame.body()?;
         let Calls { names, calls } = Calls::parse(&body, frame.time_ns, frame.count)?;
         let mut names = Names {
             names,
             methods: HashMap::new(),
             clients: HashMap::new(),
+            clock_ms,
         };
         for (index, call) in calls.iter().enumerate() {
             self.run(frame, index as u32, call, &mut names);
@@ -149,6 +152,7 @@ impl Core {
         if call.reply == Reply::Result && !self.has_return_value {
             return Err(CallError::NoReturnValues);
         }
+        in_time(call, names.clock_ms)?;
         let remote = self.host.remote();
         let method = names
             .method(call.method, |name| remote.method(name))
@@ -212,6 +216,22 @@ impl Names<'_> {
     }
 }
 
+/// A call that nobody waits for any more is not run.
+fn in_time(call: &Call<'_>, clock_ms: u64) -> Result<(), CallError> {
+    let Some(deadline_ms) = call.deadline_ms else {
+        return Ok(());
+    };
+    let made_ms = u64::try_from(call.time_ns / 1_000_000).unwrap_or(0);
+    let after_ms = clock_ms.saturating_sub(made_ms);
+    match after_ms > deadline_ms {
+        true => Err(CallError::DeadlineExceeded {
+            after_ms,
+            deadline_ms,
+        }),
+        false => Ok(()),
+    }
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -230,6 +250,7 @@ fn cause(error: &CallError) -> &'static str {
         CallError::NoReturnValues => "return value wanted",
         CallError::TooLarge { .. } => "result too large",
         CallError::ResultExpired => "result expired",
+        CallError::DeadlineExceeded { .. } => "deadline exceeded",
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) trait Host: Send {
     fn commit(&mut self) -> io::Result<()>;
     /// None when the object has no checkpoint: then the whole journal is its state.
     fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>>;
+    fn wants_checkpoint(&self) -> bool;
     fn restore(&mut self, state: &[u8]) -> io::Result<()>;
     /// What the object does depends on this, besides the calls.
     fn settings(&self) -> String;
@@ -29,6 +30,10 @@ impl<O: Remote> Host for Plain<O> {
 
     fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>> {
         None
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        false
     }
 
     fn restore(&mut self, _state: &[u8]) -> io::Result<()> {
@@ -57,6 +62,10 @@ impl<O: Durable> Host for Own<O> {
 
     fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>> {
         Some(self.0.checkpoint())
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.0.wants_checkpoint()
     }
 
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {

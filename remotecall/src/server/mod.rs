@@ -1,10 +1,10 @@
 //! The server's end of a queue: one object, whose methods others call.
 
 mod core;
+mod feed;
 mod host;
 mod kept;
 mod lease;
-mod reader;
 mod serve;
 mod stats;
 
@@ -12,8 +12,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,15 +22,12 @@ use crate::journal::{JournalError, Recovery};
 use crate::{Durable, Remote};
 
 use self::core::{Core, Verdict};
+use feed::{Feed, pause};
 use host::{Host, Own, Plain};
 use lease::{Attempt, Lease};
-use reader::{Input, Reader, pause};
 use serve::Serve;
 pub use stats::StatsSnapshot;
 use stats::{Stats, WRONG_TYPE};
-
-/// Batches that wait between the reading thread and the one that works.
-const QUEUE: usize = 2;
 
 /// A server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -260,21 +256,13 @@ impl Starting {
         let Some(link) = self.wait_for_lease(&mut lease)? else {
             return Ok(());
         };
-        let (sender, input) = sync_channel(QUEUE);
-        let stop = self.stop.clone();
-        let connection = Arc::new(AtomicU64::new(0));
-        let reader = Reader {
-            address: self.address.clone(),
-            keys: self.keys.clone(),
-            stop: self.stop.clone(),
-            stats: self.stats.clone(),
-            connection: connection.clone(),
-            input: sender,
-        };
-        let thread = std::thread::Builder::new()
-            .name("remotecall-read".into())
-            .spawn(move || reader.run())
-            .map_err(RunError::System)?;
+        let feed = Feed::start(
+            self.address.clone(),
+            self.keys.clone(),
+            self.stop.clone(),
+            self.stats.clone(),
+        )
+        .map_err(RunError::System)?;
         let serve = Serve {
             core: self.core,
             journal: self.journal,
@@ -283,13 +271,10 @@ impl Starting {
             lease,
             stop: self.stop,
             stats: self.stats,
-            connection,
+            feed,
             link,
         };
-        let result = serve.run(&input);
-        stop.store(true, Relaxed);
-        end_reader(input, thread)?;
-        result
+        serve.run()
     }
 
     /// None when the server is stopped before it got the lease.
@@ -325,12 +310,6 @@ impl Starting {
     }
 }
 
-/// A reader that waits for room in the queue finds that nobody listens.
-fn end_reader(input: Receiver<Input>, thread: JoinHandle<()>) -> Result<(), RunError> {
-    drop(input);
-    thread.join().map_err(|_| RunError::Panicked)
-}
-
 /// Brings the object to the state after the last frame that is journaled.
 fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunError> {
     let (mut recovery, checkpoint) = Recovery::open(dir)?;
@@ -342,9 +321,9 @@ fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunEr
     }
     let mut frames = 0;
     let mut failed = None;
-    recovery.replay(|acked, frame| {
-        if let (Verdict::Accepted, _) = core.admit(acked, frame) {
-            core.apply(frame);
+    recovery.replay(|accepted| {
+        if let (Verdict::Accepted, _) = core.admit(accepted.acked, accepted.frame) {
+            core.apply(accepted.frame, accepted.clock_ms);
             frames += 1;
             // The files are brought up to date bit by bit: a journal need not fit into memory.
             if frames % COMMIT_EVERY == 0 && failed.is_none() {

@@ -3,21 +3,20 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use redis::{Pipeline, RedisResult, Value};
 
 use super::RunError;
 use super::core::{Core, Verdict};
+use super::feed::{Batch, Feed, Input, pause};
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
-use super::reader::{Input, pause};
 use super::stats::{Stats, WRONG_TYPE};
-use crate::broker::{Address, Entry, Keys, Link, StreamId, reply_key};
+use crate::broker::{Address, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
-use crate::journal::{BATCH_SIZE, Journal, JournalError};
+use crate::journal::{Accepted, BATCH_SIZE, Journal, JournalError};
 use crate::mutants::{self, Mutant};
 
 /// Replies that a client has not read are dropped beyond this number of entries.
@@ -35,14 +34,14 @@ pub(super) struct Serve {
     pub lease: Lease,
     pub stop: Arc<AtomicBool>,
     pub stats: Arc<Stats>,
-    pub connection: Arc<AtomicU64>,
+    pub feed: Feed,
     pub link: Link,
 }
 
 /// What one round leaves to be told to the broker.
 #[derive(Default)]
 struct Round {
-    frames: Vec<(u64, Vec<u8>)>,
+    frames: Vec<Accepted>,
     bytes: usize,
     /// Producers whose ack is to be published.
     acks: BTreeSet<ProducerId>,
@@ -52,7 +51,7 @@ struct Round {
 
 impl Serve {
     /// Runs until it is told to stop and the stream is empty.
-    pub fn run(mut self, input: &Receiver<Input>) -> Result<(), RunError> {
+    pub fn run(mut self) -> Result<(), RunError> {
         self.publish_all_acks()?;
         let mut extended = Instant::now();
         let mut stopping = None;
@@ -65,22 +64,18 @@ impl Serve {
             }
             self.core.host.remote().tick();
             let mut round = Round::default();
-            match input.recv_timeout(EXTEND_EVERY / 4) {
-                Ok(Input::Entries { connection, list }) => self.admit(&mut round, connection, list),
-                Ok(Input::Drained) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let mut drained = false;
-            while round.bytes < BATCH_SIZE {
-                match input.try_recv() {
-                    Ok(Input::Entries { connection, list }) => self.admit(&mut round, connection, list),
-                    Ok(Input::Drained) => {
-                        drained = true;
-                        break;
-                    }
-                    Err(_) => break,
+            let mut input = self.feed.next();
+            let drained = loop {
+                match input {
+                    Input::Batch(batch) => self.admit(&mut round, batch),
+                    Input::Nothing => break false,
+                    Input::Drained => break true,
                 }
-            }
+                if round.bytes >= BATCH_SIZE {
+                    break false;
+                }
+                input = self.feed.more();
+            };
             if !self.carry_out(&mut round)? {
                 // Watermarks may be ahead of the disk: only the journal can tell, at the next start.
                 return Ok(());
@@ -99,8 +94,14 @@ impl Serve {
         Ok(())
     }
 
-    fn admit(&mut self, round: &mut Round, connection: u64, list: Vec<Entry>) {
+    fn admit(&mut self, round: &mut Round, batch: Batch) {
+        let Batch {
+            connection,
+            list,
+            broker_ms,
+        } = batch;
         for entry in list {
+            let clock_ms = entry.senders_clock(broker_ms);
             round.trim = Some((connection, entry.id.next()));
             if mutants::is_on(Mutant::DedupeByStreamId) && mutants::seen_before(entry.id) {
                 continue;
@@ -116,7 +117,11 @@ impl Serve {
                 .extend(producer.filter(|_| matches!(verdict, Verdict::Accepted | Verdict::Duplicate)));
             if verdict == Verdict::Accepted {
                 round.bytes += frame.len();
-                round.frames.push((entry.acked, frame));
+                round.frames.push(Accepted {
+                    acked: entry.acked,
+                    clock_ms,
+                    frame,
+                });
             }
         }
     }
@@ -133,8 +138,8 @@ impl Serve {
             if !late && !self.append(&round.frames)? {
                 return Ok(false);
             }
-            for (_, frame) in &round.frames {
-                self.core.apply(frame);
+            for accepted in &round.frames {
+                self.core.apply(&accepted.frame, accepted.clock_ms);
             }
             let committed = self.until_done("the log directory", |this| this.core.host.commit());
             if !committed {
@@ -148,11 +153,12 @@ impl Serve {
         if round.trim.is_some() {
             self.until_told(round)?;
         }
-        self.checkpoint_if(Journal::wants_checkpoint)?;
+        let wanted = self.core.host.wants_checkpoint();
+        self.checkpoint_if(|journal| wanted || journal.wants_checkpoint())?;
         Ok(true)
     }
 
-    fn append(&mut self, frames: &[(u64, Vec<u8>)]) -> Result<bool, RunError> {
+    fn append(&mut self, frames: &[Accepted]) -> Result<bool, RunError> {
         let Some(mut journal) = self.journal.take() else {
             return Ok(true);
         };
@@ -233,7 +239,7 @@ impl Serve {
     fn tell(&mut self, round: &Round) -> RedisResult<()> {
         let mut pipeline = Pipeline::new();
         if let Some((connection, below)) = round.trim
-            && connection == self.connection.load(Relaxed)
+            && connection == self.feed.connection()
         {
             pipeline
                 .cmd("XTRIM")

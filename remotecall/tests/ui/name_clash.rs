@@ -17,6 +17,7 @@ impl Object {
     pub fn returning(&self) {}
 
     pub fn with_client_id(&self) {}
+    pub fn with_deadline(&self) {}
 }
 
 fn main() {}

@@ -13,7 +13,7 @@ pub struct Event {
     #[prost(int64, tag = "2")]
     pub step: i64,
     /// What the event says.
-    #[prost(oneof = "What", tags = "3, 5, 7")]
+    #[prost(oneof = "What", tags = "3, 4, 5, 7, 8")]
     pub what: Option<What>,
     /// Who wrote the file.
     #[prost(message, optional, tag = "10")]
@@ -26,12 +26,29 @@ pub enum What {
     /// A file starts.
     #[prost(string, tag = "3")]
     FileVersion(String),
+    /// A serialized `GraphDef`.
+    #[prost(bytes, tag = "4")]
+    GraphDef(Vec<u8>),
     /// Values.
     #[prost(message, tag = "5")]
     Summary(Summary),
     /// A training session starts or ends.
     #[prost(message, tag = "7")]
     SessionLog(SessionLog),
+    /// What a run of a graph cost.
+    #[prost(message, tag = "8")]
+    TaggedRunMetadata(TaggedRunMetadata),
+}
+
+/// What a run of a graph cost.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TaggedRunMetadata {
+    /// Its name in the graph dashboard.
+    #[prost(string, tag = "1")]
+    pub tag: String,
+    /// A serialized `RunMetadata`.
+    #[prost(bytes = "vec", tag = "2")]
+    pub run_metadata: Vec<u8>,
 }
 
 /// Who wrote the file.
@@ -82,7 +99,7 @@ pub struct Value {
     #[prost(message, optional, tag = "9")]
     pub metadata: Option<SummaryMetadata>,
     /// The value.
-    #[prost(oneof = "Datum", tags = "2, 5, 8")]
+    #[prost(oneof = "Datum", tags = "2, 4, 5, 6, 8")]
     pub value: Option<Datum>,
 }
 
@@ -92,9 +109,15 @@ pub enum Datum {
     /// A scalar.
     #[prost(float, tag = "2")]
     SimpleValue(f32),
+    /// An image in the old form.
+    #[prost(message, tag = "4")]
+    Image(ImageProto),
     /// A histogram in the old form.
     #[prost(message, tag = "5")]
     Histo(HistogramProto),
+    /// Sound in the old form.
+    #[prost(message, tag = "6")]
+    Audio(AudioProto),
     /// Everything else.
     #[prost(message, tag = "8")]
     Tensor(TensorProto),
@@ -142,6 +165,43 @@ pub enum DataClass {
     BlobSequence = 3,
 }
 
+/// An image in the old form.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ImageProto {
+    /// Height in pixels.
+    #[prost(int32, tag = "1")]
+    pub height: i32,
+    /// Width in pixels.
+    #[prost(int32, tag = "2")]
+    pub width: i32,
+    /// Number of channels.
+    #[prost(int32, tag = "3")]
+    pub colorspace: i32,
+    /// The file: PNG, JPEG or GIF.
+    #[prost(bytes = "vec", tag = "4")]
+    pub encoded_image_string: Vec<u8>,
+}
+
+/// Sound in the old form.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct AudioProto {
+    /// Frames a second.
+    #[prost(float, tag = "1")]
+    pub sample_rate: f32,
+    /// Number of channels.
+    #[prost(int64, tag = "2")]
+    pub num_channels: i64,
+    /// Number of frames.
+    #[prost(int64, tag = "3")]
+    pub length_frames: i64,
+    /// The file: WAV.
+    #[prost(bytes = "vec", tag = "4")]
+    pub encoded_audio_string: Vec<u8>,
+    /// Its media type.
+    #[prost(string, tag = "5")]
+    pub content_type: String,
+}
+
 /// A histogram in the old form.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HistogramProto {
@@ -186,9 +246,27 @@ pub struct TensorProto {
     /// Elements of [`DataType::Double`].
     #[prost(double, repeated, tag = "6")]
     pub double_val: Vec<f64>,
+    /// Elements of [`DataType::Int32`] and all smaller integers.
+    #[prost(int32, repeated, tag = "7")]
+    pub int_val: Vec<i32>,
     /// Elements of [`DataType::String`].
     #[prost(bytes = "vec", repeated, tag = "8")]
     pub string_val: Vec<Vec<u8>>,
+    /// Elements of [`DataType::Int64`].
+    #[prost(int64, repeated, tag = "10")]
+    pub int64_val: Vec<i64>,
+    /// Elements of [`DataType::Bool`].
+    #[prost(bool, repeated, tag = "11")]
+    pub bool_val: Vec<bool>,
+    /// Bits of 16-bit floating point elements.
+    #[prost(int32, repeated, tag = "13")]
+    pub half_val: Vec<i32>,
+    /// Unsigned 32-bit elements.
+    #[prost(uint32, repeated, tag = "16")]
+    pub uint32_val: Vec<u32>,
+    /// Unsigned 64-bit elements.
+    #[prost(uint64, repeated, tag = "17")]
+    pub uint64_val: Vec<u64>,
 }
 
 /// Type of a tensor's elements.
@@ -201,8 +279,16 @@ pub enum DataType {
     Float = 1,
     /// 64-bit floating point.
     Double = 2,
+    /// 32-bit integers.
+    Int32 = 3,
+    /// Bytes.
+    UInt8 = 4,
     /// Byte strings.
     String = 7,
+    /// 64-bit integers.
+    Int64 = 9,
+    /// Truth values.
+    Bool = 10,
 }
 
 /// Shape of a tensor.

@@ -12,6 +12,7 @@ mod buckets;
 mod crc;
 mod events;
 pub mod messages;
+pub mod plugins;
 mod reader;
 mod record;
 

@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for number in next..end {
             let value = value(life, number);
             recorder.scalar(&life.to_string(), f64::from(value), number as i64);
-            logger.info(&format!("{life} {number} {value}"));
+            logger.info(format!("{life} {number} {value}"));
         }
         next = end;
         if dice.below(FLUSH_EVERY) == 0 {

@@ -86,6 +86,13 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
                 ::core::result::Result::Ok(Self { client, mode: ::core::marker::PhantomData })
             }
 
+            /// The same client, whose calls are not run when the server comes to them later than `deadline` after
+            /// they were made: [`Client::with_deadline`](::remotecall::Client::with_deadline).
+            #[must_use]
+            pub fn with_deadline(&self, deadline: ::core::time::Duration) -> Self {
+                Self { client: self.client.with_deadline(deadline), mode: ::core::marker::PhantomData }
+            }
+
             /// Waits until the server has acknowledged all calls so far.
             ///
             /// # Errors

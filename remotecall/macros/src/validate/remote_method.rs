@@ -13,13 +13,14 @@ use crate::types::{is_slice_of_u8, is_str, result_value, unwrap_option};
 const MAX_ARGS: usize = 16;
 
 /// Names that every client has already.
-const TAKEN: [&str; 8] = [
+const TAKEN: [&str; 9] = [
     "connect",
     "new",
     "client",
     "one_way",
     "returning",
     "with_client_id",
+    "with_deadline",
     "flush",
     "METHODS",
 ];

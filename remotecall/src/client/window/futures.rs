@@ -1,5 +1,7 @@
 //! The window's part for those who wait for replies.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::super::future::Outcome;
 use super::super::now_ns;
 use super::{CallId, Window};
@@ -9,6 +11,20 @@ use crate::frame::{NewCall, Reply};
 const ASKING_CLIENT: &str = "remotecall";
 
 impl Window {
+    /// How many calls wait for their ends.
+    pub fn waiting(&self) -> usize {
+        self.lock().pending.len()
+    }
+
+    pub fn server_is_missing(&self) -> bool {
+        self.missing.load(Relaxed)
+    }
+
+    /// Returns what was known before.
+    pub fn set_server_missing(&self, missing: bool) -> bool {
+        self.missing.swap(missing, Relaxed)
+    }
+
     pub fn forget(&self, id: CallId) {
         self.lock().pending.remove(&id);
     }
@@ -62,6 +78,7 @@ impl Window {
             client: ASKING_CLIENT,
             reply: Reply::Nothing,
             time_ns: now_ns(),
+            deadline_ms: None,
             has_named: false,
         };
         if let Err(error) = self.push(&call, |out| rmp_serde::encode::write(out, &(missing,))) {

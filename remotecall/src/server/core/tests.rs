@@ -47,6 +47,7 @@ fn frame(seq: u64, calls: &[(&str, &str, Reply)]) -> Vec<u8> {
             client,
             reply: *reply,
             time_ns: 0,
+            deadline_ms: None,
             has_named: false,
         });
     }
@@ -115,7 +116,7 @@ fn every_call_that_wants_an_answer_gets_one() {
         ("a", "log", Reply::ErrorOnly),
         ("a", "nothing", Reply::ErrorOnly),
     ];
-    core.apply(&frame(1, &calls));
+    core.apply(&frame(1, &calls), 0);
     let entry = core.outbox.entries()[0].1.clone();
     let answers: Vec<_> = crate::reply::Replies::new(&entry)
         .map(|reply| (reply.index, reply.outcome().map_err(|error| error.to_string())))
@@ -141,10 +142,10 @@ fn a_server_without_return_values_says_so_and_runs_nothing() {
         true,
         false,
     );
-    core.apply(&frame(
-        1,
-        &[("a", "log", Reply::Result), ("a", "log", Reply::Nothing)],
-    ));
+    core.apply(
+        &frame(1, &[("a", "log", Reply::Result), ("a", "log", Reply::Nothing)]),
+        0,
+    );
     let entry = &core.outbox.entries()[0].1;
     let answer = crate::reply::Replies::new(entry)
         .next()
@@ -158,7 +159,7 @@ fn a_server_without_return_values_says_so_and_runs_nothing() {
 #[test]
 fn a_lost_result_is_found_again_and_an_unknown_one_is_said_to_be_gone() {
     let mut core = core();
-    core.apply(&frame(1, &[("a", "log", Reply::Result)]));
+    core.apply(&frame(1, &[("a", "log", Reply::Result)]), 0);
     core.outbox.clear();
     let mut builder = FrameBuilder::default();
     builder
@@ -169,9 +170,10 @@ fn a_lost_result_is_found_again_and_an_unknown_one_is_said_to_be_gone() {
         client: "remotecall",
         reply: Reply::Nothing,
         time_ns: 0,
+        deadline_ms: None,
         has_named: false,
     });
-    core.apply(&builder.close().seal(PRODUCER, 2));
+    core.apply(&builder.close().seal(PRODUCER, 2), 0);
     let entry = &core.outbox.entries()[0].1;
     let answers: Vec<_> = crate::reply::Replies::new(entry)
         .map(|reply| reply.outcome())
@@ -196,7 +198,41 @@ fn a_frame_with_a_broken_body_counts_and_does_nothing() {
     bytes[end..].copy_from_slice(&crc.to_le_bytes());
     let mut core = core();
     assert_eq!(core.admit(0, &bytes).0, Verdict::Accepted);
-    core.apply(&bytes);
+    core.apply(&bytes, 0);
     assert_eq!(core.stats.snapshot().refused["unreadable frame body"], 1);
     check(&mut core, 0, 2, Verdict::Accepted);
+}
+
+#[test]
+fn a_call_whose_deadline_has_passed_is_not_run() {
+    let mut builder = FrameBuilder::default();
+    for (made_ms, deadline_ms) in [(100, Some(5)), (100, Some(6)), (101, Some(5)), (0, None)] {
+        builder
+            .take_args(|out| rmp_serde::encode::write(out, &(made_ms,)))
+            .unwrap();
+        builder.append(&NewCall {
+            method: "log",
+            client: "a",
+            reply: Reply::Result,
+            time_ns: made_ms * 1_000_000,
+            deadline_ms,
+            has_named: false,
+        });
+    }
+    let bytes = builder.close().seal(PRODUCER, 1);
+    let mut core = core();
+    core.apply(&bytes, 106);
+    let entry = core.outbox.entries()[0].1.clone();
+    let answers: Vec<_> = crate::reply::Replies::new(&entry)
+        .map(|reply| reply.outcome().map_err(|error| error.to_string()))
+        .collect();
+    assert_eq!(answers[1..], [Ok(vec![1]), Ok(vec![2]), Ok(vec![3])]);
+    assert_eq!(
+        answers[0],
+        Err(
+            "the call was not run: its turn came 6 ms after it was made, and its deadline was 5 ms"
+                .to_owned()
+        )
+    );
+    assert_eq!(core.stats.snapshot().refused["deadline exceeded"], 1);
 }

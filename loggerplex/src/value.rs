@@ -1,0 +1,184 @@
+//! Values that are printed as Python prints them, so that a line looks the same from either language.
+
+use std::fmt::{self, Display, Write};
+
+/// A value in a message. Its `Display` is Python's `str`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `None`
+    None,
+    /// `True` or `False`
+    Bool(bool),
+    /// Wide enough for every integer of a program.
+    Int(i128),
+    /// `2.0`, `1e-07`, `nan`
+    Float(f64),
+    /// Printed as it is; within a list or a map in quotes.
+    Text(String),
+    /// `[1, 'a']`
+    List(Vec<Self>),
+    /// `{'k': 2.0}`, in this order.
+    Map(Vec<(String, Self)>),
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            other => other.repr(f),
+        }
+    }
+}
+
+impl Value {
+    /// Writes the value as Python's `repr`.
+    pub(crate) fn repr(&self, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Self::None => out.write_str("None"),
+            Self::Bool(true) => out.write_str("True"),
+            Self::Bool(false) => out.write_str("False"),
+            Self::Int(n) => write!(out, "{n}"),
+            Self::Float(x) => out.write_str(&shortest(*x)),
+            Self::Text(text) => quoted(out, text),
+            Self::List(items) => {
+                out.write_char('[')?;
+                for (n, item) in items.iter().enumerate() {
+                    out.write_str(if n > 0 { ", " } else { "" })?;
+                    item.repr(out)?;
+                }
+                out.write_char(']')
+            }
+            Self::Map(entries) => {
+                out.write_char('{')?;
+                for (n, (key, value)) in entries.iter().enumerate() {
+                    out.write_str(if n > 0 { ", " } else { "" })?;
+                    quoted(out, key)?;
+                    out.write_str(": ")?;
+                    value.repr(out)?;
+                }
+                out.write_char('}')
+            }
+        }
+    }
+}
+
+/// The fewest digits that tell this number from its neighbours; an exponent below 1e-4 and from 1e16 on.
+pub(crate) fn shortest(x: f64) -> String {
+    if x.is_nan() {
+        return "nan".to_owned();
+    }
+    let size = x.abs();
+    if size.is_infinite() || size == 0.0 || (1e-4..1e16).contains(&size) {
+        return format!("{x:?}");
+    }
+    with_exponent(&format!("{x:e}"))
+}
+
+/// An exponent has a sign and two digits.
+pub(crate) fn with_exponent(text: &str) -> String {
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text.to_owned();
+    };
+    let (sign, size) = match exponent.strip_prefix('-') {
+        Some(size) => ('-', size),
+        None => ('+', exponent),
+    };
+    format!("{digits}e{sign}{size:0>2}")
+}
+
+/// In single quotes, or in double quotes when that saves escapes.
+fn quoted(out: &mut impl Write, text: &str) -> fmt::Result {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    out.write_char(quote)?;
+    for c in text.chars() {
+        match c {
+            '\n' => out.write_str("\\n")?,
+            '\r' => out.write_str("\\r")?,
+            '\t' => out.write_str("\\t")?,
+            '\\' => out.write_str("\\\\")?,
+            c if c == quote => write!(out, "\\{c}")?,
+            c => out.write_char(c)?,
+        }
+    }
+    out.write_char(quote)
+}
+
+macro_rules! from_numbers {
+    ($($number:ty => $variant:ident),*) => {$(
+        impl From<$number> for Value {
+            fn from(n: $number) -> Self {
+                Self::$variant(n.into())
+            }
+        }
+    )*};
+}
+
+from_numbers!(
+    bool => Bool, i8 => Int, i16 => Int, i32 => Int, i64 => Int, u8 => Int, u16 => Int, u32 => Int, u64 => Int,
+    f32 => Float, f64 => Float, &str => Text, String => Text
+);
+
+impl From<usize> for Value {
+    fn from(n: usize) -> Self {
+        Self::Int(n as i128)
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::None, Into::into)
+    }
+}
+
+impl<T: Into<Self>> From<Vec<T>> for Value {
+    fn from(items: Vec<T>) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: impl Into<Value>, expect: &str) {
+        assert_eq!(value.into().to_string(), expect);
+    }
+
+    #[test]
+    fn values_look_as_in_python() {
+        check(None::<i64>, "None");
+        check(true, "True");
+        check(u64::MAX, "18446744073709551615");
+        check("it's", "it's");
+        check(vec![Some("it's"), Some("a\n"), None], r#"["it's", 'a\n', None]"#);
+        check(vec!["'\"\\"], r#"['\'"\\']"#);
+        check(
+            Value::Map(vec![("k".into(), 2.0.into()), ("l".into(), Value::List(vec![]))]),
+            "{'k': 2.0, 'l': []}",
+        );
+    }
+
+    #[test]
+    fn floats_have_the_digits_of_python() {
+        for (x, expect) in [
+            (0.25, "0.25"),
+            (2.0, "2.0"),
+            (-0.0, "-0.0"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (-1.5e-7, "-1.5e-07"),
+            (1e300, "1e+300"),
+            (f64::NAN, "nan"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            check(x, expect);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Files that end before their set does: they get their last bytes and move to another path.
+//!
+//! ```text
+//! 1. the last bytes are written
+//! 2. the manifest says: this key is at its new path
+//! 3. rename
+//! 4. the manifest says: the old path is another key's        only then may the file be removed
+//! ```
+//!
+//! So a replay finds the file after a crash at any point, see [`FileSet::whereabouts`].
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+
+use super::growing::Place;
+use super::manifest::Entry;
+use super::{FileId, FileSet, about, length_of};
+
+impl FileSet {
+    /// Ends a file: with the next commit it gets its last bytes and moves to the path `kept`, which no other file may
+    /// have. Its key must not be used again; its path is free for the next file.
+    ///
+    /// It may be removed after that, if its path was given to another file in the same commit or before. A replay does
+    /// not make it again.
+    pub fn retire(&mut self, id: FileId, kept: String) {
+        self.by_key.remove(&self.files[id.0 as usize].key);
+        self.retiring.push((id, kept));
+    }
+
+    /// Opens files again by their paths, after somebody has moved them away. One that is gone begins anew.
+    ///
+    /// Everything has to be committed and synced, and the [`state`](Self::state) saved afterwards: a replay from an
+    /// earlier state would write into the new files what is in the moved ones.
+    pub fn reopen(&mut self) {
+        self.open.close_all();
+        for file in &mut self.files {
+            if let Place::At(path) = &file.place {
+                file.end = file.end.min(length_of(&self.root.join(path)));
+            }
+        }
+    }
+
+    /// Where the file of a key is now, if it grew at `path`: it may have been retired before a crash. `None` when it was
+    /// removed after that.
+    pub(super) fn whereabouts(&self, key: &str, path: &str) -> Option<String> {
+        let here = || Some(path.to_owned());
+        let Some(manifest) = &self.manifest else {
+            return here();
+        };
+        match manifest.get(key).map(|entry| &entry.path) {
+            Some(kept) if self.root.join(kept).exists() => Some(kept.clone()),
+            _ if manifest.has_passed_on(key, path) => None,
+            _ => here(),
+        }
+    }
+
+    /// Moves retired files. A file can only move after the one before it at the same path: hence the waves.
+    pub(super) fn move_retired(&mut self) -> io::Result<()> {
+        while !self.retiring.is_empty() {
+            let wave: Vec<(FileId, String)> = self.wave().to_vec();
+            let ids: Vec<FileId> = wave.iter().map(|(id, _)| *id).collect();
+            self.place_new_files(&ids)?;
+            for &id in &ids {
+                self.write_pending(id)?;
+            }
+            self.record_moves(&wave)?;
+            for (id, kept) in &wave {
+                self.move_away(*id, kept)?;
+            }
+            self.retiring.drain(..wave.len());
+            let moved: BTreeSet<FileId> = ids.into_iter().collect();
+            self.dirty.retain(|id| !moved.contains(id));
+        }
+        Ok(())
+    }
+
+    /// The first retired files, up to one that has the path of an earlier one.
+    fn wave(&self) -> &[(FileId, String)] {
+        let mut paths = BTreeSet::new();
+        let is_new = |(id, _): &(FileId, String)| match &self.files[id.0 as usize].place {
+            Place::At(path) => paths.insert(path.as_str()),
+            Place::Wanted(wanted) => wanted.fixed_path().is_none_or(|path| paths.insert(path)),
+            _ => true,
+        };
+        let length = self.retiring.iter().map(is_new).take_while(|&new| new).count();
+        &self.retiring[..length]
+    }
+
+    /// Says in the manifest where files are going, before they go.
+    fn record_moves(&mut self, moves: &[(FileId, String)]) -> io::Result<()> {
+        let Some(manifest) = &mut self.manifest else {
+            return Ok(());
+        };
+        let mut records = Vec::new();
+        for (id, kept) in moves {
+            let file = &self.files[id.0 as usize];
+            if matches!(&file.place, Place::At(path) if path != kept) {
+                let base = manifest.get(&file.key).map_or(0, |entry| entry.base);
+                let path = kept.clone();
+                records.push((file.key.clone(), Entry { path, base }));
+            }
+        }
+        match records.is_empty() {
+            true => Ok(()),
+            false => manifest.add(records),
+        }
+    }
+
+    fn move_away(&mut self, id: FileId, kept: &str) -> io::Result<()> {
+        let file = &mut self.files[id.0 as usize];
+        let Place::At(path) = &file.place else {
+            return Ok(());
+        };
+        let (from, to) = (self.root.join(path), self.root.join(kept));
+        match std::fs::rename(&from, &to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
+            other => other.map_err(|error| about(path, error))?,
+        }
+        self.new_in.extend(to.parent().map(Path::to_owned));
+        file.place = Place::Retired(kept.to_owned());
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! Records beyond numbers and texts: made from plain arrays, checked when they are made, encoded later.
+//!
+//! ```text
+//! Image::new(…)?        the caller's thread: checks shapes, takes the data over
+//!     .encode(time)     any thread: PNG, GIF, WAV, sorting, text
+//! Record                an event, or the files of an embedding: what travels and what is written
+//! ```
+
+mod array;
+mod audio;
+mod boxes;
+mod custom_scalars;
+mod embedding;
+mod graph;
+mod hparams;
+mod image;
+mod mesh;
+mod onnx;
+mod pixels;
+mod pr_curve;
+mod ready;
+mod scalar;
+mod video;
+
+pub use array::{Array, Samples};
+pub use audio::Audio;
+pub use custom_scalars::{Chart, CustomScalars, LAYOUT_TAG};
+pub use embedding::{Embedding, EmbeddingFiles};
+pub use graph::{Graph, GraphProfile};
+pub use hparams::{HPARAMS, HParams, Setting, Status};
+pub use image::Image;
+pub use mesh::Mesh;
+pub use pr_curve::{PrCurve, PrCurveRaw};
+pub(crate) use ready::ready;
+pub use ready::{ReadyEvent, ReadySummary};
+pub use scalar::ScalarTensor;
+pub use video::Video;
+
+use crate::tfevents::messages::{
+    DataClass, Datum, Dim, PluginData, Summary, SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
+};
+use crate::value::{RecordError, check_tag};
+
+/// Something that can be recorded. It was checked when it was made, so that what is wrong is told to its caller.
+pub trait Encode {
+    /// Encodes it. This is the slow part; it needs nothing of the caller any more.
+    ///
+    /// # Errors
+    /// When the result is longer than a record may be.
+    fn encode(self, wall_time: f64) -> Result<Record, RecordError>;
+}
+
+/// A record, ready to be sent or written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub(crate) content: Content,
+    /// Instead of those that the caller gives.
+    pub(crate) at: Option<(i64, f64)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    Event(What),
+    Embedding(EmbeddingFiles),
+}
+
+impl Record {
+    fn event(what: What) -> Self {
+        Self {
+            content: Content::Event(what),
+            at: None,
+        }
+    }
+
+    fn values(value: Vec<Value>) -> Self {
+        Self::event(What::Summary(Summary { value }))
+    }
+}
+
+impl Encode for Record {
+    fn encode(self, _: f64) -> Result<Record, RecordError> {
+        Ok(self)
+    }
+}
+
+fn owned_tag(tag: &str) -> Result<String, RecordError> {
+    check_tag(tag).map(str::to_owned)
+}
+
+/// A value that states its metadata.
+fn value(
+    tag: String,
+    (plugin, content): (&str, &impl prost::Message),
+    class: DataClass,
+    tensor: TensorProto,
+) -> Value {
+    let metadata = SummaryMetadata {
+        plugin_data: Some(PluginData {
+            plugin_name: plugin.to_owned(),
+            content: content.encode_to_vec(),
+        }),
+        data_class: class.into(),
+        ..SummaryMetadata::default()
+    };
+    Value {
+        tag,
+        metadata: Some(metadata),
+        value: Some(Datum::Tensor(tensor)),
+    }
+}
+
+fn shape(sizes: &[usize]) -> Option<TensorShapeProto> {
+    let dim = sizes.iter().map(|&size| Dim { size: size as i64 });
+    Some(TensorShapeProto { dim: dim.collect() })
+}
+
+/// An error about a shape.
+fn bad_shape(what: &'static str, seen: impl Into<String>, wanted: impl Into<String>) -> RecordError {
+    RecordError::Shape {
+        what,
+        seen: seen.into(),
+        wanted: wanted.into(),
+    }
+}
