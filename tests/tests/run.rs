@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tensorplex_tests::{Broker, Process, TestServer, program, wait_for};
 
@@ -119,7 +120,12 @@ fn a_program_that_cannot_start_is_told_apart() {
 
 #[test]
 fn what_a_program_leaves_behind_does_not_hold_us() {
-    let (output, lines) = run("sleep 30 & echo left", "exit code 0");
+    let start = Instant::now();
+    let (output, lines) = run("sleep 60 & echo left", "exit code 0");
+    assert!(
+        start.elapsed() < Duration::from_secs(30),
+        "it waited for the sleeper"
+    );
     assert!(output.status.success());
     assert_eq!(lines, ["INFO> left"]);
 }
