@@ -13,7 +13,6 @@ mod groups;
 mod pieces;
 mod recorder;
 pub mod records;
-mod rewind;
 mod runs;
 mod scalars;
 mod summary_writer;

@@ -134,6 +134,12 @@ impl Recorder {
         self.client.rewind(step);
     }
 
+    /// Says that this process goes on where another one under the same client id ended. If its first scalar is at a step
+    /// that was logged before, or at an earlier one, that is a rewind to this step.
+    pub fn resume(&self) {
+        self.client.resume();
+    }
+
     /// Waits until everything so far is on the server's disk and visible to TensorBoard.
     ///
     /// # Errors

@@ -120,6 +120,14 @@ impl Tensorplex {
         self.runs.append(&self.spot.run, point, value)
     }
 
+    /// The run of a client that has one to itself.
+    fn find_own_run(&mut self, cx: &CallContext<'_>) -> Result<(), RecordError> {
+        if self.groups.shares_run(cx.client_id)? {
+            return Err(RecordError::SharedRun(cx.client_id.to_string()));
+        }
+        Ok(self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?)
+    }
+
     fn record_what(
         &mut self,
         cx: &CallContext<'_>,
@@ -339,12 +347,19 @@ impl Tensorplex {
     /// # Errors
     /// When the client shares its run with others, or cannot be used; when what it wrote cannot be read.
     pub fn rewind(&mut self, #[ctx] cx: &CallContext<'_>, step: i64) -> Result<(), RecordError> {
-        if self.groups.shares_run(cx.client_id)? {
-            return Err(RecordError::SharedRun(cx.client_id.to_string()));
-        }
-        self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?;
+        self.find_own_run(cx)?;
         let wall_time = self.counts.wall_time(cx, None);
         self.runs.rewind(&self.spot.run, (step, wall_time))
+    }
+
+    /// Says that a new process goes on under this client id. If its first scalar is at a step that was logged before, or at
+    /// an earlier one, the client is rewound to that step; if it is at a later one, nothing happens.
+    ///
+    /// # Errors
+    /// When the client shares its run with others, or cannot be used.
+    pub fn resume(&mut self, #[ctx] cx: &CallContext<'_>) -> Result<(), RecordError> {
+        self.find_own_run(cx)?;
+        self.runs.resume(&self.spot.run)
     }
 }
 

@@ -246,7 +246,7 @@ fn calls(plex: &mut Tensorplex) {
             .unwrap();
         (record, step)
     };
-    let mut writer = EventBytes::default();
+    let writer = EventBytes;
     for step in 0..6 {
         plex.add_scalar(&cx, "x", step as f64, Some(step), None).unwrap();
         plex.add_event(&cx, &writer.of(image(step))).unwrap();
@@ -276,11 +276,10 @@ fn embedding() -> Vec<u8> {
 }
 
 /// Events as a worker sends them: taken from the file of a local writer.
-#[derive(Default)]
 struct EventBytes;
 
 impl EventBytes {
-    fn of(&mut self, (record, step): (impl Encode, i64)) -> Vec<u8> {
+    fn of(&self, (record, step): (impl Encode, i64)) -> Vec<u8> {
         let disk = Disk::new();
         let mut writer = SummaryWriter::create(disk.root()).unwrap();
         writer.add(record, Some(step), Some(NOW)).unwrap();
@@ -386,4 +385,69 @@ fn a_shared_run_is_not_rewound_and_its_settings_keep_their_names() {
         disk.tags()["agent/3"],
         ["_hparams_/session_start_info", "agent/image/0-7"]
     );
+}
+
+/// Steps of `x` in each file of run `a`, after a checkpoint and a process that goes on with `steps`.
+fn resumed(steps: &[i64]) -> Vec<Vec<i64>> {
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    let a = id("a");
+    for step in 0..4 {
+        plex.add_scalar(&at(&a), "x", 1.0, Some(step), None).unwrap();
+    }
+    plex.resume(&at(&a)).unwrap();
+    let state = plex.checkpoint().unwrap();
+    let mut again = disk.plex();
+    again.restore(&state).unwrap();
+    // What a process says of itself when it starts has step 0.
+    again.add_text(&at(&a), "about", "more", Some(0), None).unwrap();
+    for &step in steps {
+        again.add_scalar(&at(&a), "x", 2.0, Some(step), None).unwrap();
+    }
+    again.commit().unwrap();
+    let files = disk.files().into_iter().map(|file| {
+        let values = values(&file).into_iter().filter(|(_, value)| value.tag == "x");
+        values.map(|(event, _)| event.step).collect()
+    });
+    files.collect()
+}
+
+#[test]
+fn a_process_that_resumes_at_an_earlier_step_rewinds() {
+    assert_eq!(resumed(&[4, 2]), [vec![0, 1, 2, 3, 4, 2]]);
+    assert_eq!(resumed(&[3, 4]), [vec![0, 1, 2, 3], vec![2, 3, 4]]);
+    assert_eq!(resumed(&[0, 1]), [vec![0, 1, 2, 3], vec![0, 1]]);
+}
+
+#[test]
+fn files_of_a_run_that_is_rewound_again_and_again_are_in_order() {
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    let a = id("a");
+    let times = [5.0, 5.0, 3.0];
+    for (step, time) in (0..15).rev().zip(times.into_iter().cycle()) {
+        plex.rewind(&at(&a), step).unwrap();
+        plex.add_scalar(&at(&a), "x", 1.0, Some(step), Some(time))
+            .unwrap();
+    }
+    plex.commit().unwrap();
+    let starts: Vec<i64> = disk.files().iter().map(|file| events(file)[1].step).collect();
+    assert_eq!(starts, (0..15).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_refused_summary_leaves_no_tag_without_metadata() {
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    let a = id("a");
+    let tensor = || summary("t", stated("pr_curves"), double(1.0, &[]));
+    let mut two = tensor();
+    two.extend(summary("t", stated("mesh"), double(1.0, &[])));
+    refused(
+        plex.add_summary(&at(&a), &two, None, None),
+        "tag \"t\" of run \"a\" is a pr curve, not a mesh",
+    );
+    plex.add_summary(&at(&a), &tensor(), None, None).unwrap();
+    plex.commit().unwrap();
+    assert!(values(&disk.file("a"))[0].1.metadata.is_some());
 }

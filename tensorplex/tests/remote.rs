@@ -39,6 +39,7 @@ fn methods_and_arguments_are_called_as_in_torch() {
             "add_embedding(files)",
             "add_piece(value, index, count, is_embedding, bytes)",
             "rewind(step)",
+            "resume()",
         ]
     );
 }

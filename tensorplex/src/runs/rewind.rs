@@ -11,26 +11,109 @@
 //! charts until it is logged again.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io::{self, Read};
 
 use prost::Message as _;
 
-use crate::tfevents::messages::{Datum, Event, SessionStatus, SummaryMetadata, Value, What};
-use crate::tfevents::{ReadError, RecordReader};
+use super::Runs;
+use super::records::event;
+use crate::file_name::event_files;
+use crate::records::ready;
+use crate::tfevents::messages::{Datum, Event, SessionStatus, Summary, SummaryMetadata, Value, What};
+use crate::tfevents::{Point, ReadError, RecordReader, append_record};
+use crate::value::RecordError;
 
 /// A value that is stated again.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Kept {
-    pub step: i64,
-    pub wall_time: f64,
-    pub value: Value,
+struct Kept {
+    step: i64,
+    wall_time: f64,
+    value: Value,
+}
+
+impl Runs {
+    /// Starts a new file of a run whose points from `step` on count no more.
+    pub fn rewind(&mut self, run: &str, (step, wall_time): (i64, f64)) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        let kept = last_before(step, self.own_files(at)).map_err(|why| unreadable(run, &why))?;
+        self.go_on_from(at, (step, wall_time), kept)
+    }
+
+    /// A scalar of the run at a step that was there rewinds it, once.
+    pub fn resume(&mut self, run: &str) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        self.runs[at].resuming = true;
+        Ok(())
+    }
+
+    /// The same as [`rewind`](Self::rewind), for a run whose files were written by others.
+    pub fn purge(&mut self, run: &str, at: (i64, f64)) -> Result<(), RecordError> {
+        let (step, _) = at;
+        self.commit().map_err(|why| unreadable(run, &why))?;
+        let files = event_files(&self.files.root().join(run)).map_err(|why| unreadable(run, &why))?;
+        let sources = files.into_iter().rev().map(File::open);
+        let kept = last_before(step, sources).map_err(|why| unreadable(run, &why))?;
+        let run = self.find_or_add(run)?;
+        self.go_on_from(run, at, kept)
+    }
+
+    /// What was written to the files of a run so far, the newest first.
+    fn own_files(&self, run: usize) -> impl Iterator<Item = io::Result<impl Read>> {
+        let run = &self.runs[run];
+        let keys = (0..=run.generation)
+            .rev()
+            .map(|generation| run.key_of(generation));
+        keys.filter_map(|key| self.files.find(&key))
+            .map(|file| self.files.read(file))
+    }
+
+    fn go_on_from(
+        &mut self,
+        run: usize,
+        (step, wall_time): (i64, f64),
+        kept: Vec<Kept>,
+    ) -> Result<(), RecordError> {
+        // The new file must have a later name than the one before, so that one has to be there.
+        if let Err(error) = self.files.commit() {
+            tracing::warn!(%error, "a rewound run may have two files in the wrong order");
+        }
+        let run = &mut self.runs[run];
+        run.leave_file();
+        run.last = run.last.min(Some(step));
+        let tag = "";
+        run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
+        for Kept {
+            step,
+            wall_time,
+            value,
+        } in kept
+        {
+            let (kind, value) = ready(value)?;
+            // Of others there may be anything: what changed its kind stays behind.
+            let Ok(kind) = run.check_kind(&value.tag, kind) else {
+                continue;
+            };
+            run.state_tag(&value.tag, kind, &mut self.names)?;
+            let out = run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
+            append_record(
+                out,
+                &event((step, wall_time), What::Summary(Summary { value: vec![value] })),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(run: &str, why: &io::Error) -> RecordError {
+    RecordError::Unreadable {
+        run: run.to_owned(),
+        why: why.to_string(),
+    }
 }
 
 /// The last value of each tag before `step`, in the order of their tags, from the files of a run, the newest first.
-pub(crate) fn last_before<R: Read>(
-    step: i64,
-    files: impl Iterator<Item = io::Result<R>>,
-) -> io::Result<Vec<Kept>> {
+fn last_before<R: Read>(step: i64, files: impl Iterator<Item = io::Result<R>>) -> io::Result<Vec<Kept>> {
     let mut kept = BTreeMap::new();
     // What an earlier file says of the steps from which a later one went on is void.
     let mut limit = step;

@@ -1,0 +1,258 @@
+//! Histograms whose values are taken over, and rules for their buckets.
+//!
+//! The rules are those of `numpy.histogram_bin_edges`, with its arithmetic: the same values fall into the same buckets. The
+//! form is that of every histogram here: plugin `histograms`, tensor `[k, 3]` of f64.
+
+use super::{Encode, Record, bad_shape, owned_tag, shape, value};
+use crate::tfevents::messages::{DataClass, DataType, TensorProto};
+use crate::tfevents::{Bucket, bucket};
+use crate::value::{MAX_BUCKETS, RecordError};
+
+/// How values are sorted into buckets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Bins {
+    /// Thirty of equal width, as TensorBoard makes them.
+    #[default]
+    TensorBoard,
+    /// So many of equal width.
+    Count(usize),
+    /// Between these edges; what lies outside is left out.
+    Edges(Vec<f64>),
+    /// As many of equal width as a rule says, at most [`MAX_BUCKETS`].
+    Rule(Rule),
+}
+
+/// A rule of NumPy, by its name there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// `auto`: the narrower of `fd` and `sturges`.
+    Auto,
+    /// `fd`: by Freedman and Diaconis, from the range of the middle half.
+    Fd,
+    /// `doane`: as Sturges, for values that lean to one side.
+    Doane,
+    /// `scott`: from the standard deviation.
+    Scott,
+    /// `rice`: from the number of values alone, more than `sturges`.
+    Rice,
+    /// `sturges`: from the number of values alone.
+    Sturges,
+    /// `sqrt`: the square root of the number of values.
+    Sqrt,
+}
+
+/// Values to be sorted into buckets; those that are not finite are left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    tag: String,
+    values: Values,
+    bins: Bins,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Values {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+}
+
+impl Histogram {
+    /// 32-bit values.
+    ///
+    /// # Errors
+    /// When the tag or the bins cannot be used.
+    pub fn new(tag: &str, values: Vec<f32>, bins: Bins) -> Result<Self, RecordError> {
+        Self::of(tag, Values::F32(values), bins)
+    }
+
+    /// 64-bit values.
+    ///
+    /// # Errors
+    /// When the tag or the bins cannot be used.
+    pub fn doubles(tag: &str, values: Vec<f64>, bins: Bins) -> Result<Self, RecordError> {
+        Self::of(tag, Values::F64(values), bins)
+    }
+
+    fn of(tag: &str, values: Values, bins: Bins) -> Result<Self, RecordError> {
+        let buckets = match &bins {
+            Bins::TensorBoard | Bins::Rule(_) => 1,
+            Bins::Count(count) => *count,
+            Bins::Edges(edges) => edges.len().saturating_sub(1),
+        };
+        if !(1..=MAX_BUCKETS).contains(&buckets) {
+            return Err(bad_shape(
+                "histogram",
+                format!("{buckets} buckets"),
+                format!("1 to {MAX_BUCKETS}"),
+            ));
+        }
+        if let Bins::Edges(edges) = &bins
+            && !(edges.iter().all(|edge| edge.is_finite()) && edges.is_sorted())
+        {
+            return Err(bad_shape(
+                "histogram",
+                format!("edges {edges:?}"),
+                "finite and increasing ones",
+            ));
+        }
+        Ok(Self {
+            tag: owned_tag(tag)?,
+            values,
+            bins,
+        })
+    }
+}
+
+impl Encode for Histogram {
+    fn encode(self, _: f64) -> Result<Record, RecordError> {
+        let buckets = match self.values {
+            Values::F32(values) => sorted(values.iter().map(|&value| f64::from(value)), &self.bins),
+            Values::F64(values) => sorted(values.iter().copied(), &self.bins),
+        };
+        let tensor = TensorProto {
+            dtype: DataType::Double.into(),
+            tensor_shape: shape(&[buckets.len(), 3]),
+            tensor_content: buckets
+                .as_flattened()
+                .iter()
+                .flat_map(|x| x.to_le_bytes())
+                .collect(),
+            ..TensorProto::default()
+        };
+        let value = value(self.tag, ("histograms", &()), DataClass::Tensor, tensor);
+        Ok(Record::values(vec![value]))
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64> + Clone, bins: &Bins) -> Vec<Bucket> {
+    let mut finite: Vec<f64> = match bins {
+        Bins::TensorBoard => return bucket(values).to_vec(),
+        _ => values.filter(|value| value.is_finite()).collect(),
+    };
+    match bins {
+        Bins::Edges(edges) => between(&finite, edges),
+        Bins::Count(count) => equal(&finite, *count),
+        Bins::Rule(rule) => {
+            let count = rule.buckets(&mut finite);
+            equal(&finite, count)
+        }
+        Bins::TensorBoard => Vec::new(),
+    }
+}
+
+/// Buckets between given edges; the last holds both of its own.
+fn between(values: &[f64], edges: &[f64]) -> Vec<Bucket> {
+    let mut buckets: Vec<Bucket> = edges.windows(2).map(|two| [two[0], two[1], 0.0]).collect();
+    for &value in values {
+        let after = edges.partition_point(|&edge| edge <= value);
+        let at = match after.checked_sub(1) {
+            Some(at) if at < buckets.len() => at,
+            Some(_) if edges.last() == Some(&value) => buckets.len() - 1,
+            _ => continue,
+        };
+        buckets[at][2] += 1.0;
+    }
+    buckets
+}
+
+/// Buckets of equal width, from the smallest value to the largest; half a unit to both sides when they are equal.
+fn equal(values: &[f64], count: usize) -> Vec<Bucket> {
+    let (first, last) = match range(values) {
+        Some((min, max)) if min == max => (min - 0.5, max + 0.5),
+        Some(range) => range,
+        None => (0.0, 1.0),
+    };
+    // Halved before they are subtracted: the range may be more than a double holds.
+    let width = last / 2.0 - first / 2.0;
+    let edge = |n: usize| match n {
+        n if n == count => last,
+        n => n as f64 * (width / count as f64 * 2.0) + first,
+    };
+    let mut buckets: Vec<Bucket> = (0..count).map(|n| [edge(n), edge(n + 1), 0.0]).collect();
+    for &value in values {
+        let share = (value / 2.0 - first / 2.0) / width;
+        let mut at = ((share * count as f64) as usize).min(count - 1);
+        // What the division put on the wrong side of an edge.
+        if value < buckets[at][0] {
+            at = at.saturating_sub(1);
+        } else if value >= buckets[at][1] && at != count - 1 {
+            at += 1;
+        }
+        buckets[at][2] += 1.0;
+    }
+    buckets
+}
+
+fn range(values: &[f64]) -> Option<(f64, f64)> {
+    let first = *values.first()?;
+    Some(
+        values
+            .iter()
+            .fold((first, first), |(min, max), &value| match value {
+                value if value < min => (value, max),
+                value if value > max => (min, value),
+                _ => (min, max),
+            }),
+    )
+}
+
+impl Rule {
+    fn buckets(self, values: &mut [f64]) -> usize {
+        let Some((min, max)) = range(values) else { return 1 };
+        let width = self.width(values, max - min);
+        match ((max - min) / width).ceil() {
+            count if count.is_finite() && count >= 1.0 => (count as usize).min(MAX_BUCKETS),
+            _ => 1,
+        }
+    }
+
+    /// The width of a bucket; zero when the rule has no answer.
+    fn width(self, values: &mut [f64], range: f64) -> f64 {
+        let size = values.len() as f64;
+        let sturges = range / (size.log2() + 1.0);
+        match self {
+            Self::Sturges => sturges,
+            Self::Sqrt => range / size.sqrt(),
+            Self::Rice => range / (2.0 * size.cbrt()),
+            Self::Scott => (24.0 * std::f64::consts::PI.sqrt() / size).cbrt() * deviation(values),
+            Self::Fd => 2.0 * middle_half(values) / size.cbrt(),
+            Self::Doane => doane(values, range),
+            Self::Auto => match 2.0 * middle_half(values) / size.cbrt() {
+                fd if fd > 0.0 => fd.min(sturges),
+                _ => sturges,
+            },
+        }
+    }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let size = values.len() as f64;
+    values.sum::<f64>() / size
+}
+
+fn deviation(values: &[f64]) -> f64 {
+    let middle = mean(values.iter().copied());
+    mean(values.iter().map(|value| (value - middle).powi(2))).sqrt()
+}
+
+fn doane(values: &[f64], range: f64) -> f64 {
+    let size = values.len() as f64;
+    let deviation = deviation(values);
+    if size <= 2.0 || deviation <= 0.0 {
+        return 0.0;
+    }
+    let spread = (6.0 * (size - 2.0) / ((size + 1.0) * (size + 3.0))).sqrt();
+    let middle = mean(values.iter().copied());
+    let lean = mean(values.iter().map(|value| ((value - middle) / deviation).powi(3)));
+    range / (1.0 + size.log2() + (1.0 + lean.abs() / spread).log2())
+}
+
+/// From the first quarter to the third.
+fn middle_half(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let quantile = |share: f64| {
+        let at = share * (values.len() - 1) as f64;
+        let (low, high) = (values[at.floor() as usize], values[at.ceil() as usize]);
+        low + (high - low) * at.fract()
+    };
+    quantile(0.75) - quantile(0.25)
+}

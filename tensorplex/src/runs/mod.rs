@@ -1,0 +1,144 @@
+//! The event files of all runs, and what is known of their tags.
+//!
+//! ```text
+//! run     a directory; one file grows in it
+//! file    its first record is preceded by the two events of `tfevents::append_start`
+//! tag     has one kind for good, and states its metadata in its first value in every file
+//! ```
+//!
+//! The state that a checkpoint keeps:
+//!
+//! ```text
+//! length  u64 LE
+//! files   [u8; length]    of the FileSet
+//! runs    MessagePack     [[name, generation, written, [[tag, kind, stated], …], last, resuming], …]
+//! ```
+
+mod records;
+mod rewind;
+mod run;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use remotecall::{FileSet, rmp_serde};
+
+use crate::tfevents::{Encoder, Point};
+use crate::value::{RecordError, Value};
+use run::{Run, SavedRun};
+
+/// Most bytes that the names of all runs and tags may take: 64 MiB.
+///
+/// Names come from clients and are kept as long as the server runs.
+pub const MAX_NAMES: usize = 64 << 20;
+/// What a name costs besides its own bytes, about.
+const NAME: usize = 64;
+
+/// Event files below one directory.
+pub(crate) struct Runs {
+    files: FileSet,
+    runs: Vec<Run>,
+    by_name: HashMap<String, usize>,
+    names: usize,
+    encoder: Encoder,
+}
+
+impl Runs {
+    pub fn open(root: &Path, manifest: Option<&Path>) -> io::Result<Self> {
+        Ok(Self {
+            files: FileSet::open(root, manifest)?,
+            runs: Vec::new(),
+            by_name: HashMap::new(),
+            names: 0,
+            encoder: Encoder::default(),
+        })
+    }
+
+    /// Appends a record to a run. Nothing happens on disk before the next commit.
+    pub fn append(&mut self, run: &str, point: Point<'_>, value: Value<'_>) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        if self.runs[at].notice(value.kind(), point.step) {
+            self.rewind(run, (point.step, point.wall_time))?;
+        }
+        let run = &mut self.runs[at];
+        let metadata = run.state_tag(point.tag, value.kind(), &mut self.names)?;
+        let out = run.file_for(point, &mut self.files)?;
+        match value {
+            Value::Scalar(value) => self.encoder.scalar(out, point, value)?,
+            Value::Histogram(buckets) => self.encoder.histogram(out, point, buckets, metadata)?,
+            Value::Text(text) => self.encoder.text(out, point, text, metadata)?,
+        }
+        Ok(())
+    }
+
+    fn find_or_add(&mut self, name: &str) -> Result<usize, RecordError> {
+        if let Some(&at) = self.by_name.get(name) {
+            return Ok(at);
+        }
+        take_room(&mut self.names, name)?;
+        Ok(self.add(Run::new(name.to_owned(), 0)))
+    }
+
+    fn add(&mut self, run: Run) -> usize {
+        let at = self.runs.len();
+        self.by_name.insert(run.name.clone(), at);
+        self.runs.push(run);
+        at
+    }
+
+    /// Bytes that wait for the next commit.
+    pub fn pending_bytes(&self) -> usize {
+        self.files.pending_bytes()
+    }
+
+    pub fn commit(&mut self) -> io::Result<()> {
+        self.files.commit()
+    }
+
+    pub fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
+        // The state speaks of what is written, so nothing may be left over.
+        self.files.commit()?;
+        self.files.sync()?;
+        let files = self.files.state();
+        let mut state = (files.len() as u64).to_le_bytes().to_vec();
+        state.extend(files);
+        let runs: Vec<SavedRun> = self.runs.iter().map(Run::save).collect();
+        rmp_serde::encode::write(&mut state, &runs).map_err(io::Error::other)?;
+        Ok(state)
+    }
+
+    pub fn restore(&mut self, state: &[u8]) -> io::Result<()> {
+        let (files, runs) = split_state(state)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the state of the runs is cut off"))?;
+        let runs: Vec<SavedRun> =
+            rmp_serde::from_slice(runs).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+        self.files.restore(files)?;
+        for saved in runs {
+            self.names += cost(&saved.name);
+            self.names += saved.tags.iter().map(|(tag, ..)| cost(tag)).sum::<usize>();
+            let run = Run::restore(saved, &self.files);
+            self.add(run);
+        }
+        Ok(())
+    }
+}
+
+fn cost(name: &str) -> usize {
+    name.len() + NAME
+}
+
+fn take_room(names: &mut usize, name: &str) -> Result<(), RecordError> {
+    let taken = *names + cost(name);
+    if taken > MAX_NAMES {
+        return Err(RecordError::ManyNames { limit: MAX_NAMES });
+    }
+    *names = taken;
+    Ok(())
+}
+
+/// A part that is preceded by its length, and the rest.
+pub(crate) fn split_state(state: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = state.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
+}

@@ -1,0 +1,181 @@
+//! One run: its file, and what is known of its tags.
+
+use std::collections::HashMap;
+
+use remotecall::{FileId, FileSet};
+use serde::{Deserialize, Serialize};
+
+use super::take_room;
+use crate::file_name::new_file;
+use crate::tfevents::{Metadata, Point, append_start};
+use crate::value::{Kind, RecordError};
+
+/// A run, as far as it is written.
+pub(super) struct Run {
+    pub name: String,
+    /// Counts the files that were lost: the key of the next one must be new.
+    pub generation: u32,
+    /// `None` until something is written, and again when the file is lost.
+    pub file: Option<FileId>,
+    pub tags: HashMap<String, Tag>,
+    /// The highest step of a scalar.
+    pub last: Option<i64>,
+    /// Whether a scalar at a step that was there means that its client goes on from an earlier one.
+    pub resuming: bool,
+}
+
+pub(super) struct Tag {
+    pub kind: Kind,
+    /// Whether the current file has its metadata.
+    pub stated: bool,
+}
+
+/// What a checkpoint says of a run.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedRun {
+    pub name: String,
+    pub generation: u32,
+    /// Whether there was a file.
+    pub written: bool,
+    pub tags: Vec<(String, Kind, bool)>,
+    #[serde(default)]
+    pub last: Option<i64>,
+    #[serde(default)]
+    pub resuming: bool,
+}
+
+impl Run {
+    pub(super) fn new(name: String, generation: u32) -> Self {
+        Self {
+            name,
+            generation,
+            file: None,
+            tags: HashMap::new(),
+            last: None,
+            resuming: false,
+        }
+    }
+
+    /// Notices the step of a scalar, and says whether the run must be rewound to it.
+    pub(super) fn notice(&mut self, kind: Kind, step: i64) -> bool {
+        if kind != Kind::Scalar {
+            return false;
+        }
+        let goes_back = std::mem::take(&mut self.resuming) && self.last.is_some_and(|last| step <= last);
+        self.last = self.last.max(Some(step));
+        goes_back
+    }
+
+    /// The kind of a tag's next value.
+    pub(super) fn check_kind(&self, tag: &str, kind: Option<Kind>) -> Result<Kind, RecordError> {
+        match (self.tags.get(tag), kind) {
+            (Some(known), Some(kind)) if known.kind != kind => Err(self.kind_changed(tag, known.kind, kind)),
+            (_, Some(kind)) => Ok(kind),
+            (Some(known), None) => Ok(known.kind),
+            (None, None) => Err(RecordError::OddValue {
+                tag: tag.to_owned(),
+                why: "the first value of a tag must say what it is: a tensor without metadata is not shown"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    fn kind_changed(&self, tag: &str, was: Kind, now: Kind) -> RecordError {
+        RecordError::KindChanged {
+            run: self.name.clone(),
+            tag: tag.to_owned(),
+            was,
+            now,
+        }
+    }
+
+    /// Checks the kind of a tag, and tells whether its next value states it.
+    pub(super) fn state_tag(
+        &mut self,
+        tag: &str,
+        kind: Kind,
+        names: &mut usize,
+    ) -> Result<Metadata, RecordError> {
+        let Some(known) = self.tags.get_mut(tag) else {
+            take_room(names, tag)?;
+            self.tags.insert(tag.to_owned(), Tag { kind, stated: true });
+            return Ok(Metadata::Stated);
+        };
+        if known.kind != kind {
+            let was = known.kind;
+            return Err(self.kind_changed(tag, was, kind));
+        }
+        match std::mem::replace(&mut known.stated, true) {
+            true => Ok(Metadata::Known),
+            false => Ok(Metadata::Stated),
+        }
+    }
+
+    /// Where the run's next record goes; `first` is that record if the file is new.
+    pub(super) fn file_for<'a>(
+        &mut self,
+        first: Point<'_>,
+        files: &'a mut FileSet,
+    ) -> Result<&'a mut Vec<u8>, RecordError> {
+        if let Some(file) = self.file {
+            return Ok(files.pending(file));
+        }
+        let file = files.add(&self.key(), new_file(&self.name, first.wall_time));
+        self.file = Some(file);
+        let out = files.pending(file);
+        append_start(out, first.step, first.wall_time)?;
+        Ok(out)
+    }
+
+    /// The next record starts another file, which states everything again.
+    pub(super) fn leave_file(&mut self) {
+        if self.file.take().is_some() {
+            self.generation += 1;
+        }
+        for tag in self.tags.values_mut() {
+            tag.stated = false;
+        }
+    }
+
+    fn key(&self) -> String {
+        self.key_of(self.generation)
+    }
+
+    pub(super) fn key_of(&self, generation: u32) -> String {
+        format!("{}#{generation}", self.name)
+    }
+
+    pub(super) fn save(&self) -> SavedRun {
+        let tags = self
+            .tags
+            .iter()
+            .map(|(tag, known)| (tag.clone(), known.kind, known.stated));
+        let mut tags: Vec<_> = tags.collect();
+        tags.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
+        SavedRun {
+            name: self.name.clone(),
+            generation: self.generation,
+            written: self.file.is_some(),
+            tags,
+            last: self.last,
+            resuming: self.resuming,
+        }
+    }
+
+    /// A run whose file was deleted or cut meanwhile starts another one, which states everything again.
+    pub(super) fn restore(saved: SavedRun, files: &FileSet) -> Self {
+        let mut run = Self::new(saved.name, saved.generation);
+        run.file = files.find(&run.key());
+        if saved.written && run.file.is_none() {
+            run.generation += 1;
+        }
+        let has_file = run.file.is_some();
+        let tags = saved.tags.into_iter().map(|(tag, kind, stated)| {
+            let stated = stated && has_file;
+            (tag, Tag { kind, stated })
+        });
+        run.tags = tags.collect();
+        (run.last, run.resuming) = (saved.last, saved.resuming);
+        run
+    }
+}
