@@ -17,7 +17,7 @@ help:
 	@echo '              (REDIS=1: through a real redis-server instead of the embedded broker)'
 	@echo 'make test     format, lints, docs, Rust tests, Python tests'
 	@echo 'make chaos    kill, pause and cut everything for SECONDS (60), half of them through Redis; SEED repeats a run'
-	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes)'
+	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes and a build)'
 	@echo 'make python   build the Python package into .venv'
 	@echo 'make bench    measure everything side by side'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
