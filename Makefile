@@ -10,13 +10,14 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos python bench fmt lint doc
+.PHONY: help setup demo test chaos mutants python bench fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
 	@echo '              (REDIS=1: through a real redis-server instead of the embedded broker)'
 	@echo 'make test     format, lints, docs, Rust tests, Python tests'
 	@echo 'make chaos    kill, pause and cut everything for SECONDS (60), half of them through Redis; SEED repeats a run'
+	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes and a build)'
 	@echo 'make python   build the Python package into .venv'
 	@echo 'make bench    measure everything side by side'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
@@ -43,6 +44,11 @@ chaos:
 	@scripts/setup cc redis python
 	cargo build -q -p tensorplex-tests --bins
 	cargo run -q -p tensorplex-tests --bin chaos -- $(SECONDS)
+
+# In a target directory of its own: nothing else may come to hold a deliberate fault.
+mutants:
+	@scripts/setup cc redis python
+	CARGO_TARGET_DIR=target/mutants cargo test -p tensorplex-tests --features mutants --test mutants -- --test-threads=1
 
 # The dev profile: `cargo test` has compiled most of it already, and the tests wait for brokers, not for us.
 python:

@@ -3,5 +3,6 @@
 pub mod client_options;
 pub mod demo;
 pub mod logging;
+pub mod run;
 pub mod send;
 pub mod server;

@@ -12,6 +12,7 @@ mod journal;
 #[doc(hidden)]
 pub mod macro_support;
 mod mode;
+mod mutants;
 mod remote;
 mod reply;
 mod server;

@@ -11,7 +11,10 @@ use std::sync::OnceLock;
 pub fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
-        .get_or_init(|| build(&["--package", "tensorplex-bin", "--bins"]))
+        .get_or_init(|| match cfg!(feature = "mutants") {
+            true => build(&["--package", "tensorplex-bin", "--bins", "--features", "mutants"]),
+            false => build(&["--package", "tensorplex-bin", "--bins"]),
+        })
         .join(name)
 }
 

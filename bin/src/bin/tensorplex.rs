@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tensorplex_bin::{demo, logging, send};
+use tensorplex_bin::{demo, logging, run, send};
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
@@ -15,6 +15,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Run),
     Send(send::Send),
     Demo(demo::Demo),
     #[command(hide = true)]
@@ -24,6 +25,7 @@ enum Command {
 fn main() -> ExitCode {
     logging::start("warn");
     match Cli::parse().command {
+        Command::Run(run) => run_program(&run),
         Command::Send(send) => run_send(&send),
         Command::Demo(demo) => exit(demo.run()),
         Command::DemoWorker(worker) => exit(worker.run()),
@@ -36,6 +38,21 @@ fn exit<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
         Err(error) => {
             eprintln!("tensorplex: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_program(run: &run::Run) -> ExitCode {
+    match run.run() {
+        Ok(ended) => {
+            if let Err(error) = &ended.logged {
+                eprintln!("tensorplex run: {error}");
+            }
+            ended.exit_code().into()
+        }
+        Err(error) => {
+            eprintln!("tensorplex run: {error}");
+            error.exit_code().into()
         }
     }
 }

@@ -21,6 +21,7 @@ use super::window::{SentFrame, Window, Work};
 use super::{Backoff, now_ns};
 use crate::broker::{Address, Keys, Link, StreamId, entries, number, reply_key};
 use crate::frame::Frame;
+use crate::mutants::{self, Mutant};
 
 /// Shortest and longest time between two looks at the ack while frames are on their way.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -180,6 +181,9 @@ impl Sender {
                 Value::BulkString(id) => {
                     if let Some(id) = StreamId::parse(&id) {
                         self.window.stored(frame.seq, id);
+                        if mutants::is_on(Mutant::AckOnXadd) {
+                            self.window.on_ack(frame.seq);
+                        }
                     }
                 }
                 other => {

@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::mutants::{self, Mutant};
+
 use growing::{Growing, Place, path_of};
 use manifest::{Entry, Manifest};
 use open_files::OpenFiles;
@@ -256,6 +258,12 @@ impl FileSet {
                 });
                 continue;
             };
+            if mutants::is_on(Mutant::TruncateAtRecovery) {
+                File::options()
+                    .write(true)
+                    .open(self.root.join(&path))
+                    .and_then(|it| it.set_len(file.end))?;
+            }
             let there = length_of(&self.root.join(&path));
             if there < file.end {
                 tracing::warn!(

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{JournalError, replace};
 use crate::frame::ProducerId;
+use crate::mutants::{self, Mutant};
 
 const MAGIC: [u8; 4] = *b"RCC1";
 const HEADER: usize = 8;
@@ -43,6 +44,7 @@ impl Checkpoint {
             .watermarks
             .iter()
             .map(|(producer, &seq)| (producer.0, seq))
+            .filter(|_| !mutants::is_on(Mutant::WatermarkNotPersisted))
             .collect();
         let body = Body {
             segment: self.segment,

@@ -27,6 +27,7 @@ use redis::{Pipeline, RedisResult, Value};
 use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Entry, Keys, Link, StreamId, entries, time_ms};
 use crate::client::Backoff;
+use crate::mutants;
 
 /// Batches that wait between the reading thread and the one that works.
 const QUEUE: usize = 2;
@@ -156,7 +157,7 @@ impl Feed {
                     key: self.keys.input.clone(),
                     stats: self.stats.clone(),
                     connection: self.connection,
-                    last: StreamId::default(),
+                    last: mutants::begin(&self.keys.input),
                 }));
                 Input::Nothing
             }
@@ -189,7 +190,7 @@ impl Feed {
         };
         self.backoff.reset();
         if batch.list.is_empty() {
-            session.last = StreamId::default();
+            session.last = mutants::begin(&session.key);
         }
         let bytes: usize = batch
             .list
@@ -240,6 +241,7 @@ impl Session {
         };
         if let Some(entry) = list.last() {
             self.last = entry.id;
+            mutants::remember(&self.key, entry.id);
         }
         Ok(Batch {
             connection: self.connection,

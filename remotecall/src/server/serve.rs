@@ -17,6 +17,7 @@ use crate::broker::{Address, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
 use crate::journal::{Accepted, BATCH_SIZE, Journal, JournalError};
+use crate::mutants::{self, Mutant};
 
 /// Replies that a client has not read are dropped beyond this number of entries.
 const REPLY_ENTRIES: usize = 4096;
@@ -102,6 +103,9 @@ impl Serve {
         for entry in list {
             let clock_ms = entry.senders_clock(broker_ms);
             round.trim = Some((connection, entry.id.next()));
+            if mutants::is_on(Mutant::DedupeByStreamId) && mutants::seen_before(entry.id) {
+                continue;
+            }
             let Some(frame) = entry.frame else {
                 self.stats.refuse("entry without a frame", &entry.id);
                 continue;
@@ -126,7 +130,12 @@ impl Serve {
     /// the server stops before it could: nothing is acknowledged then.
     fn carry_out(&mut self, round: &mut Round) -> Result<bool, RunError> {
         if !round.frames.is_empty() {
-            if !self.append(&round.frames)? {
+            if mutants::is_on(Mutant::AckBeforeJournal) {
+                self.until_told(round)?;
+                mutants::slow_disk();
+            }
+            let late = mutants::is_on(Mutant::JournalAfterFiles);
+            if !late && !self.append(&round.frames)? {
                 return Ok(false);
             }
             for accepted in &round.frames {
@@ -135,6 +144,10 @@ impl Serve {
             let committed = self.until_done("the log directory", |this| this.core.host.commit());
             if !committed {
                 return Ok(false);
+            }
+            if late {
+                mutants::slow_disk();
+                self.append(&round.frames)?;
             }
         }
         if round.trim.is_some() {

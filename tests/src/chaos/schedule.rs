@@ -70,6 +70,10 @@ pub enum Wire {
     Server,
 }
 
+/// In the end Redis forgets once more, with ids that step back: nothing that happens later helps to deliver the rest. So
+/// many milliseconds lie between the last faults.
+const LAST: u64 = 1_000;
+
 /// A fault: how it begins, and after what time something else ends it.
 type Fault = (Act, Option<(u64, Act)>);
 
@@ -89,6 +93,10 @@ pub fn schedule(dice: &mut Dice, length: Duration, workers: usize, has_redis: bo
         });
     }
     acts.sort_by_key(|&(at, _)| at);
+    if has_redis {
+        let end = acts.last().map_or(length, |&(at, _)| at);
+        acts.extend([(end + LAST, Act::HurryRedis), (end + 2 * LAST, Act::FlushRedis)]);
+    }
     acts.into_iter()
         .map(|(at, act)| (Duration::from_millis(at), act))
         .collect()

@@ -124,6 +124,21 @@ fn a_rotation_that_begins_later_ends_the_file_that_was_there() {
 }
 
 #[test]
+fn a_rotation_that_ends_goes_on_with_the_latest_file() {
+    let disk = Disk::new();
+    let mut logs = open(&disk, 9);
+    log(&mut logs, 0..5);
+    let state = logs.checkpoint().unwrap();
+    for until in [6, 20] {
+        let mut logs = disk.open();
+        logs.restore(&state).unwrap();
+        log(&mut logs, 5..until);
+    }
+    let lines: String = (3..20).map(|n| format!("00:{n:02}:00 INFO> {n:02}\n")).collect();
+    assert_eq!(disk.read("agent/1"), lines);
+}
+
+#[test]
 fn a_file_moved_away_begins_anew_when_it_is_wanted() {
     let disk = Disk::new();
     let wanted = Arc::new(AtomicBool::new(false));

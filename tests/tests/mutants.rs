@@ -1,0 +1,82 @@
+//! Deliberate faults, one at a time: the chaos harness finds each of them. `make mutants` builds everything with the
+//! feature that they need; in any other build this file is empty.
+#![cfg(feature = "mutants")]
+
+use std::process::Command;
+
+use tensorplex_tests::own_program;
+
+/// Half of them through Redis, half through the embedded broker.
+const SECONDS: &str = "40";
+
+/// What the harness says of a run with this fault.
+fn chaos(mutant: &str) -> (bool, String) {
+    let mut command = Command::new(own_program("chaos"));
+    let output = command
+        .arg(SECONDS)
+        .env("TENSORPLEX_MUTANT", mutant)
+        .output()
+        .expect("the harness");
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stderr),
+        String::from_utf8_lossy(&output.stdout)
+    );
+    println!("{mutant}: {said}");
+    (output.status.success(), said)
+}
+
+/// Found by one of these checks, and perhaps by others.
+fn is_found(mutant: &str, checks: &[&str]) {
+    let (passed, said) = chaos(mutant);
+    assert!(!passed, "nobody notices {mutant}");
+    assert!(
+        checks.iter().any(|check| said.contains(&format!("{check:?}: "))),
+        "{mutant} is found, but by none of {checks:?}"
+    );
+}
+
+#[test]
+fn no_mutant() {
+    assert!(chaos("None").0);
+}
+
+#[test]
+fn ack_on_xadd() {
+    is_found("AckOnXadd", &["lost"]);
+}
+
+#[test]
+fn saved_cursor() {
+    is_found("SavedCursor", &["not delivered", "lost"]);
+}
+
+#[test]
+fn journal_after_files() {
+    is_found("JournalAfterFiles", &["seen bytes changed"]);
+}
+
+#[test]
+fn ack_before_journal() {
+    is_found("AckBeforeJournal", &["lost"]);
+}
+
+#[test]
+fn truncate_at_recovery() {
+    is_found("TruncateAtRecovery", &["seen bytes changed"]);
+}
+
+#[test]
+fn watermark_not_persisted() {
+    is_found("WatermarkNotPersisted", &["doubled"]);
+}
+
+#[test]
+fn dedupe_by_stream_id() {
+    is_found("DedupeByStreamId", &["doubled"]);
+}
+
+#[test]
+fn accept_gaps() {
+    is_found("AcceptGaps", &["lost"]);
+}
