@@ -40,8 +40,8 @@ mod _native {
     use crate::future::RemoteFuture;
     #[pymodule_export]
     use crate::records::{
-        add_audio, add_custom_scalars, add_embedding, add_graph, add_histogram, add_hparams, add_image, add_mesh,
-        add_onnx_graph, add_pr_curve, add_pr_curve_raw, add_video,
+        add_audio, add_custom_scalars, add_embedding, add_graph, add_histogram, add_hparams, add_image,
+        add_mesh, add_onnx_graph, add_pr_curve, add_pr_curve_raw, add_video,
     };
     #[pymodule_export]
     use crate::server::{Server, ServerHandle};

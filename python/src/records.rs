@@ -136,12 +136,15 @@ pub(crate) fn add_pr_curve_raw(
     add(py, client, PrCurveRaw::new(tag, rows).map_err(refused)?, at)
 }
 
+/// Title, whether it is a margin chart, tags.
+type ChartParts = (String, bool, Vec<String>);
+
 /// `layout`: sections of charts, each chart with its title, whether it is a margin chart, and its tags.
 #[pyfunction]
 pub(crate) fn add_custom_scalars(
     py: Python<'_>,
     client: &Client,
-    layout: Vec<(String, Vec<(String, bool, Vec<String>)>)>,
+    layout: Vec<(String, Vec<ChartParts>)>,
 ) -> PyResult<()> {
     let mut record = CustomScalars::default();
     for (title, charts) in layout {
@@ -151,13 +154,16 @@ pub(crate) fn add_custom_scalars(
     add(py, client, record, (0, None))
 }
 
-fn chart((title, is_margin, tags): &(String, bool, Vec<String>)) -> PyResult<Chart> {
+fn chart((title, is_margin, tags): &ChartParts) -> PyResult<Chart> {
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     if !is_margin {
         return Chart::multiline(title, &tags).map_err(refused);
     }
     let [value, lower, upper] = tags.as_slice() else {
-        let why = format!("margin chart of {} tags: 3 are needed: value, lower, upper", tags.len());
+        let why = format!(
+            "margin chart of {} tags: 3 are needed: value, lower, upper",
+            tags.len()
+        );
         return Err(PyValueError::new_err(why));
     };
     Chart::margin(title, &[[value, lower, upper]]).map_err(refused)
@@ -273,7 +279,9 @@ impl BinChoice {
                 "sturges" => Bins::Rule(Rule::Sturges),
                 "sqrt" => Bins::Rule(Rule::Sqrt),
                 _ => {
-                    let why = format!("bins of {name:?}: tensorflow, auto, fd, doane, scott, rice, sturges or sqrt is wanted, or a number, or edges");
+                    let why = format!(
+                        "bins of {name:?}: tensorflow, auto, fd, doane, scott, rice, sturges or sqrt is wanted, or a number, or edges"
+                    );
                     return Err(PyValueError::new_err(why));
                 }
             },

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-_STEPS = range(-(2**63), 2**63)
+STEPS = range(-(2**63), 2**63)
 
 
 def tag(value: Any) -> str:
@@ -40,7 +40,7 @@ def step(value: Any) -> int:
         found = operator.index(value)
     except TypeError:
         raise TypeError(f"global_step is a {_kind(value)}: an int or None is wanted") from None
-    if found not in _STEPS:
+    if found not in STEPS:
         raise ValueError(f"global_step is {found}: -2^63 to 2^63 - 1 is wanted")
     return found
 

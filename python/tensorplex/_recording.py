@@ -28,7 +28,7 @@ class Recording(RemoteClient):
         """Records a number: a Python or NumPy one, or an array of any library with one element."""
         if type(scalar_value) is not float:
             scalar_value = _inputs.scalar(scalar_value)
-        if type(global_step) is not int:
+        if type(global_step) is not int or global_step not in _inputs.STEPS:
             global_step = _inputs.step(global_step)
         if walltime is not None:
             walltime = _inputs.walltime(walltime)
