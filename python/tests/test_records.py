@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import DEADLINE, ROOT, Redis
+from conftest import DEADLINE, ROOT, Redis, wait_for
 
 import tensorplex
 from tensorplex import LoggerplexClient, LoggerplexHandler, TensorplexClient
@@ -349,3 +349,24 @@ def test_a_level_is_a_number_from_0_to_255(level, kind):
     with pytest.raises(kind, match="level is"):
         client.log(level, "x")
     client.close(0)
+
+
+@pytest.mark.parametrize("page, block", [("README.md", 0), ("docs/python.md", 0), ("docs/python.md", 1)])
+def test_the_documentation_runs(server, page, block):
+    source = (ROOT / page).read_text().split("```python\n")[1 + block].split("```")[0]
+    for where in (', host="localhost", port=8008)', ')'):
+        source = source.replace(f'"agent/17"{where}', f'"agent/17", url={server.url!r})')
+    root = logging.getLogger()
+    before = list(root.handlers)
+    try:
+        exec(source, {})
+    finally:
+        for handler in set(root.handlers) - set(before):
+            root.removeHandler(handler)
+            handler.close()
+    if "Loggerplex" in source:
+        wait_for("the lines", lambda: "from any library" in server.log("agent/17"))
+        wait_for("the other lines", lambda: "ZeroDivisionError: division by zero" in server.log("agent/17"))
+        assert "epoch 3 loss 0.25" in server.log("agent/17")
+    else:
+        assert len(server.readers()["agent/17"]["loss"]["points"]) in (100, 1000)
