@@ -5,7 +5,7 @@
 //! client    calls, futures              what a caller holds
 //! server    a Python object as a Remote
 //! broker    the embedded broker
-//! plex      the servers of records and log lines
+//! plex      the servers of records and log lines; report: what they say
 //! records   images and their like
 //! exit      what is still on its way when the interpreter ends
 //! errors    which exception stands for what
@@ -27,6 +27,7 @@ mod lock;
 mod owned;
 mod plex;
 mod records;
+mod report;
 mod server;
 mod values;
 
@@ -37,7 +38,7 @@ mod _native {
     #[pymodule_export]
     use crate::client::Client;
     #[pymodule_export]
-    use crate::exit::close_all;
+    use crate::exit::{close_all, wait_for_dropped};
     #[pymodule_export]
     use crate::future::RemoteFuture;
     #[pymodule_export]

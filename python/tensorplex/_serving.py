@@ -79,8 +79,8 @@ class Serving:
             return True
         self._stopping.set()
         deadline = time.monotonic() + timeout
+        self._flush_proxies(deadline)
         for client in list(self._proxies):
-            self._flush(client, deadline)
             client.close(0)
         try:
             if not self._handle.stop(max(0.0, deadline - time.monotonic())):
@@ -127,6 +127,12 @@ class Serving:
 
     def _is_here(self) -> bool:
         return self._pid == os.getpid()
+
+    def _flush_proxies(self, deadline: float = math.inf) -> None:
+        for client in list(self._proxies):
+            self._flush(client, deadline)
+        # Those that nobody holds any more end by themselves, each within its own time.
+        _native.wait_for_dropped(max(0.0, deadline - time.monotonic()))
 
     def _flush(self, client: RemoteClient, deadline: float = math.inf) -> None:
         """Waits for what a client has sent, as long as the server is there to hear it."""

@@ -103,8 +103,7 @@ class Tensorplex(Serving):
         """Waits until what is in the broker by now, and in the clients of this process, is written."""
         if not self.is_running:
             return
-        for client in list(self._proxies):
-            self._flush(client)
+        self._flush_proxies()
         # Calls are worked off in their order: when this one is done, so is all before it.
         with TensorplexClient("settle", url=self._url) as last:
             last.add_scalars({})
