@@ -88,7 +88,7 @@ class LoggerplexHandler(logging.Handler):
         """Sends a record. What goes wrong is for ``handleError``, as in every handler."""
         try:
             level, text = min(max(record.levelno, 0), HIGHEST), text_of((self.format(record),), "")
-            self.client._send("log_at", (level, text, int(record.created * 1e9)), {})
+            self.client._send("log_at", (level, text, round(record.created * 1e6) * 1000), {})
         except Exception:
             self.handleError(record)
 

@@ -121,7 +121,7 @@ def test_an_object_serves_once_and_groups_come_before(tmp_path):
 
 def test_two_servers_cannot_have_one_directory(tmp_path):
     with Tensorplex(tmp_path).start(0):
-        with pytest.raises(ServerError, match="lock"):
+        with pytest.raises(ServerError, match="in use by another server"):
             Tensorplex(tmp_path).start(0)
 
 
@@ -153,15 +153,15 @@ def test_json_has_every_scalar_of_every_run(where, tmp_path, capsys):
 
 
 SERVER = """
-import sys
+import signal, sys
 from tensorplex import Loggerplex, Tensorplex
 folder, broker, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 where = {"url": broker} if broker else {"port": port}
 plex = Tensorplex(folder).register_combined_group("eval", lambda name: ":color").register_indexed_group("agent", 8)
 plex.start(**where)
 logs = Loggerplex(folder + "/logs").start(url=plex.url)
-print(plex.url, plex.port, flush=True)
-sys.stdin.readline()
+print(plex.url, plex.port or 0, flush=True)
+signal.pause()
 """
 
 
@@ -204,11 +204,11 @@ def test_a_server_that_is_killed_loses_nothing_and_repeats_nothing(broker, progr
 
 def test_the_program_goes_on_where_a_killed_object_ended(redis, program, server_program, tmp_path):  # noqa: F811
     source = """
-import sys
+import signal, sys
 from tensorplex import Tensorplex
 plex = Tensorplex(sys.argv[1]).start(url=sys.argv[2])
 print("started", flush=True)
-sys.stdin.readline()
+signal.pause()
 """
     server = program(source, tmp_path, redis.url)
     assert server.line() == "started"
@@ -234,7 +234,6 @@ def test_start_server_blocks_until_a_signal_and_drains(redis, program, tmp_path)
 import sys
 from tensorplex import Tensorplex
 plex = Tensorplex(sys.argv[1])
-proxy_early = None
 plex.start_server(url=sys.argv[2])
 print("drained", plex.is_running)
 """
