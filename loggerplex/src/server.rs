@@ -86,7 +86,10 @@ impl Loggerplex {
     /// When the address or the journal cannot be used.
     pub fn serve(self, address: &str) -> Result<ServerHandle, RunError> {
         let private = self.private.clone();
-        RemoteCall::new(self).queue(QUEUE).durable(&private).start(address)
+        RemoteCall::new(self)
+            .queue(QUEUE)
+            .durable(&private)
+            .start(address)
     }
 
     /// Ignores lines below this level. Without it lines below [`Level::INFO`] are ignored.

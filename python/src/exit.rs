@@ -94,21 +94,6 @@ pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
     })
 }
 
-/// Waits for the clients that nobody holds any more; false when `timeout` seconds pass first.
-#[pyfunction]
-pub(crate) fn wait_for_dropped(py: Python<'_>, timeout: f64) -> PyResult<bool> {
-    let deadline = Instant::now() + seconds(timeout);
-    let is_finished = |thread: &Owned<JoinHandle<()>>| thread.get().is_none_or(JoinHandle::is_finished);
-    while !lock(&CLOSING).iter().all(is_finished) {
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        py.detach(|| std::thread::sleep(POLL));
-        py.check_signals()?;
-    }
-    Ok(true)
-}
-
 /// A time as Python gives it; longer than a century is for ever.
 pub(crate) fn seconds(seconds: f64) -> Duration {
     const CENTURY: f64 = 3.2e9;

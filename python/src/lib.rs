@@ -38,7 +38,7 @@ mod _native {
     #[pymodule_export]
     use crate::client::Client;
     #[pymodule_export]
-    use crate::exit::{close_all, wait_for_dropped};
+    use crate::exit::close_all;
     #[pymodule_export]
     use crate::future::RemoteFuture;
     #[pymodule_export]

@@ -43,8 +43,10 @@ pub(crate) fn serve_records(
     logdir: PathBuf,
     groups: Vec<(String, GroupKind)>,
 ) -> PyResult<ServerHandle> {
-    let groups: Result<Vec<Group>, GroupError> =
-        groups.into_iter().map(|(name, kind)| group(&name, kind)).collect();
+    let groups: Result<Vec<Group>, GroupError> = groups
+        .into_iter()
+        .map(|(name, kind)| group(&name, kind))
+        .collect();
     let groups = groups.map_err(refused)?;
     watch_exit(py)?;
     report::start();
@@ -108,7 +110,9 @@ impl LogLines {
     #[new]
     fn new(level: &str, format: Option<&str>, time_format: Option<&str>, show_level: bool) -> PyResult<Self> {
         let time = time_format.map(str::parse).transpose().map_err(refused)?;
-        let mut lines = loggerplex::TextFormat::default().time(time).show_level(show_level);
+        let mut lines = loggerplex::TextFormat::default()
+            .time(time)
+            .show_level(show_level);
         if let Some(preamble) = format {
             lines = lines.preamble(preamble.parse().map_err(refused)?);
         }
@@ -170,7 +174,10 @@ fn ask(function: &Bound<'_, PyAny>, name: &str) -> Result<String, String> {
     })?;
     bin.extract().map_err(|_| {
         let kind = bin.get_type().name().map(|name| name.to_string());
-        format!("its function returned a {}: a str is wanted", kind.unwrap_or_default())
+        format!(
+            "its function returned a {}: a str is wanted",
+            kind.unwrap_or_default()
+        )
     })
 }
 

@@ -29,7 +29,8 @@ class Serving:
         self._broker: _native.EmbeddedBroker | None = None
         self._handle: _native.ServerHandle | None = None
         self._stopping = threading.Event()
-        self._proxies: weakref.WeakSet[RemoteClient] = weakref.WeakSet()
+        # The proxies, and their connections: of one that nobody holds, until all it sent is acknowledged.
+        self._proxies: list[tuple[weakref.ref[RemoteClient], _native.Client]] = []
 
     def start(self, port: int | None = None, host: str | None = None, *, url: str | None = None) -> Self:
         """Serves in threads of its own, until ``stop()`` or the end of a ``with`` block.
@@ -41,15 +42,15 @@ class Serving:
             raise RuntimeError(f"{self!r} was started before; proxy() starts it too")
         if host is None and url is None:
             self._broker = _native.EmbeddedBroker(SERVER_PORT if port is None else port)
-            self._url = self._broker.url
+            url = self._broker.url
         else:
-            self._url = _address(host or "", DEFAULT_PORT if port is None else port, url)
+            url = _address(host or "", DEFAULT_PORT if port is None else port, url)
         try:
-            self._handle = self._serve(self._url)
+            self._handle = self._serve(url)
         except BaseException:
             self._close_broker()
             raise
-        self._pid = os.getpid()
+        self._url, self._pid = url, os.getpid()
         _running.add(self)
         _exit.watch_server(self)
         return self
@@ -80,8 +81,8 @@ class Serving:
         self._stopping.set()
         deadline = time.monotonic() + timeout
         self._flush_proxies(deadline)
-        for client in list(self._proxies):
-            client.close(0)
+        for _, connection in self._proxies:
+            connection.close(0)
         try:
             if not self._handle.stop(max(0.0, deadline - time.monotonic())):
                 return False
@@ -121,24 +122,28 @@ class Serving:
     def _serve(self, address: str) -> _native.ServerHandle:
         raise NotImplementedError
 
-    def _proxy(self, client: RemoteClient) -> RemoteClient:
-        self._proxies.add(client)
-        return client
+    def _keep(self, client: RemoteClient) -> None:
+        self._proxies = [kept for kept in self._proxies if kept[0]() is not None or not _is_done(kept[1])]
+        self._proxies.append((weakref.ref(client), client._native))
 
     def _is_here(self) -> bool:
         return self._pid == os.getpid()
 
     def _flush_proxies(self, deadline: float = math.inf) -> None:
-        for client in list(self._proxies):
-            self._flush(client, deadline)
-        # Those that nobody holds any more end by themselves, each within its own time.
-        _native.wait_for_dropped(max(0.0, deadline - time.monotonic()))
+        for _, connection in self._proxies:
+            self._flush(connection, deadline)
 
-    def _flush(self, client: RemoteClient, deadline: float = math.inf) -> None:
+    def _flush(self, connection: _native.Client, deadline: float = math.inf) -> None:
         """Waits for what a client has sent, as long as the server is there to hear it."""
-        while self.is_running and time.monotonic() < deadline and client.stats()["acked"] < client.stats()["taken"]:
-            client.flush(min(_TICK, max(0.0, deadline - time.monotonic())))
+        while self.is_running and time.monotonic() < deadline and not _is_done(connection):
+            connection.flush(min(_TICK, max(0.0, deadline - time.monotonic())))
 
     def _close_broker(self) -> None:
         if self._broker is not None:
             self._broker.stop()
+            self._broker = None
+
+
+def _is_done(connection: _native.Client) -> bool:
+    stats = connection.stats()
+    return stats["acked"] >= stats["taken"]

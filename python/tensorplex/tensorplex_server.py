@@ -65,7 +65,9 @@ class Tensorplex(Serving):
             raise ValueError(f"unknown group {group!r}; the groups are {', '.join(self._groups)}")
         if self._url is None:
             self.start(0)
-        return self._proxy(_Proxy(client_id, self))
+        client = _Proxy(client_id, self)
+        self._keep(client)
+        return client
 
     def export_json(self, json_dir: str | os.PathLike[str]) -> None:
         """Writes the scalars of each run to ``<root>/<json_dir>/<run>.json``: ``{tag: [[wall time, step, value], …]}``.
@@ -107,7 +109,7 @@ class Tensorplex(Serving):
         # Calls are worked off in their order: when this one is done, so is all before it.
         with TensorplexClient("settle", url=self._url) as last:
             last.add_scalars({})
-            self._flush(last)
+            self._flush(last._native)
 
 
 class _Proxy(TensorplexClient):
@@ -116,8 +118,9 @@ class _Proxy(TensorplexClient):
         self._plex = plex
 
     def __reduce__(self):
-        _, (_, *rest) = super().__reduce__()
-        return super().__reduce__()[0], (TensorplexClient, *rest)
+        # Elsewhere it is an ordinary client.
+        reconnect, (_, *rest) = super().__reduce__()
+        return reconnect, (TensorplexClient, *rest)
 
     def export_json(self, json_dir: str | os.PathLike[str]) -> None:
         """``Tensorplex.export_json``"""

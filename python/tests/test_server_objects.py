@@ -2,13 +2,11 @@
 
 import json
 import math
-import os
+import pickle
 import re
 import signal
 import socket
 import subprocess
-import sys
-import time
 
 import pytest
 from conftest import DEADLINE, ROOT, wait_for
@@ -123,6 +121,25 @@ def test_two_servers_cannot_have_one_directory(tmp_path):
     with Tensorplex(tmp_path).start(0):
         with pytest.raises(ServerError, match="in use by another server"):
             Tensorplex(tmp_path).start(0)
+
+
+def test_a_queue_that_is_served_elsewhere_ends_the_server_with_the_reason(redis, tmp_path):
+    with Tensorplex(tmp_path / "one").start(url=redis.url) as first:
+        client = first.proxy("a")
+        client.add_scalar("loss", 1, 1)
+        assert client.flush(DEADLINE)
+        with pytest.raises(ServerError, match="is held by the server at"):
+            Tensorplex(tmp_path / "two").start_server(url=redis.url)
+        assert first.is_running
+
+
+def test_a_proxy_is_an_ordinary_client_elsewhere(tmp_path):
+    with Tensorplex(tmp_path) as plex:
+        with pickle.loads(pickle.dumps(plex.proxy("a"))) as client:
+            assert type(client) is TensorplexClient
+            client.add_scalar("loss", 1, 1)
+            assert client.flush(DEADLINE)
+    assert points(shown(tmp_path)["a"]["loss"]) == [[1, 1.0]]
 
 
 def test_records_and_lines_may_go_through_one_broker(where, tmp_path):

@@ -65,7 +65,10 @@ impl Tensorplex {
     /// When the address or the journal cannot be used.
     pub fn serve(self, address: &str) -> Result<ServerHandle, RunError> {
         let private = self.private.clone();
-        RemoteCall::new(self).queue(QUEUE).durable(&private).start(address)
+        RemoteCall::new(self)
+            .queue(QUEUE)
+            .durable(&private)
+            .start(address)
     }
 
     /// Registers a group. The same groups must be registered whenever calls are repeated.
