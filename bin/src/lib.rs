@@ -2,7 +2,11 @@
 
 pub mod client_options;
 pub mod demo;
+pub mod exit;
+pub mod export;
+pub mod inspect;
 pub mod logging;
 pub mod run;
 pub mod send;
 pub mod server;
+pub mod terminal;

@@ -2,14 +2,15 @@
 //!
 //! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
 //! its id names. A worker uses a [`Recorder`], or the generated [`TensorplexClient`] beneath it. [`SummaryWriter`]
-//! writes one run from this process, without any server. What is neither a number nor a text is in [`records`]. [`tfevents`]
-//! knows the bytes.
+//! writes one run from this process, without any server. What is neither a number nor a text is in [`records`]. [`logdir`] reads
+//! log directories of any writer; [`tfevents`] knows the bytes.
 
 mod client;
 mod encoder;
 mod file_name;
 mod group;
 mod groups;
+pub mod logdir;
 mod pieces;
 mod recorder;
 pub mod records;
@@ -21,8 +22,8 @@ pub mod tfevents;
 mod value;
 
 pub use client::PIECE;
-pub use group::{BinName, Group, GroupError};
-pub use groups::{LOGS, PlaceError};
+pub use group::{BinName, Group, GroupError, TryBinName};
+pub use groups::{LOGS, PRIVATE, PlaceError};
 pub use recorder::{QUEUE, Recorder};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tensorplex_bin::{demo, logging, run, send};
+use tensorplex_bin::{demo, exit, export, inspect, logging, run, send};
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Send(send::Send),
+    Export(export::Export),
+    Inspect(inspect::Inspect),
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoWorker(demo::Worker),
@@ -27,12 +29,14 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run_program(&run),
         Command::Send(send) => run_send(&send),
-        Command::Demo(demo) => exit(demo.run()),
-        Command::DemoWorker(worker) => exit(worker.run()),
+        Command::Export(export) => exit::code("export", export.run()),
+        Command::Inspect(inspect) => exit::code("inspect", inspect.run()),
+        Command::Demo(demo) => run_demo(demo.run()),
+        Command::DemoWorker(worker) => run_demo(worker.run()),
     }
 }
 
-fn exit<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+fn run_demo<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,7 +3,7 @@
 //! ```text
 //! file     record, record, …             events.rs says which come first
 //! record   length | crc | payload | crc  record.rs
-//! payload  Event                         messages.rs
+//! payload  Event                         messages.rs as structs, view.rs in place
 //! ```
 //!
 //! Nothing here knows of clients, threads or clocks: every byte is a function of the arguments.
@@ -15,9 +15,13 @@ pub mod messages;
 pub mod plugins;
 mod reader;
 mod record;
+mod view;
+mod wire;
 
 pub use buckets::{BUCKETS, Bucket, bucket};
 pub use crc::MaskedCrc;
 pub use events::{Encoder, FILE_VERSION, Metadata, Point, TEXT_SUFFIX, WRITER, append_start};
 pub use reader::{ReadError, RecordReader};
 pub use record::{FOOTER, HEADER, MAX_PAYLOAD, TooLong, append_record};
+pub use view::{Content, DatumView, EventView, MetadataView, Number, SummaryView, TensorView, ValueView};
+pub use wire::{Field, Fields, Wire, WireError};

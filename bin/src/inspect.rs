@@ -1,0 +1,347 @@
+//! `tensorplex inspect`: what is in an event file.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tensorplex::logdir::{Damage, Place, read_records};
+use tensorplex::tfevents::{
+    Content, DatumView, EventView, MetadataView, Number, TensorView, ValueView, messages,
+};
+
+use crate::exit::{FINE, FOUND};
+use crate::terminal::shown;
+
+/// Longest text of a value that is shown, in characters.
+const EXCERPT: usize = 60;
+/// Most dimensions of a tensor that are shown.
+const DIMENSIONS: usize = 8;
+/// Most tags in the summary; their values are shown all the same.
+const TAGS: usize = 100_000;
+
+/// Print an event file, record by record, and a summary of its tags
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Each line is one value: where its record starts, the step, the time, the tag and what is stored. With --json each line is
+one record, and the last line the summary.
+
+Exit code: 0 when every record can be read (the last may be unfinished), 1 when one is damaged, 2 when the file cannot be
+read.
+
+Examples:
+  tensorplex inspect runs/agent/0/events.out.tfevents.1700000000.host.7.0
+  tensorplex inspect --json FILE | jq 'select(.step == 100)'")]
+pub struct Inspect {
+    /// Event file
+    file: PathBuf,
+    /// One JSON object per record
+    #[arg(long)]
+    json: bool,
+}
+
+/// The file cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// It cannot be read.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The output cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Output(#[source] io::Error),
+}
+
+/// Either end of the work; which one is known where it happens.
+enum Failed {
+    Input(io::Error),
+    Output(io::Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Input(error)
+    }
+}
+
+/// What is summed up.
+#[derive(Default)]
+struct Summary {
+    records: u64,
+    damaged: u64,
+    tags: BTreeMap<String, Tag>,
+    /// Values of tags beyond [`TAGS`].
+    others: u64,
+}
+
+struct Tag {
+    kind: String,
+    values: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Inspect {
+    /// Prints the file.
+    ///
+    /// # Errors
+    /// When it cannot be read or the output cannot be written.
+    pub fn run(&self) -> Result<u8, InspectError> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let mut summary = Summary::default();
+        let read = read_records(&self.file, |place, record| {
+            summary.add(&record);
+            match self.json {
+                true => writeln!(out, "{}", as_json(place, &record)),
+                false => as_lines(&mut out, place, &record),
+            }
+            .map_err(Failed::Output)
+        });
+        let unfinished = read.map_err(|error| match error {
+            Failed::Output(error) => InspectError::Output(error),
+            Failed::Input(error) => InspectError::File {
+                path: self.file.clone(),
+                error,
+            },
+        })?;
+        let end = match self.json {
+            true => writeln!(out, "{}", summary.as_json(unfinished)),
+            false => summary.as_lines(&mut out, unfinished),
+        };
+        end.and_then(|()| out.flush()).map_err(InspectError::Output)?;
+        Ok(if summary.damaged == 0 { FINE } else { FOUND })
+    }
+}
+
+fn as_lines(out: &mut impl Write, place: Place, record: &Result<EventView<'_>, Damage>) -> io::Result<()> {
+    let event = match record {
+        Ok(event) => event,
+        Err(damage) => return writeln!(out, "{:>10}  DAMAGED: {damage}", place.at),
+    };
+    let time = Number::Double(event.wall_time);
+    let start = format!("{:>10}  step {:<8} {time:<20}", place.at, event.step);
+    let Content::Summary(summary) = &event.content else {
+        return writeln!(out, "{start} {}", shown(&content(&event.content)));
+    };
+    for value in summary.values() {
+        match value {
+            Ok(value) => writeln!(
+                out,
+                "{start} {} = {}{}",
+                shown(value.tag),
+                shown(&datum(&value)),
+                shown(&value.metadata.map(metadata).unwrap_or_default()),
+            )?,
+            Err(why) => writeln!(out, "{start} DAMAGED value: {why}")?,
+        }
+    }
+    Ok(())
+}
+
+/// What is no value, in words.
+fn content(content: &Content<'_>) -> String {
+    match content {
+        Content::Nothing => "nothing".to_owned(),
+        Content::FileVersion(version) => format!("file version {version}"),
+        Content::Graph(graph) => format!("graph of {} bytes", graph.len()),
+        Content::Summary(_) => "values".to_owned(),
+        Content::Session(status) => format!("session {status:?}").to_lowercase(),
+        Content::RunMetadata(tag, data) => format!("run metadata {tag} of {} bytes", data.len()),
+        Content::Other(number) => format!("field {number} of an event"),
+    }
+}
+
+fn datum(value: &ValueView<'_>) -> String {
+    match value.datum {
+        None => "nothing".to_owned(),
+        Some(DatumView::Simple(number)) => Number::Single(number).to_string(),
+        Some(DatumView::Tensor(tensor)) => tensor_in_words(tensor),
+        Some(_) => format!("{} of {} bytes", kind(value), value.bytes.len()),
+    }
+}
+
+fn tensor_in_words(tensor: TensorView<'_>) -> String {
+    let what = match (tensor.number(), tensor.first_string()) {
+        (Some(number), _) => format!(" {number}"),
+        (None, Some(text)) => format!(" {:?}", excerpt(text)),
+        (None, None) => String::new(),
+    };
+    let shape = match tensor.shape() {
+        None => "no shape".to_owned(),
+        Some(sizes) => format!("{:?}", sizes.take(DIMENSIONS).collect::<Vec<_>>()),
+    };
+    format!("{} {shape}{what}", dtype(tensor.dtype))
+}
+
+fn excerpt(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(4 * EXCERPT)];
+    let text = String::from_utf8_lossy(start);
+    let mut excerpt: String = text.chars().take(EXCERPT).collect();
+    if excerpt.len() < bytes.len() {
+        excerpt.push('…');
+    }
+    excerpt
+}
+
+fn dtype(number: i32) -> String {
+    match messages::DataType::try_from(number) {
+        Ok(dtype) => format!("{dtype:?}").to_lowercase(),
+        Err(_) => format!("type {number}"),
+    }
+}
+
+fn metadata(metadata: MetadataView<'_>) -> String {
+    format!(
+        "   [plugin {}, data class {}]",
+        metadata.plugin, metadata.data_class
+    )
+}
+
+/// What a tag is, as far as one value tells.
+fn kind(value: &ValueView<'_>) -> &'static str {
+    match value.datum {
+        None => "nothing",
+        Some(DatumView::Simple(_)) => "scalar",
+        Some(DatumView::Image) => "image",
+        Some(DatumView::Histo) => "histogram",
+        Some(DatumView::Audio) => "audio",
+        Some(DatumView::Tensor(_)) => "tensor",
+    }
+}
+
+fn number(number: Number) -> Value {
+    let text = number.to_string();
+    // A float keeps its few digits: 0.1, not 0.10000000149011612.
+    serde_json::from_str::<serde_json::Number>(&text).map_or(Value::String(text), Value::Number)
+}
+
+fn as_json(place: Place, record: &Result<EventView<'_>, Damage>) -> Value {
+    let event = match record {
+        Ok(event) => event,
+        Err(damage) => return json!({"at": place.at, "damaged": damage.to_string()}),
+    };
+    let mut object = json!({
+        "at": place.at, "bytes": place.bytes, "step": event.step, "wall_time": number(Number::Double(event.wall_time)),
+    });
+    match &event.content {
+        Content::Summary(summary) => {
+            let values = summary.values().map(|value| match value {
+                Ok(value) => value_as_json(&value),
+                Err(why) => json!({"damaged": why.to_string()}),
+            });
+            object["values"] = values.collect();
+        }
+        other => object["content"] = content(other).into(),
+    }
+    object
+}
+
+fn value_as_json(value: &ValueView<'_>) -> Value {
+    let mut object = json!({"tag": value.tag, "kind": kind(value), "bytes": value.bytes.len()});
+    if let Some(metadata) = value.metadata {
+        object["plugin"] = metadata.plugin.into();
+        object["data_class"] = metadata.data_class.into();
+    }
+    match value.datum {
+        Some(DatumView::Simple(simple)) => object["value"] = number(Number::Single(simple)),
+        Some(DatumView::Tensor(tensor)) => {
+            object["dtype"] = dtype(tensor.dtype).into();
+            object["shape"] = tensor
+                .shape()
+                .map(|sizes| sizes.take(DIMENSIONS).collect::<Vec<_>>())
+                .into();
+            if let Some(value) = tensor.number() {
+                object["value"] = number(value);
+            }
+            if let Some(text) = tensor.first_string() {
+                object["text"] = excerpt(text).into();
+            }
+        }
+        _ => {}
+    }
+    object
+}
+
+impl Summary {
+    fn add(&mut self, record: &Result<EventView<'_>, Damage>) {
+        self.records += 1;
+        match record {
+            Err(_) => self.damaged += 1,
+            Ok(EventView {
+                content: Content::Summary(summary),
+                step,
+                ..
+            }) => {
+                for value in summary.values() {
+                    match value {
+                        Ok(value) => self.add_value(&value, *step),
+                        Err(_) => self.damaged += 1,
+                    }
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn add_value(&mut self, value: &ValueView<'_>, step: i64) {
+        if let Some(tag) = self.tags.get_mut(value.tag) {
+            tag.values += 1;
+            tag.last = step;
+            return;
+        }
+        if self.tags.len() == TAGS {
+            self.others += 1;
+            return;
+        }
+        let plugin = value.metadata.map_or("", |metadata| metadata.plugin);
+        let kind = if plugin.is_empty() { kind(value) } else { plugin };
+        let tag = Tag {
+            kind: kind.to_owned(),
+            values: 1,
+            first: step,
+            last: step,
+        };
+        self.tags.insert(value.tag.to_owned(), tag);
+    }
+
+    fn as_lines(&self, out: &mut impl Write, unfinished: Option<u64>) -> io::Result<()> {
+        writeln!(out, "\n{} records, {} damaged", self.records, self.damaged)?;
+        if let Some(at) = unfinished {
+            writeln!(
+                out,
+                "the record at byte {at} is unfinished: its writer is at work, or was killed"
+            )?;
+        }
+        for (name, tag) in &self.tags {
+            writeln!(
+                out,
+                "  {:<40} {:<12} {} values, steps {} to {}",
+                shown(name),
+                shown(&tag.kind),
+                tag.values,
+                tag.first,
+                tag.last
+            )?;
+        }
+        if self.others > 0 {
+            writeln!(out, "  {} values of tags beyond the first {TAGS}", self.others)?;
+        }
+        Ok(())
+    }
+
+    fn as_json(&self, unfinished: Option<u64>) -> Value {
+        let tags = self.tags.iter().map(|(name, tag)| {
+            let about =
+                json!({"kind": tag.kind, "values": tag.values, "first_step": tag.first, "last_step": tag.last});
+            (name.clone(), about)
+        });
+        json!({
+            "records": self.records, "damaged": self.damaged, "unfinished_at": unfinished,
+            "tags": tags.collect::<serde_json::Map<_, _>>(), "values_of_other_tags": self.others,
+        })
+    }
+}

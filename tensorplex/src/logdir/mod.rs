@@ -1,0 +1,22 @@
+//! Log directories of any writer, read from beginning to end.
+//!
+//! ```text
+//! files.rs     which directories are runs, and their files in the order in which readers take them
+//! events.rs    every event of one file that can be read, and what cannot
+//! scalars.rs   every scalar of one run, at full resolution
+//! export.rs    scalars as CSV, JSON lines, or one JSON document as the original Tensorplex has it
+//! ```
+//!
+//! What is read may be of others and may be damaged; memory is bounded by [`MAX_PAYLOAD`](crate::tfevents::MAX_PAYLOAD), the
+//! length of a record, and [`MAX_TAGS`], the names of the tags of a run.
+
+mod events;
+mod export;
+mod files;
+mod scalars;
+
+pub use events::{Damage, Place, Seen, read_events, read_records};
+pub use export::{ExportError, Exported, Format, export, export_json};
+pub use files::{FindError, MAX_DEPTH, RunFiles, find_runs};
+pub use glob::Pattern;
+pub use scalars::{MAX_TAGS, ScalarError, ScalarPoint, Scalars, Select};
