@@ -2,6 +2,7 @@
 
 pub mod client_options;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod export;
 pub mod inspect;

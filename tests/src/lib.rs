@@ -3,6 +3,7 @@
 mod broker;
 pub mod chaos;
 mod dice;
+pub mod event_file;
 mod programs;
 mod raw_frame;
 mod readers;

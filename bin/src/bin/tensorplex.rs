@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tensorplex_bin::{demo, exit, export, inspect, logging, run, send};
+use tensorplex_bin::{demo, doctor, exit, export, inspect, logging, run, send};
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
@@ -19,6 +19,7 @@ enum Command {
     Send(send::Send),
     Export(export::Export),
     Inspect(inspect::Inspect),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
     #[command(hide = true)]
     DemoWorker(demo::Worker),
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Send(send) => run_send(&send),
         Command::Export(export) => exit::code("export", export.run()),
         Command::Inspect(inspect) => exit::code("inspect", inspect.run()),
+        Command::Doctor(doctor) => exit::code("doctor", doctor.run()),
         Command::Demo(demo) => run_demo(demo.run()),
         Command::DemoWorker(worker) => run_demo(worker.run()),
     }
