@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tensorplex_bin::{demo, doctor, exit, export, inspect, logging, run, send};
+use clap::{CommandFactory, Parser, Subcommand};
+use tensorplex_bin::{completions, demo, doctor, exit, export, inspect, logging, run, send, tail};
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
@@ -17,10 +17,12 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Send(send::Send),
+    Tail(tail::Tail),
     Export(export::Export),
     Inspect(inspect::Inspect),
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
+    Completions(completions::Completions),
     #[command(hide = true)]
     DemoWorker(demo::Worker),
 }
@@ -30,10 +32,12 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run_program(&run),
         Command::Send(send) => run_send(&send),
+        Command::Tail(tail) => exit::code("tail", tail.run()),
         Command::Export(export) => exit::code("export", export.run()),
         Command::Inspect(inspect) => exit::code("inspect", inspect.run()),
         Command::Doctor(doctor) => exit::code("doctor", doctor.run()),
         Command::Demo(demo) => run_demo(demo.run()),
+        Command::Completions(shell) => exit::code("completions", shell.run(Cli::command())),
         Command::DemoWorker(worker) => run_demo(worker.run()),
     }
 }
