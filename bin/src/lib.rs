@@ -13,3 +13,4 @@ pub mod send;
 pub mod server;
 pub mod tail;
 pub mod terminal;
+pub mod top;

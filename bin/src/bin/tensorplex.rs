@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tensorplex_bin::{completions, demo, doctor, exit, export, inspect, logging, run, send, tail};
+use tensorplex_bin::{completions, demo, doctor, exit, export, inspect, logging, run, send, tail, top};
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
@@ -18,6 +18,7 @@ enum Command {
     Run(run::Run),
     Send(send::Send),
     Tail(tail::Tail),
+    Top(top::Top),
     Export(export::Export),
     Inspect(inspect::Inspect),
     Doctor(doctor::Doctor),
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run_program(&run),
         Command::Send(send) => run_send(&send),
         Command::Tail(tail) => exit::code("tail", tail.run()),
+        Command::Top(top) => exit::code("top", top.run()),
         Command::Export(export) => exit::code("export", export.run()),
         Command::Inspect(inspect) => exit::code("inspect", inspect.run()),
         Command::Doctor(doctor) => exit::code("doctor", doctor.run()),

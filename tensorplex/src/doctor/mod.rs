@@ -22,3 +22,4 @@ pub use examine::{ExamineError, examine};
 pub use fault::{Fault, Finding};
 pub use mend::MendError;
 pub use repair::{RepairError, Repaired, repair};
+pub(crate) use salvage::record_from;

@@ -35,6 +35,11 @@ pub(super) enum Piece {
     Garbage(u64),
 }
 
+/// Where the first whole record from byte `from` on begins.
+pub(crate) fn record_from(path: &Path, from: u64) -> io::Result<Option<u64>> {
+    Salvage::open(path)?.find(from)
+}
+
 /// Goes through a file.
 pub(super) struct Salvage {
     window: Window,
