@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tensorplex::logdir::{Damage, Place, read_records};
+use tensorplex::logdir::{Damage, MAX_TAGS, Place, read_records};
 use tensorplex::tfevents::{
     Content, DatumView, EventView, MetadataView, Number, TensorView, ValueView, messages,
 };
@@ -17,8 +17,8 @@ use crate::terminal::shown;
 const EXCERPT: usize = 60;
 /// Most dimensions of a tensor that are shown.
 const DIMENSIONS: usize = 8;
-/// Most tags in the summary; their values are shown all the same.
-const TAGS: usize = 100_000;
+/// What a tag in the summary costs besides its name, about.
+const TAG: usize = 128;
 
 /// Print an event file, record by record, and a summary of its tags
 #[derive(clap::Args, Debug)]
@@ -74,7 +74,9 @@ struct Summary {
     records: u64,
     damaged: u64,
     tags: BTreeMap<String, Tag>,
-    /// Values of tags beyond [`TAGS`].
+    /// What the names of the tags take.
+    names: usize,
+    /// Values of tags for which there was no room.
     others: u64,
 }
 
@@ -293,10 +295,11 @@ impl Summary {
             tag.last = step;
             return;
         }
-        if self.tags.len() == TAGS {
+        if self.names + value.tag.len() + TAG > MAX_TAGS {
             self.others += 1;
             return;
         }
+        self.names += value.tag.len() + TAG;
         let plugin = value.metadata.map_or("", |metadata| metadata.plugin);
         let kind = if plugin.is_empty() { kind(value) } else { plugin };
         let tag = Tag {
@@ -328,7 +331,11 @@ impl Summary {
             )?;
         }
         if self.others > 0 {
-            writeln!(out, "  {} values of tags beyond the first {TAGS}", self.others)?;
+            writeln!(
+                out,
+                "  {} values of tags more: the names of these take {MAX_TAGS} bytes",
+                self.others
+            )?;
         }
         Ok(())
     }

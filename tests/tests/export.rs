@@ -193,7 +193,7 @@ fn a_hostile_record_costs_its_own_length() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
     // Values of no bytes: each would be a struct of two hundred.
-    let values = [0x0a, 0].repeat(3 << 20);
+    let values = [0x0a, 0].repeat(3 << 19);
     let length = values.len() as u32;
     let mut summary = vec![0x2a];
     prost::encode_length_delimiter(length as usize, &mut summary).unwrap();

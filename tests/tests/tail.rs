@@ -180,6 +180,21 @@ fn new_clients_and_rotated_files_are_followed() {
         assert_eq!(messages, expect, "{client}");
     }
     assert_eq!(process.terminate().code(), Some(0));
+
+    // All of it again from the files, also from those that have ended, in the order of time.
+    let output = once(server.logdir(), &["--json", "-n", "1000000"]);
+    let times: Vec<String> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["time"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(times.len(), CLIENTS * LINES);
+    assert!(times.is_sorted());
     server.stop();
 }
 

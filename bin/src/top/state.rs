@@ -10,7 +10,7 @@ use tensorplex::tfevents::{Content, DatumView, EventView, Number, ValueView};
 
 /// Values of a tag that are kept for its sparkline.
 pub(super) const KEPT: usize = 40;
-/// Most runs, and most tags of a run, that are shown.
+/// Most runs, and most tags of a run, that are shown; tags of more than [`tensorplex::MAX_TAG`] bytes are not.
 const MOST: usize = 10_000;
 
 pub(super) struct State {
@@ -145,10 +145,11 @@ impl Run {
             },
             _ => return,
         };
-        let fits = match wanted {
-            [] => self.tags.is_empty() || self.tags.contains_key(value.tag),
-            some => some.iter().any(|pattern| pattern.matches(value.tag)),
-        };
+        let fits = value.tag.len() <= tensorplex::MAX_TAG
+            && match wanted {
+                [] => self.tags.is_empty() || self.tags.contains_key(value.tag),
+                some => some.iter().any(|pattern| pattern.matches(value.tag)),
+            };
         if !fits || (self.tags.len() == MOST && !self.tags.contains_key(value.tag)) {
             return;
         }
