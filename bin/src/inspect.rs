@@ -169,7 +169,10 @@ fn datum(value: &ValueView<'_>) -> String {
 fn tensor_in_words(tensor: TensorView<'_>) -> String {
     let what = match (tensor.number(), tensor.first_string()) {
         (Some(number), _) => format!(" {number}"),
-        (None, Some(text)) => format!(" {:?}", excerpt(text)),
+        (None, Some(text)) => match std::str::from_utf8(text) {
+            Ok(text) => format!(" {:?}", excerpt(text)),
+            Err(_) => format!(" {} bytes", text.len()),
+        },
         (None, None) => String::new(),
     };
     let shape = match tensor.shape() {
@@ -179,11 +182,9 @@ fn tensor_in_words(tensor: TensorView<'_>) -> String {
     format!("{} {shape}{what}", dtype(tensor.dtype))
 }
 
-fn excerpt(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(4 * EXCERPT)];
-    let text = String::from_utf8_lossy(start);
+fn excerpt(text: &str) -> String {
     let mut excerpt: String = text.chars().take(EXCERPT).collect();
-    if excerpt.len() < bytes.len() {
+    if excerpt.len() < text.len() {
         excerpt.push('…');
     }
     excerpt
@@ -259,7 +260,7 @@ fn value_as_json(value: &ValueView<'_>) -> Value {
             if let Some(value) = tensor.number() {
                 object["value"] = number(value);
             }
-            if let Some(text) = tensor.first_string() {
+            if let Some(Ok(text)) = tensor.first_string().map(std::str::from_utf8) {
                 object["text"] = excerpt(text).into();
             }
         }

@@ -34,6 +34,11 @@ fn every_command_has_help_with_an_example() {
         .take_while(|word| *word != "help")
         .collect();
     assert_eq!(listed, COMMANDS);
+    assert!(
+        String::from_utf8(tensorplex(&["--help"]).stdout)
+            .unwrap()
+            .contains("Examples:")
+    );
     for command in COMMANDS {
         let output = tensorplex(&[command, "--help"]);
         let help = String::from_utf8(output.stdout).unwrap();

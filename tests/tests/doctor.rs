@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tensorplex::SummaryWriter;
-use tensorplex::tfevents::MaskedCrc;
 use tensorplex::tfevents::messages::{
     DataClass, DataType, Datum, HistogramProto, SummaryMetadata, TensorProto, Value as Stored, What,
 };
+use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
 use tensorplex_tests::event_file::{EventFile, START, double, old_form, shape, single, tensor, text};
 use tensorplex_tests::{dump, program};
 
@@ -335,6 +335,33 @@ fn an_old_form_with_a_data_class() {
         [(".".to_owned(), "old-form-with-class".to_owned())]
     );
     assert_eq!(mended(dir.path())["."]["loss"], halves(0..3));
+}
+
+#[test]
+fn a_description_beside_an_old_form() {
+    let mut file = EventFile::new();
+    for step in 0..3 {
+        let mut value = old_form("loss", step as f32 / 2.0);
+        let display_name = if step == 0 { "The loss" } else { "" };
+        value.metadata = Some(SummaryMetadata {
+            display_name: display_name.to_owned(),
+            ..SummaryMetadata::default()
+        });
+        file.value(step, value);
+    }
+    check(&file, "lost-words", &[("loss", halves(0..3))]);
+}
+
+#[test]
+fn a_record_that_is_too_long() {
+    let mut file = EventFile::new();
+    let length = (MAX_PAYLOAD as u64 + 1).to_le_bytes();
+    file.scalars("loss", 0..3);
+    file.bytes(&length)
+        .bytes(&MaskedCrc::of(&length).to_le_bytes())
+        .bytes(&[7; 1000]);
+    file.scalars("loss", 4..7);
+    check(&file, "too-long", &[("loss", halves([0, 1, 2, 4, 5, 6]))]);
 }
 
 #[test]

@@ -131,8 +131,8 @@ fn what_cannot_be_read_or_understood_is_an_error() {
 /// Clients that appear while it runs, and files that rotate every few lines: every line once, in order per client.
 #[test]
 fn new_clients_and_rotated_files_are_followed() {
-    const CLIENTS: usize = 12;
-    const LINES: usize = 300;
+    const CLIENTS: usize = 50;
+    const LINES: usize = 400;
     let options = [
         "--rotate-size",
         "4K",

@@ -7,7 +7,19 @@ use tensorplex_bin::{completions, demo, doctor, exit, export, inspect, logging, 
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  tensorplex run --client-id agent/0 -- python train.py
+  tensorplex tail 'agent/*' --level warning
+  tensorplex top --tag '*loss*'
+  tensorplex export runs/ > scalars.csv
+  tensorplex doctor runs/
+
+tensorplex COMMAND --help has more."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

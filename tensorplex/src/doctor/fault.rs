@@ -37,6 +37,8 @@ pub enum Fault {
     NoClass,
     /// A value in an old form that names a data class.
     OldFormWithClass,
+    /// A number in the old form with a name or a description for people.
+    LostWords,
     /// Several files that grew at the same time.
     TwoWriters,
     /// A later file that has an earlier name.
@@ -141,6 +143,11 @@ impl Fault {
                 "old-form-with-class",
                 "a value in an old form that names a data class: the data server drops it",
                 "loses the class, which readers make up",
+            ),
+            Self::LostWords => (
+                "lost-words",
+                "a number in the old form with a name or a description: the data server loses them",
+                "becomes a tensor, which keeps them",
             ),
             Self::TwoWriters => (
                 "two-writers",

@@ -381,9 +381,12 @@ fn odd_form(
             (unknown && class == Some(0)).then_some(Fault::NoClass)
         }
         (DatumView::Tensor(_), None) => None,
-        _ => class
-            .is_some_and(|class| class != 0)
-            .then_some(Fault::OldFormWithClass),
+        _ if class.is_some_and(|class| class != 0) => Some(Fault::OldFormWithClass),
+        (DatumView::Simple(_), _) => {
+            let words = value.metadata.is_some_and(|metadata| metadata.has_words);
+            words.then_some(Fault::LostWords)
+        }
+        _ => None,
     }
 }
 
