@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tensorplex::logdir::{Damage, Place, read_records};
+use tensorplex::logdir::{Damage, MAX_TAGS, Place, read_records};
 use tensorplex::tfevents::{
     Content, DatumView, EventView, MetadataView, Number, TensorView, ValueView, messages,
 };
@@ -17,8 +17,8 @@ use crate::terminal::shown;
 const EXCERPT: usize = 60;
 /// Most dimensions of a tensor that are shown.
 const DIMENSIONS: usize = 8;
-/// Most tags in the summary; their values are shown all the same.
-const TAGS: usize = 100_000;
+/// What a tag in the summary costs besides its name, about.
+const TAG: usize = 128;
 
 /// Print an event file, record by record, and a summary of its tags
 #[derive(clap::Args, Debug)]
@@ -74,7 +74,9 @@ struct Summary {
     records: u64,
     damaged: u64,
     tags: BTreeMap<String, Tag>,
-    /// Values of tags beyond [`TAGS`].
+    /// What the names of the tags take.
+    names: usize,
+    /// Values of tags for which there was no room.
     others: u64,
 }
 
@@ -167,7 +169,10 @@ fn datum(value: &ValueView<'_>) -> String {
 fn tensor_in_words(tensor: TensorView<'_>) -> String {
     let what = match (tensor.number(), tensor.first_string()) {
         (Some(number), _) => format!(" {number}"),
-        (None, Some(text)) => format!(" {:?}", excerpt(text)),
+        (None, Some(text)) => match std::str::from_utf8(text) {
+            Ok(text) => format!(" {:?}", excerpt(text)),
+            Err(_) => format!(" {} bytes", text.len()),
+        },
         (None, None) => String::new(),
     };
     let shape = match tensor.shape() {
@@ -177,11 +182,9 @@ fn tensor_in_words(tensor: TensorView<'_>) -> String {
     format!("{} {shape}{what}", dtype(tensor.dtype))
 }
 
-fn excerpt(bytes: &[u8]) -> String {
-    let start = &bytes[..bytes.len().min(4 * EXCERPT)];
-    let text = String::from_utf8_lossy(start);
+fn excerpt(text: &str) -> String {
     let mut excerpt: String = text.chars().take(EXCERPT).collect();
-    if excerpt.len() < bytes.len() {
+    if excerpt.len() < text.len() {
         excerpt.push('…');
     }
     excerpt
@@ -257,7 +260,7 @@ fn value_as_json(value: &ValueView<'_>) -> Value {
             if let Some(value) = tensor.number() {
                 object["value"] = number(value);
             }
-            if let Some(text) = tensor.first_string() {
+            if let Some(Ok(text)) = tensor.first_string().map(std::str::from_utf8) {
                 object["text"] = excerpt(text).into();
             }
         }
@@ -293,10 +296,11 @@ impl Summary {
             tag.last = step;
             return;
         }
-        if self.tags.len() == TAGS {
+        if self.names + value.tag.len() + TAG > MAX_TAGS {
             self.others += 1;
             return;
         }
+        self.names += value.tag.len() + TAG;
         let plugin = value.metadata.map_or("", |metadata| metadata.plugin);
         let kind = if plugin.is_empty() { kind(value) } else { plugin };
         let tag = Tag {
@@ -328,7 +332,11 @@ impl Summary {
             )?;
         }
         if self.others > 0 {
-            writeln!(out, "  {} values of tags beyond the first {TAGS}", self.others)?;
+            writeln!(
+                out,
+                "  {} values of tags more: the names of these take {MAX_TAGS} bytes",
+                self.others
+            )?;
         }
         Ok(())
     }

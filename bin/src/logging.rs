@@ -1,10 +1,10 @@
 //! What the programs say about themselves: structured lines on standard error.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::terminal::has_colours;
 
 /// Sends `tracing` lines to standard error; `RUST_LOG` chooses which (`debug`, or `remotecall=debug,warn`).
 pub fn start(default: &str) {
@@ -13,7 +13,7 @@ pub fn start(default: &str) {
     let filter = filter.or_else(|| default.parse().ok()).unwrap_or_default();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(has_colours(&std::io::stderr()))
         .with_target(false);
     tracing_subscriber::registry().with(filter).with(lines).init();
 }

@@ -15,11 +15,12 @@ pub fn has_colours(output: &impl IsTerminal) -> bool {
     output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A text of others on one line, in which nothing acts on the terminal.
+/// A text of others on one line, in which nothing but a tab acts on the terminal.
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
+            '\t' => out.push(c),
             c if c.is_control() || is_mark(c) => out.extend(c.escape_default()),
             c => out.push(c),
         }

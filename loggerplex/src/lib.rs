@@ -3,6 +3,7 @@
 //! [`Loggerplex`] is the object on the server; it is run by `remotecall`, keeps `<folder>/<client id>.log`
 //! per client, and can be replayed. [`Logger`] is what a worker logs with; [`LoggerplexClient`] is the
 //! generated client beneath it. With the feature `tracing` there is a layer for programs that log with `tracing`.
+//! [`reading`] reads the files, for tools.
 //!
 //! ```text
 //! 12:34:56 INFO> message
@@ -17,6 +18,7 @@ mod level;
 mod line;
 mod logger;
 mod preamble;
+pub mod reading;
 mod rotation;
 mod server;
 mod str_format;

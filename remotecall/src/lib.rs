@@ -17,6 +17,7 @@ mod remote;
 mod reply;
 mod server;
 mod type_name;
+mod watch;
 
 pub use args::{Args, ArgsError, MAX_ARGS, MAX_DEPTH};
 pub use broker::{Address, AddressError, MAX_QUEUE_NAME, QueueNameError};
@@ -103,6 +104,7 @@ pub use remotecall_macros::remote;
 pub use reply::MAX_RESULT;
 pub use rmp_serde;
 pub use server::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
+pub use watch::{Backlog, BrokerWatch, WatchError};
 
 /// The tour's code compiles.
 #[cfg(doctest)]

@@ -3,9 +3,10 @@
 //! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
 //! its id names. A worker uses a [`Recorder`], or the generated [`TensorplexClient`] beneath it. [`SummaryWriter`]
 //! writes one run from this process, without any server. What is neither a number nor a text is in [`records`]. [`logdir`] reads
-//! log directories of any writer; [`tfevents`] knows the bytes.
+//! log directories of any writer, [`doctor`] finds and mends their faults; [`tfevents`] knows the bytes.
 
 mod client;
+pub mod doctor;
 mod encoder;
 mod file_name;
 mod group;

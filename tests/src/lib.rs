@@ -3,12 +3,14 @@
 mod broker;
 pub mod chaos;
 mod dice;
+pub mod event_file;
 mod programs;
 mod raw_frame;
 mod readers;
 mod redis_server;
 mod server;
 mod test_broker;
+mod tmux;
 mod wait;
 
 pub use broker::Broker;
@@ -19,4 +21,5 @@ pub use readers::{Follower, Series, Summary, dashboards, dump, plugins, summary}
 pub use redis_server::RedisServer;
 pub use server::{TestServer, Through};
 pub use test_broker::TestBroker;
+pub use tmux::Tmux;
 pub use wait::{DEADLINE, until, wait_for};

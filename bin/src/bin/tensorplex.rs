@@ -2,12 +2,24 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tensorplex_bin::{demo, exit, export, inspect, logging, run, send};
+use clap::{CommandFactory, Parser, Subcommand};
+use tensorplex_bin::{completions, demo, doctor, exit, export, inspect, logging, run, send, tail, top};
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "\
+Examples:
+  tensorplex run --client-id agent/0 -- python train.py
+  tensorplex tail 'agent/*' --level warning
+  tensorplex top --tag '*loss*'
+  tensorplex export runs/ > scalars.csv
+  tensorplex doctor runs/
+
+tensorplex COMMAND --help has more."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -17,9 +29,13 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Send(send::Send),
+    Tail(tail::Tail),
+    Top(top::Top),
     Export(export::Export),
     Inspect(inspect::Inspect),
+    Doctor(doctor::Doctor),
     Demo(demo::Demo),
+    Completions(completions::Completions),
     #[command(hide = true)]
     DemoWorker(demo::Worker),
 }
@@ -29,9 +45,13 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run_program(&run),
         Command::Send(send) => run_send(&send),
+        Command::Tail(tail) => exit::code("tail", tail.run()),
+        Command::Top(top) => exit::code("top", top.run()),
         Command::Export(export) => exit::code("export", export.run()),
         Command::Inspect(inspect) => exit::code("inspect", inspect.run()),
+        Command::Doctor(doctor) => exit::code("doctor", doctor.run()),
         Command::Demo(demo) => run_demo(demo.run()),
+        Command::Completions(shell) => exit::code("completions", shell.run(Cli::command())),
         Command::DemoWorker(worker) => run_demo(worker.run()),
     }
 }

@@ -4,6 +4,7 @@
 //! files.rs     which directories are runs, and their files in the order in which readers take them
 //! events.rs    every event of one file that can be read, and what cannot
 //! scalars.rs   every scalar of one run, at full resolution
+//! watch.rs     what is added to a directory
 //! export.rs    scalars as CSV, JSON lines, or one JSON document as the original Tensorplex has it
 //! ```
 //!
@@ -14,9 +15,11 @@ mod events;
 mod export;
 mod files;
 mod scalars;
+mod watch;
 
 pub use events::{Damage, Place, Seen, read_events, read_records};
 pub use export::{ExportError, Exported, Format, export, export_json};
 pub use files::{FindError, MAX_DEPTH, RunFiles, find_runs};
 pub use glob::Pattern;
 pub use scalars::{MAX_TAGS, ScalarError, ScalarPoint, Scalars, Select};
+pub use watch::Watch;

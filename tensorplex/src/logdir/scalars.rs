@@ -45,7 +45,8 @@ pub struct Select {
     pub runs: Vec<Pattern>,
     /// Tags that match one of these, or all when there are none.
     pub tags: Vec<Pattern>,
-    /// Also points that count no more, because a later file of their run goes on from an earlier step.
+    /// Everything that was ever written: also points that count no more, because a later file of their run goes on from
+    /// an earlier step, and those that it states again.
     pub purged: bool,
 }
 
@@ -205,7 +206,7 @@ impl<'a> Scalars<'a> {
                 self.purged += 1;
                 continue;
             }
-            if tag.states_again(file, event, number) {
+            if !select.purged && tag.states_again(file, event, number) {
                 continue;
             }
             let point = ScalarPoint {

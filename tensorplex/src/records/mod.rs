@@ -34,8 +34,8 @@ pub use image::Image;
 pub use mesh::{MAX_MESH, Mesh};
 pub use pixels::MAX_EDGE;
 pub use pr_curve::{MAX_THRESHOLDS, PrCurve, PrCurveRaw};
-pub(crate) use ready::ready;
 pub use ready::{ReadyEvent, ReadySummary};
+pub(crate) use ready::{kind_of_plugin, ready};
 pub use scalar::ScalarTensor;
 pub use video::Video;
 

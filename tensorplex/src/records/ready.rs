@@ -89,18 +89,23 @@ fn kind_of(value: &Value) -> Option<Kind> {
         Datum::Histo(_) => Some(Kind::Histogram),
         Datum::Image(_) => Some(Kind::Image),
         Datum::Audio(_) => Some(Kind::Audio),
-        Datum::Tensor(_) => match plugin_of(value.metadata.as_ref()?) {
-            "scalars" => Some(Kind::Scalar),
-            "histograms" => Some(Kind::Histogram),
-            "text" => Some(Kind::Text),
-            "images" => Some(Kind::Image),
-            "audio" => Some(Kind::Audio),
-            "pr_curves" => Some(Kind::PrCurve),
-            "mesh" => Some(Kind::Mesh),
-            "hparams" => Some(Kind::HParams),
-            "custom_scalars" => Some(Kind::Layout),
-            _ => Some(Kind::Tensor),
-        },
+        Datum::Tensor(_) => Some(kind_of_plugin(plugin_of(value.metadata.as_ref()?))),
+    }
+}
+
+/// What kind of series a dashboard shows.
+pub(crate) fn kind_of_plugin(plugin: &str) -> Kind {
+    match plugin {
+        "scalars" => Kind::Scalar,
+        "histograms" => Kind::Histogram,
+        "text" => Kind::Text,
+        "images" => Kind::Image,
+        "audio" => Kind::Audio,
+        "pr_curves" => Kind::PrCurve,
+        "mesh" => Kind::Mesh,
+        "hparams" => Kind::HParams,
+        "custom_scalars" => Kind::Layout,
+        _ => Kind::Tensor,
     }
 }
 

@@ -22,6 +22,6 @@ pub use buckets::{BUCKETS, Bucket, bucket};
 pub use crc::MaskedCrc;
 pub use events::{Encoder, FILE_VERSION, Metadata, Point, TEXT_SUFFIX, WRITER, append_start};
 pub use reader::{ReadError, RecordReader};
-pub use record::{FOOTER, HEADER, MAX_PAYLOAD, TooLong, append_record};
+pub use record::{FOOTER, HEADER, MAX_PAYLOAD, TooLong, append_payload, append_record};
 pub use view::{Content, DatumView, EventView, MetadataView, Number, SummaryView, TensorView, ValueView};
 pub use wire::{Field, Fields, Wire, WireError};

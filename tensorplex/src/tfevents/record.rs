@@ -45,6 +45,20 @@ pub fn append_record(out: &mut Vec<u8>, event: &impl prost::Message) -> Result<(
     Ok(())
 }
 
+/// Appends one record with this payload.
+///
+/// # Errors
+/// When the payload is too long; `out` is then as it was.
+pub fn append_payload(out: &mut Vec<u8>, payload: &[u8]) -> Result<(), TooLong> {
+    if payload.len() > MAX_PAYLOAD {
+        return Err(TooLong(payload.len()));
+    }
+    out.extend_from_slice(&header(payload.len() as u64));
+    out.extend_from_slice(payload);
+    out.extend_from_slice(&MaskedCrc::of(payload).to_le_bytes());
+    Ok(())
+}
+
 fn header(length: u64) -> [u8; HEADER] {
     let length = length.to_le_bytes();
     let mut header = [0; HEADER];

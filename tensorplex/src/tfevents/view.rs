@@ -60,6 +60,8 @@ pub struct MetadataView<'a> {
     pub plugin: &'a str,
     /// How readers store it: the number of a [`DataClass`](super::messages::DataClass).
     pub data_class: i32,
+    /// Whether it has a name or a description for people.
+    pub has_words: bool,
 }
 
 /// A value.
@@ -193,6 +195,7 @@ impl<'a> MetadataView<'a> {
         let mut metadata = Self {
             plugin: "",
             data_class: 0,
+            has_words: false,
         };
         for field in Fields::of(bytes) {
             match field.map(|field| (field.number, field.value))? {
@@ -203,6 +206,7 @@ impl<'a> MetadataView<'a> {
                         }
                     }
                 }
+                (2 | 3, Wire::Bytes(words)) => metadata.has_words |= !words.is_empty(),
                 (4, Wire::Varint(class)) => metadata.data_class = class as i32,
                 _ => {}
             }

@@ -1,0 +1,156 @@
+//! Which log files there are.
+//!
+//! ```text
+//! agent/17.log                       the file that grows, of client agent/17
+//! agent/17.log.20180309-123456-1     an earlier one, by its number
+//! agent/17.jsonl                     the same in JSON lines
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Deepest folder that is looked at: client ids have fewer parts.
+const MAX_DEPTH: usize = 260;
+const ENDINGS: [&str; 2] = [".log", ".jsonl"];
+
+/// The log files of one client, in one format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPlace {
+    /// The client.
+    pub client: String,
+    /// Whether they hold JSON lines.
+    pub json: bool,
+    /// The file that grows; it may not be there yet, or not any more.
+    pub path: PathBuf,
+    /// Earlier ones, the oldest first.
+    pub earlier: Vec<PathBuf>,
+}
+
+/// The log files below `folder`, by client.
+///
+/// # Errors
+/// When the folder itself cannot be read; what vanishes meanwhile is left out.
+pub fn find_logs(folder: &Path) -> io::Result<Vec<LogPlace>> {
+    let mut found = BTreeMap::new();
+    std::fs::read_dir(folder)?;
+    look(folder, "", 0, &mut found);
+    let places = found.into_values().map(|mut found: Found| {
+        found.earlier.sort();
+        LogPlace {
+            earlier: found.earlier.into_iter().map(|(_, path)| path).collect(),
+            ..found.place
+        }
+    });
+    Ok(places.collect())
+}
+
+struct Found {
+    place: LogPlace,
+    earlier: Vec<(u64, PathBuf)>,
+}
+
+fn look(folder: &Path, above: &str, depth: usize, found: &mut BTreeMap<(String, bool), Found>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        // A link to a folder could lead back here.
+        let kind = entry.file_type();
+        if kind.as_ref().is_ok_and(std::fs::FileType::is_dir) && depth < MAX_DEPTH {
+            look(&entry.path(), &format!("{above}{name}/"), depth + 1, found);
+            continue;
+        }
+        let Some((stem, json, number)) = split(&name) else {
+            continue;
+        };
+        let client = format!("{above}{stem}");
+        let of_client = found.entry((client.clone(), json)).or_insert_with(|| Found {
+            place: LogPlace {
+                client,
+                json,
+                path: folder.join(format!("{stem}{}", ENDINGS[usize::from(json)])),
+                earlier: Vec::new(),
+            },
+            earlier: Vec::new(),
+        });
+        if let Some(number) = number {
+            of_client.earlier.push((number, entry.path()));
+        }
+    }
+}
+
+/// The earlier files of the client whose file `path` is, with their numbers, the oldest first.
+pub(super) fn earlier_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Ok(Vec::new());
+    };
+    let Some((stem, json, None)) = split(name) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_name().to_str().and_then(split) {
+            Some((its, in_json, Some(number))) if its == stem && in_json == json => {
+                found.push((number, entry.path()));
+            }
+            _ => {}
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The client's last part, whether it is JSON, and the number of an earlier file.
+fn split(name: &str) -> Option<(&str, bool, Option<u64>)> {
+    ENDINGS.iter().zip([false, true]).find_map(|(ending, json)| {
+        if let Some(stem) = name.strip_suffix(ending) {
+            return Some((stem, json, None));
+        }
+        let (stem, rest) = name.rsplit_once(&format!("{ending}."))?;
+        let (_, number) = rest.rsplit_once('-')?;
+        Some((stem, json, Some(number.parse().ok()?)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_belong_to_clients() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("agent")).unwrap();
+        for name in [
+            "agent/17.log",
+            "agent/17.log.20180309-123456-10",
+            "agent/17.log.20180309-123456-9",
+            "agent/3.jsonl",
+            "top.log",
+            "gone.log.20180309-123456-1",
+            "note.txt",
+        ] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let places = find_logs(dir.path()).unwrap();
+        let seen: Vec<_> = places
+            .iter()
+            .map(|place| (&place.client[..], place.json, place.earlier.len()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("agent/17", false, 2),
+                ("agent/3", true, 0),
+                ("gone", false, 1),
+                ("top", false, 0)
+            ]
+        );
+        assert!(places[0].earlier[0].ends_with("17.log.20180309-123456-9"));
+        assert!(find_logs(&dir.path().join("nowhere")).is_err());
+    }
+}

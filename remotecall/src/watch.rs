@@ -1,0 +1,93 @@
+//! What waits in a broker, for people who look at it from outside.
+
+use std::time::Duration;
+
+use redis::{Pipeline, RedisError, Value};
+
+use crate::broker::{Address, AddressError, Keys, Link, QueueNameError, entries, time_ms};
+
+/// Looks at queues of a broker, over one connection; it changes nothing.
+pub struct BrokerWatch {
+    address: Address,
+    link: Option<Link>,
+}
+
+/// What waits in a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Frames that the server has not done yet.
+    pub frames: u64,
+    /// How long the first of them has been there, by the broker's clock.
+    pub age: Option<Duration>,
+    /// Who serves the queue: host and directory; nobody when it is not served.
+    pub server: Option<String>,
+}
+
+/// A queue cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The broker cannot be reached, or refuses.
+    #[error("no broker: {0}")]
+    Broker(#[from] RedisError),
+    /// No queue has this name.
+    #[error(transparent)]
+    Queue(#[from] QueueNameError),
+}
+
+impl BrokerWatch {
+    /// A watch on the broker at this address; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub fn new(address: &str) -> Result<Self, AddressError> {
+        Ok(Self {
+            address: address.parse()?,
+            link: None,
+        })
+    }
+
+    /// What waits in a queue now. After an error the next look connects again.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached, or the queue has no such name.
+    pub fn look(&mut self, queue: &str) -> Result<Backlog, WatchError> {
+        let keys = Keys::new(queue)?;
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => Link::open(&self.address, Duration::ZERO)?,
+        };
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("XLEN").arg(&keys.input);
+        pipeline
+            .cmd("XREAD")
+            .arg("COUNT")
+            .arg(1)
+            .arg("STREAMS")
+            .arg(&keys.input)
+            .arg("0-0");
+        pipeline.cmd("TIME");
+        pipeline.cmd("GET").arg(&keys.lease);
+        let answers = link.run(&pipeline)?;
+        self.link = Some(link);
+        Ok(backlog(answers))
+    }
+}
+
+fn backlog(answers: Vec<Value>) -> Backlog {
+    let mut answers = answers.into_iter();
+    let mut next = || answers.next().unwrap_or(Value::Nil);
+    let frames = match next() {
+        Value::Int(frames) => u64::try_from(frames).unwrap_or(0),
+        _ => 0,
+    };
+    let first = entries(next()).first().map(|entry| entry.id.ms);
+    let now = time_ms(&next());
+    let server = match next() {
+        Value::BulkString(holder) => Some(String::from_utf8_lossy(&holder).into_owned()),
+        _ => None,
+    };
+    let age = now
+        .zip(first)
+        .map(|(now, first)| Duration::from_millis(now.saturating_sub(first)));
+    Backlog { frames, age, server }
+}

@@ -1,0 +1,52 @@
+//! The faults of a log directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, Finding};
+use super::survey::Survey;
+use crate::logdir::{FindError, MAX_TAGS, RunFiles, find_runs};
+
+/// A log directory cannot be examined.
+#[derive(Debug, thiserror::Error)]
+pub enum ExamineError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The names of the tags of a run take more than [`MAX_TAGS`].
+    #[error("a run has too many tags: their names take more than {MAX_TAGS} bytes")]
+    ManyTags,
+}
+
+/// Looks for faults below `root`. `see` is told how many bytes of how many are looked at.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn examine(root: &Path, see: &mut dyn FnMut(u64, u64)) -> Result<Vec<Finding>, ExamineError> {
+    let runs = find_runs(root)?;
+    let all = runs.iter().map(|run| run.bytes).sum();
+    let mut findings = Vec::new();
+    for run in &runs {
+        findings.extend(findings_of(run, &Survey::of(&run.files)?));
+        see(run.bytes, all);
+    }
+    Ok(findings)
+}
+
+pub(super) fn findings_of(run: &RunFiles, survey: &Survey) -> Vec<Finding> {
+    let finding = |(&fault, (first, count)): (&Fault, &(String, u64))| Finding {
+        fault,
+        run: run.name.clone(),
+        first: first.clone(),
+        count: *count,
+    };
+    survey.faults.iter().map(finding).collect()
+}

@@ -1,0 +1,163 @@
+//! A copy of a log directory in which every run with faults is mended.
+//!
+//! Nothing in the directory itself is changed. What is neither an event file nor the server's own is copied as it is.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::ExamineError;
+use super::examine::findings_of;
+use super::fault::Finding;
+use super::mend::{MendError, mend, writers};
+use super::survey::Survey;
+use crate::groups::EVENT_FILE;
+use crate::logdir::{RunFiles, find_runs};
+
+/// The directory of a server below its log directory.
+const PRIVATE: &str = ".tensorplex";
+
+/// What was found and done.
+#[derive(Debug, Default)]
+pub struct Repaired {
+    /// The faults of the original.
+    pub findings: Vec<Finding>,
+    /// Runs that were copied as they are.
+    pub copied: u64,
+    /// Runs that were written again.
+    pub mended: u64,
+    /// Values in those.
+    pub values: u64,
+    /// Points of the original that count no more.
+    pub superseded: u64,
+    /// Values of the original that no reader could be made to show.
+    pub lost: u64,
+}
+
+/// A directory cannot be repaired.
+#[derive(Debug, thiserror::Error)]
+pub enum RepairError {
+    /// The original cannot be read.
+    #[error(transparent)]
+    Examine(#[from] ExamineError),
+    /// A run cannot be written again.
+    #[error(transparent)]
+    Mend(#[from] MendError),
+    /// The place for the copy is taken.
+    #[error("{0} exists and is not empty; the copy needs a new directory")]
+    Taken(PathBuf),
+    /// The place for the copy is in the original.
+    #[error("{0} is inside the directory that is to be repaired; the copy needs a place outside")]
+    Inside(PathBuf),
+    /// Something cannot be copied.
+    #[error("{path}: {error}")]
+    Copy {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Writes a mended copy of `root` into the new directory `copy`. `see` is told how many bytes of how many are looked at.
+///
+/// # Errors
+/// When something cannot be read or written; what is in `copy` is then unfinished.
+pub fn repair(root: &Path, copy: &Path, see: &mut dyn FnMut(u64, u64)) -> Result<Repaired, RepairError> {
+    let runs = find_runs(root).map_err(ExamineError::from)?;
+    prepare(root, copy)?;
+    copy_others(root, copy)?;
+    let all = runs.iter().map(|run| run.bytes).sum();
+    let mut repaired = Repaired::default();
+    for run in &runs {
+        repaired.run(run, copy)?;
+        see(run.bytes, all);
+    }
+    Ok(repaired)
+}
+
+fn prepare(root: &Path, copy: &Path) -> Result<(), RepairError> {
+    let at = |error| RepairError::Copy {
+        path: copy.to_owned(),
+        error,
+    };
+    // Nothing may be made inside the original, not even the directory of the copy.
+    let existing = copy
+        .ancestors()
+        .find(|path| path.exists() || path.as_os_str().is_empty());
+    let existing = existing
+        .filter(|path| !path.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let (root, real) = (
+        root.canonicalize().map_err(at)?,
+        existing.canonicalize().map_err(at)?,
+    );
+    if real.starts_with(root) {
+        return Err(RepairError::Inside(copy.to_owned()));
+    }
+    std::fs::create_dir_all(copy).map_err(at)?;
+    match std::fs::read_dir(copy).map_err(at)?.next() {
+        None => Ok(()),
+        Some(_) => Err(RepairError::Taken(copy.to_owned())),
+    }
+}
+
+fn copy_others(from: &Path, to: &Path) -> Result<(), RepairError> {
+    let at = |error| RepairError::Copy {
+        path: from.to_owned(),
+        error,
+    };
+    for entry in std::fs::read_dir(from).map_err(at)? {
+        let entry = entry.map_err(at)?;
+        let name = entry.file_name();
+        let (path, to) = (entry.path(), to.join(&name));
+        // Links out of the directory are not followed: a copy of what they lead to is not asked for.
+        let kind = entry.file_type().map_err(at)?;
+        if kind.is_dir() && name != PRIVATE {
+            std::fs::create_dir_all(&to).map_err(at)?;
+            copy_others(&path, &to)?;
+        } else if kind.is_file() && !name.to_string_lossy().contains(EVENT_FILE) {
+            std::fs::copy(&path, &to).map_err(|error| RepairError::Copy { path, error })?;
+        }
+    }
+    Ok(())
+}
+
+impl Repaired {
+    fn run(&mut self, run: &RunFiles, copy: &Path) -> Result<(), RepairError> {
+        let survey = Survey::of(&run.files)?;
+        let findings = findings_of(run, &survey);
+        let dir = copy.join(&run.name);
+        if findings.is_empty() {
+            make(&dir)?;
+            for path in &run.files {
+                let to = dir.join(path.file_name().unwrap_or_default());
+                let path = path.clone();
+                std::fs::copy(&path, to).map_err(|error| RepairError::Copy { path, error })?;
+            }
+            self.copied += 1;
+            return Ok(());
+        }
+        self.findings.extend(findings);
+        self.mended += 1;
+        for (number, files) in (1..).zip(writers(survey)) {
+            let dir = match (number, run.name.as_str()) {
+                (1, _) => dir.clone(),
+                (_, ".") => copy.join(format!("run-{number}")),
+                (_, name) => copy.join(format!("{name}-{number}")),
+            };
+            make(&dir)?;
+            let mended = mend(&files, &dir)?;
+            self.values += mended.values;
+            self.superseded += mended.superseded;
+            self.lost += mended.lost;
+        }
+        Ok(())
+    }
+}
+
+fn make(dir: &Path) -> Result<(), RepairError> {
+    std::fs::create_dir_all(dir).map_err(|error| RepairError::Copy {
+        path: dir.to_owned(),
+        error,
+    })
+}

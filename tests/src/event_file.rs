@@ -1,0 +1,130 @@
+//! Event files written by hand, with the faults of other writers.
+
+use std::path::Path;
+
+use tensorplex::tfevents::append_record;
+use tensorplex::tfevents::messages::{
+    DataType, Datum, Dim, Event, PluginData, SessionLog, SessionStatus, Summary, SummaryMetadata,
+    TensorProto, TensorShapeProto, Value, What,
+};
+
+/// The time of step 0.
+pub const START: f64 = 1_700_000_000.0;
+
+/// The bytes of an event file.
+#[derive(Clone, Debug, Default)]
+pub struct EventFile(pub Vec<u8>);
+
+impl EventFile {
+    /// With the version that every file should begin with.
+    pub fn new() -> Self {
+        let mut file = Self::default();
+        file.say(START, 0, What::FileVersion("brain.Event:2".to_owned()));
+        file
+    }
+
+    /// A record.
+    pub fn say(&mut self, wall_time: f64, step: i64, what: What) -> &mut Self {
+        let event = Event {
+            wall_time,
+            step,
+            what: Some(what),
+            source_metadata: None,
+        };
+        append_record(&mut self.0, &event).expect("a short event");
+        self
+    }
+
+    /// A value, a second after START for each step.
+    pub fn value(&mut self, step: i64, value: Value) -> &mut Self {
+        let what = What::Summary(Summary { value: vec![value] });
+        self.say(START + step as f64, step, what)
+    }
+
+    /// Numbers in the old form.
+    pub fn scalars(&mut self, tag: &str, steps: impl IntoIterator<Item = i64>) -> &mut Self {
+        for step in steps {
+            self.value(step, old_form(tag, step as f32 / 2.0));
+        }
+        self
+    }
+
+    /// A session starts.
+    pub fn start(&mut self, step: i64) -> &mut Self {
+        let status = SessionStatus::Start.into();
+        self.say(START + step as f64, step, What::SessionLog(SessionLog { status }))
+    }
+
+    /// Any bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// Writes it, and the directories above it.
+    pub fn save(&self, path: &Path) {
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        std::fs::write(path, &self.0).expect("a file");
+    }
+}
+
+/// A number in the old form.
+pub fn old_form(tag: &str, number: f32) -> Value {
+    Value {
+        tag: tag.to_owned(),
+        metadata: None,
+        value: Some(Datum::SimpleValue(number)),
+    }
+}
+
+/// A tensor, of this plugin where one is given.
+pub fn tensor(tag: &str, plugin: Option<&str>, tensor: TensorProto) -> Value {
+    Value {
+        tag: tag.to_owned(),
+        metadata: plugin.map(|plugin| SummaryMetadata {
+            plugin_data: Some(PluginData {
+                plugin_name: plugin.to_owned(),
+                content: Vec::new(),
+            }),
+            ..SummaryMetadata::default()
+        }),
+        value: Some(Datum::Tensor(tensor)),
+    }
+}
+
+/// One 32-bit number.
+pub fn single(number: f32) -> TensorProto {
+    TensorProto {
+        dtype: DataType::Float.into(),
+        tensor_shape: Some(shape(&[])),
+        float_val: vec![number],
+        ..TensorProto::default()
+    }
+}
+
+/// One 64-bit number.
+pub fn double(number: f64) -> TensorProto {
+    TensorProto {
+        dtype: DataType::Double.into(),
+        tensor_shape: Some(shape(&[])),
+        double_val: vec![number],
+        ..TensorProto::default()
+    }
+}
+
+/// A text.
+pub fn text(text: &str) -> TensorProto {
+    TensorProto {
+        dtype: DataType::String.into(),
+        tensor_shape: Some(shape(&[1])),
+        string_val: vec![text.as_bytes().to_vec()],
+        ..TensorProto::default()
+    }
+}
+
+/// A shape.
+pub fn shape(sizes: &[i64]) -> TensorShapeProto {
+    TensorShapeProto {
+        dim: sizes.iter().map(|&size| Dim { size }).collect(),
+    }
+}

@@ -1,0 +1,88 @@
+//! A real terminal: a program in tmux, and what is on its screen.
+
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A terminal in which a program runs.
+pub struct Tmux {
+    dir: TempDir,
+}
+
+impl Tmux {
+    /// Runs a shell command line in a terminal of this size.
+    ///
+    /// # Panics
+    /// When tmux is not installed: `make setup` installs it.
+    pub fn start(columns: u32, rows: u32, command: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let tmux = Self { dir };
+        let (columns, rows) = (columns.to_string(), rows.to_string());
+        // What the program leaves behind stays on the screen, also after Ctrl-C.
+        let keep = format!("trap : INT; {command}; echo ended with $?; exec cat");
+        tmux.run(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            &columns,
+            "-y",
+            &rows,
+            "sh",
+            "-c",
+            &keep,
+        ]);
+        tmux
+    }
+
+    /// The screen as text, and with `colours` also the commands that colour it.
+    pub fn screen(&self, colours: bool) -> String {
+        let mut args = vec!["capture-pane", "-p"];
+        if colours {
+            args.push("-e");
+        }
+        String::from_utf8(self.run(&args).stdout).expect("UTF-8")
+    }
+
+    /// Presses keys, as tmux names them.
+    pub fn press(&self, keys: &str) {
+        self.run(&["send-keys", keys]);
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&self, columns: u32, rows: u32) {
+        self.run(&[
+            "resize-window",
+            "-x",
+            &columns.to_string(),
+            "-y",
+            &rows.to_string(),
+        ]);
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new("tmux");
+        command
+            .arg("-S")
+            .arg(self.dir.path().join("socket"))
+            .args(args)
+            .env_remove("TMUX");
+        // A machine without a locale has one for text all the same.
+        let output = command.env("LC_ALL", "C.UTF-8").output();
+        let output = output.unwrap_or_else(|error| panic!("tmux: {error}; `make setup` installs it"));
+        assert!(output.status.success(), "{command:?}: {output:?}");
+        output
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        let mut command = Command::new("tmux");
+        let _ = command
+            .arg("-S")
+            .arg(self.dir.path().join("socket"))
+            .arg("kill-server")
+            .output();
+    }
+}
