@@ -70,7 +70,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         mesh.colors(vec![[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]])?,
         0,
     );
-    log.add(Graph::new(b"\x0a\x0a\x0a\x01x\x12\x05Const".to_vec())?, 0);
+    let nodes = [
+        node("input", "Placeholder", &[]),
+        node("dense/weights", "VariableV2", &[]),
+        node("dense/product", "MatMul", &["input", "dense/weights"]),
+        node("dense/output", "Relu", &["dense/product"]),
+        node("loss", "Mean", &["dense/output"]),
+    ];
+    log.add(Graph::new(nodes.concat())?, 0);
     let labels: Vec<String> = (0..10).map(|n| format!("point {n}")).collect();
     let points = Embedding::new("points", wave(50).collect(), 5)?.labels(&labels)?;
     log.add(points.pictures(ramp(&[10, 8, 8])?, "NHW")?, 0);
@@ -80,4 +87,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     server.stop()?;
     println!("tensorboard --logdir {}", logdir.display());
     Ok(())
+}
+
+/// A node of a GraphDef, as protobuf: fields of TensorFlow's `node_def.proto`, each shorter than 128 bytes.
+fn node(name: &str, operation: &str, inputs: &[&str]) -> Vec<u8> {
+    let field = |key: u8, bytes: &[u8]| [&[key, bytes.len() as u8], bytes].concat();
+    let mut fields = [field(0x0a, name.as_bytes()), field(0x12, operation.as_bytes())].concat();
+    for input in inputs {
+        fields.extend(field(0x1a, input.as_bytes()));
+    }
+    field(0x0a, &fields)
 }

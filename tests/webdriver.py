@@ -32,9 +32,6 @@ SIZE = {"width": 1400, "height": 900}
 
 CHROMIUM_FLAGS = [
     "--headless",
-    "--disable-gpu",
-    # TensorBoard then draws SVG, whose lines can be found in the page, and not pixels.
-    "--disable-3d-apis",
     "--disable-quic",
     "--disable-background-networking",
     "--disable-component-update",
@@ -44,6 +41,11 @@ CHROMIUM_FLAGS = [
     "--no-first-run",
     "--no-proxy-server",
 ]
+
+# Without WebGL TensorBoard draws charts as SVG, whose lines can be found in the page, and not as pixels.
+WITHOUT_WEBGL = ["--disable-gpu", "--disable-3d-apis"]
+# In software: meshes and the projector need it.
+WITH_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 # The driver takes a free port of IPv6 and then wants the same one of IPv4, which another program may
 # hold by now: it needs more than one attempt.
@@ -110,13 +112,13 @@ def end(process):
 
 
 @contextlib.contextmanager
-def browser():
+def browser(webgl=False):
     """Chromium with an empty profile and a page of `SIZE`."""
     with (
         tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile,
         program(*DRIVER, attempts=5) as ready,
     ):
-        flags = [*CHROMIUM_FLAGS, f"--user-data-dir={profile}"]
+        flags = [*CHROMIUM_FLAGS, *(WITH_WEBGL if webgl else WITHOUT_WEBGL), f"--user-data-dir={profile}"]
         if os.geteuid() == 0:
             flags.append("--no-sandbox")
         options = {"args": flags, "binary": shutil.which("chromium")}

@@ -150,9 +150,13 @@ fn wait(mut child: Child, signals: &mut Signals, terminals: &[File]) -> io::Resu
                     return Ok(status);
                 }
             }
-            SIGWINCH => terminals
-                .iter()
-                .for_each(|terminal| copy_size(&io::stdin(), terminal)),
+            // The terminal may have sent it to the program as well: before the size was right.
+            SIGWINCH => {
+                for terminal in terminals {
+                    copy_size(&io::stdin(), terminal);
+                }
+                pass_on(&child, signal);
+            }
             // The terminal has sent it to the program as well.
             SIGINT | SIGQUIT if on_terminal => {}
             signal => pass_on(&child, signal),

@@ -13,18 +13,14 @@ use std::time::Duration;
 
 use loggerplex::Loggerplex;
 use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
-use remotecall::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
-use tensorplex::{Group, GroupError, Tensorplex};
+use remotecall::{RunError, ServerHandle, StatsSnapshot};
+use tensorplex::{Group, GroupError, LOGS, PRIVATE, Tensorplex};
 
 use live::Live;
 use log_options::LogOptions;
 
 /// How often the server looks for a signal and at its threads.
 const TICK: Duration = Duration::from_millis(50);
-/// Directory below the log directory that is not for readers.
-const PRIVATE: &str = ".tensorplex";
-/// Directory below the log directory that holds the log files.
-const LOGS: &str = "logs";
 
 /// Write the records of many training workers into TensorBoard event files and text log files
 ///
@@ -148,31 +144,20 @@ impl Server {
             error,
         };
         let private = |queue: &str| logdir.join(PRIVATE).join(queue);
-        let mut records = Tensorplex::open(&logdir, &private("tensorplex")).map_err(in_logdir)?;
+        let mut records = Tensorplex::open(&logdir, &private(tensorplex::QUEUE)).map_err(in_logdir)?;
         for group in &self.group {
             records = records.group(Group::from_str(group)?)?;
         }
-        let lines = Loggerplex::open(&logdir.join(LOGS), &private("loggerplex")).map_err(in_logdir)?;
+        let lines = Loggerplex::open(&logdir.join(LOGS), &private(loggerplex::QUEUE)).map_err(in_logdir)?;
         let lines = self.logs.apply(lines, hangup);
 
         let (broker, address) = self.broker()?;
-        let records = RemoteCall::new(records)
-            .queue("tensorplex")
-            .durable(&private("tensorplex"));
-        let records = records.start(&address).map_err(|error| ServerError::Queue {
-            queue: "tensorplex",
-            error,
-        })?;
-        let lines = RemoteCall::new(lines)
-            .queue("loggerplex")
-            .durable(&private("loggerplex"));
-        let lines = lines.start(&address).map_err(|error| ServerError::Queue {
-            queue: "loggerplex",
-            error,
-        })?;
+        let on = |queue| move |error| ServerError::Queue { queue, error };
+        let records = records.serve(&address).map_err(on(tensorplex::QUEUE))?;
+        let lines = lines.serve(&address).map_err(on(loggerplex::QUEUE))?;
         self.introduce(&logdir, broker.as_ref());
         Ok(Running {
-            queues: [("tensorplex", records), ("loggerplex", lines)],
+            queues: [(tensorplex::QUEUE, records), (loggerplex::QUEUE, lines)],
             _broker: broker,
         })
     }
@@ -199,16 +184,7 @@ impl Server {
             password: self.password.clone(),
         };
         let broker = EmbeddedBroker::start(options)?;
-        let port = broker.address().port();
-        let host = match broker.address().ip() {
-            ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            ip => ip.to_string(),
-        };
-        let address = match &self.password {
-            Some(password) => format!("redis://:{}@{host}:{port}", percent_encoded(password)),
-            None => format!("redis://{host}:{port}"),
-        };
+        let address = broker.own_address();
         Ok((Some(broker), address))
     }
 
@@ -240,18 +216,4 @@ impl Running {
         let [records, lines] = self.queues.map(stop);
         Ok([records?, lines?])
     }
-}
-
-/// A password as part of an address.
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    text.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }

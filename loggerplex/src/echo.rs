@@ -5,7 +5,6 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::format::Entry;
 use crate::{Level, LineFormat};
 
 /// Where a [`Logger`](crate::Logger) also writes what it logs, with or without a server.
@@ -51,17 +50,11 @@ impl Echo {
             return;
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut line = Vec::new();
-        let entry = Entry {
-            client_id,
-            time_ns: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-            level,
-            message,
-        };
-        self.format.write(&mut line, entry);
+        let time_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        let line = self.format.line(client_id, time_ns, level, message);
         // A writer that panicked has left no state of ours behind; a stream that is gone is nobody's business here.
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = out.write_all(&line).and_then(|()| out.flush());
+        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }
 }
 

@@ -147,6 +147,19 @@ impl From<TextFormat> for LineFormat {
 }
 
 impl LineFormat {
+    /// A message as it stands in a file, with its end of line.
+    pub fn line(&self, client_id: &str, time_ns: i64, level: Level, message: &str) -> String {
+        let mut line = Vec::new();
+        let entry = Entry {
+            client_id,
+            time_ns,
+            level,
+            message,
+        };
+        self.write(&mut line, entry);
+        String::from_utf8_lossy(&line).into_owned()
+    }
+
     /// Appends one entry, with its end of line.
     pub(crate) fn write(&self, out: &mut Vec<u8>, entry: Entry<'_>) {
         match self {

@@ -3,15 +3,15 @@
 mod log_files;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use remotecall::{CallContext, ClientId, Durable, remote};
+use remotecall::{CallContext, ClientId, Durable, RemoteCall, RunError, ServerHandle, remote};
 
 use crate::format::Entry;
 use crate::line::{exception, section};
-use crate::{Level, LineFormat, MAX_BAR, MAX_MESSAGE, Rotation, Text};
+use crate::{Level, LineFormat, MAX_BAR, MAX_MESSAGE, QUEUE, Rotation, Text};
 use log_files::LogFiles;
 
 /// Memory that is kept for the next entry.
@@ -38,6 +38,7 @@ pub struct Loggerplex {
     threshold: Level,
     /// The entry in progress, kept for its memory.
     entry: Vec<u8>,
+    private: PathBuf,
 }
 
 /// A line was refused.
@@ -75,7 +76,20 @@ impl Loggerplex {
             format: LineFormat::default(),
             threshold: Level::INFO,
             entry: Vec::new(),
+            private: private.to_owned(),
         })
+    }
+
+    /// Serves the queue [`QUEUE`] at this address in a thread of its own, with its journal in the private folder.
+    ///
+    /// # Errors
+    /// When the address or the journal cannot be used.
+    pub fn serve(self, address: &str) -> Result<ServerHandle, RunError> {
+        let private = self.private.clone();
+        RemoteCall::new(self)
+            .queue(QUEUE)
+            .durable(&private)
+            .start(address)
     }
 
     /// Ignores lines below this level. Without it lines below [`Level::INFO`] are ignored.
@@ -140,6 +154,18 @@ impl Loggerplex {
         let added = self.files.add(cx, self.format.ending(), &self.entry);
         self.entry.shrink_to(KEEP_ENTRY);
         added
+    }
+
+    /// Logs a message with a time of its own, in nanoseconds since 1970-01-01 UTC: of a message that was made long before
+    /// it is sent.
+    pub fn log_at(
+        &mut self,
+        #[ctx] cx: &CallContext<'_>,
+        level: Level,
+        message: Text<'_>,
+        time_ns: i64,
+    ) -> Result<(), LogError> {
+        self.log(&CallContext { time_ns, ..*cx }, level, message)
     }
 
     /// Logs a message with the level `DEBUG`.

@@ -8,11 +8,14 @@ use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use remotecall::{Encoded, RemoteError};
 
-use crate::client::SLICE;
 use crate::errors;
 use crate::exit::{Connection, seconds};
 use crate::lock::lock;
 use crate::values::{DecodeError, decode_value};
+
+/// How long a wait is left to itself before signals are looked for. With less time a caller does not send and read by
+/// itself.
+const SLICE: Duration = Duration::from_millis(400);
 
 /// The result of a call that is on its way. Dropping it does no I/O; the call runs all the same.
 #[pyclass(frozen, module = "tensorplex")]

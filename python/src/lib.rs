@@ -5,6 +5,7 @@
 //! client    calls, futures              what a caller holds
 //! server    a Python object as a Remote
 //! broker    the embedded broker
+//! plex      the servers of records and log lines; report: what they say
 //! records   images and their like
 //! exit      what is still on its way when the interpreter ends
 //! errors    which exception stands for what
@@ -24,7 +25,9 @@ mod exit;
 mod future;
 mod lock;
 mod owned;
+mod plex;
 mod records;
+mod report;
 mod server;
 mod values;
 
@@ -38,6 +41,8 @@ mod _native {
     use crate::exit::close_all;
     #[pymodule_export]
     use crate::future::RemoteFuture;
+    #[pymodule_export]
+    use crate::plex::{LogLines, check_group, export_json, runs, serve_lines, serve_records};
     #[pymodule_export]
     use crate::records::{
         add_audio, add_custom_scalars, add_embedding, add_graph, add_histogram, add_hparams, add_image,

@@ -89,9 +89,7 @@ impl Server {
         let handle = py
             .detach(|| remote.start(address))
             .map_err(|error| errors::run(py, error))?;
-        Ok(ServerHandle {
-            handle: Mutex::new(Owned::new(handle)),
-        })
+        Ok(ServerHandle::new(handle))
     }
 }
 
@@ -115,6 +113,21 @@ impl ServerHandle {
     #[getter]
     fn is_running(&self) -> bool {
         lock(&self.handle).get().is_some_and(|handle| !handle.has_ended())
+    }
+
+    /// Numbers since the server was started; none in a child process after a fork.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = lock(&self.handle).get().map(remotecall::ServerHandle::stats);
+        let stats = stats.unwrap_or_default();
+        let dict = PyDict::new(py);
+        dict.set_item("clients", stats.clients)?;
+        dict.set_item("calls", stats.calls)?;
+        dict.set_item("bytes", stats.bytes)?;
+        dict.set_item("backlog", stats.backlog)?;
+        dict.set_item("duplicates", stats.duplicates)?;
+        dict.set_item("gaps", stats.gaps)?;
+        dict.set_item("refused", stats.refused)?;
+        Ok(dict)
     }
 
     /// Works off what is in the queue and ends; false when `timeout` seconds pass first.
@@ -142,6 +155,12 @@ impl ServerHandle {
 }
 
 impl ServerHandle {
+    pub(crate) fn new(handle: remotecall::ServerHandle) -> Self {
+        Self {
+            handle: Mutex::new(Owned::new(handle)),
+        }
+    }
+
     fn has_ended(&self) -> bool {
         lock(&self.handle)
             .get()
@@ -244,7 +263,7 @@ impl Remote for Object {
 }
 
 /// When the interpreter has ended, no call can be made and none may be acknowledged: the thread waits for its end.
-fn attached<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
+pub(crate) fn attached<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
     Python::try_attach(work).unwrap_or_else(|| {
         loop {
             std::thread::park();

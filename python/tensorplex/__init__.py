@@ -21,8 +21,10 @@ from tensorplex._errors import (
 )
 from tensorplex._native import EmbeddedBroker, RemoteFuture
 from tensorplex.loggerplex_client import LoggerplexClient, LoggerplexHandler
+from tensorplex.loggerplex_server import Loggerplex
 from tensorplex.remote_call import RemoteCall, RemoteClient
 from tensorplex.tensorplex_client import TensorplexClient
+from tensorplex.tensorplex_server import Tensorplex
 
 __all__ = [
     "BadArgument",
@@ -32,6 +34,7 @@ __all__ = [
     "DeadlineExceeded",
     "Discarded",
     "EmbeddedBroker",
+    "Loggerplex",
     "LoggerplexClient",
     "LoggerplexHandler",
     "MethodPanicked",
@@ -44,6 +47,7 @@ __all__ = [
     "RemoteFuture",
     "ResultExpired",
     "ServerError",
+    "Tensorplex",
     "TensorplexClient",
     "TooLarge",
     "UnknownMethod",

@@ -3,80 +3,65 @@
 from __future__ import annotations
 
 import logging
-import sys
-import traceback
+from typing import TextIO
 
+from tensorplex._echo import Echo
+from tensorplex._log_methods import HIGHEST, LogMethods, text_of
 from tensorplex.remote_call import DEFAULT_HOST, RemoteClient, _address
 from tensorplex.tensorplex_client import SERVER_PORT, _reconnect
 
-_HIGHEST = 255
 
-
-class LoggerplexClient(RemoteClient):
+class LoggerplexClient(LogMethods, RemoteClient):
     """Logs into the file of a client id, ``logs/<client_id>.log`` on the server.
 
-    Messages are given as to ``print``: any objects, with ``sep`` between them. No method waits for the network. Lines below
-    the server's level, ``info`` unless told otherwise, are ignored there.
+    Messages are given as to ``print``: any objects, with ``sep`` between them; as a template and its values to the methods
+    that end in ``fmt``. No method waits for the network. Lines below the server's level, ``info`` unless told otherwise, are
+    ignored there.
 
     Args:
         client_id: names the file, such as ``agent/17``.
         host: of the server, or of the Redis that it uses.
         port: the same.
         url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``.
+        enable_local_logger: whether lines are also written here, with or without a server.
+        local_logger_stream: ``"stdout"``, ``"stderr"``, or what has ``write``.
+        local_logger_level: lines below it are not written here.
+        local_logger_format: what stands before the level here; see ``Loggerplex``.
+        local_logger_time_format: how the time is written here; see ``Loggerplex``.
     """
 
     def __init__(
-        self, client_id: str | int, host: str = DEFAULT_HOST, port: int = SERVER_PORT, *, url: str | None = None
+        self,
+        client_id: str | int,
+        host: str = DEFAULT_HOST,
+        port: int = SERVER_PORT,
+        *,
+        url: str | None = None,
+        enable_local_logger: bool = False,
+        local_logger_stream: str | TextIO = "stdout",
+        local_logger_level: int | str = logging.INFO,
+        local_logger_format: str | None = None,
+        local_logger_time_format: str | None = None,
     ) -> None:
         RemoteClient.__init__(self, client_id, _address(host, port, url), "loggerplex")
+        echo = (local_logger_stream, local_logger_level, local_logger_format, local_logger_time_format)
+        self._echo = Echo(*echo) if enable_local_logger else None
 
     def __reduce__(self):
         client_id, address, _ = self._origin
-        return _reconnect, (type(self), client_id, address, self._deadline)
+        return _reconnect, (type(self), client_id, address, self._deadline), {"_echo": self._echo}
 
-    def debug(self, *msg: object, sep: str = " ") -> None:
-        """Logs with the level DEBUG."""
-        self.log(logging.DEBUG, *msg, sep=sep)
-
-    def info(self, *msg: object, sep: str = " ") -> None:
-        """Logs with the level INFO."""
-        self.log(logging.INFO, *msg, sep=sep)
-
-    def warning(self, *msg: object, sep: str = " ") -> None:
-        """Logs with the level WARNING."""
-        self.log(logging.WARNING, *msg, sep=sep)
-
-    def error(self, *msg: object, sep: str = " ") -> None:
-        """Logs with the level ERROR."""
-        self.log(logging.ERROR, *msg, sep=sep)
-
-    def critical(self, *msg: object, sep: str = " ") -> None:
-        """Logs with the level CRITICAL."""
-        self.log(logging.CRITICAL, *msg, sep=sep)
-
-    def log(self, level: int, *msg: object, sep: str = " ") -> None:
-        """Logs with a level of your choice, from 0 to 255."""
-        self._send("log", (_level(level), _text(msg, sep)), {})
-
-    def section(self, *msg: object, level: int = logging.INFO, sep: str = "=", repeat: int = 20) -> None:
-        """Logs a title between two bars, each of ``repeat // 2`` times ``sep``."""
-        self._send("section", (_text(msg, " "), _level(level), _text((sep,), ""), int(repeat)), {})
-
-    def exception(self, *msg: object, exc: BaseException | None = None, sep: str = " ") -> None:
-        """Logs with the level ERROR, and the traceback of ``exc`` below it: the exception being handled if not given."""
-        exc = sys.exception() if exc is None else exc
-        if exc is None:
-            self.error(*msg, sep=sep)
-            return
-        lines = "".join(traceback.format_exception(exc))
-        self._send("exception", (_text(msg, sep), _text((lines,), "")), {})
+    def _line(self, level: int, text: str) -> None:
+        self._send("log", (level, text), {})
+        if self._echo is not None:
+            self._echo.write(str(self.client_id), level, text)
 
 
 class LoggerplexHandler(logging.Handler):
     """A handler of ``logging`` that logs through a LoggerplexClient.
 
-    A record keeps its level; the line names the logger, file and line, and a traceback follows when there is one. Another
-    formatter may be set.
+    A record keeps its level and its time; the line names the logger, file and line, and a traceback follows when there is
+    one. Another formatter may be set.
 
     Args:
         client_id: names the file, such as ``agent/17``.
@@ -102,7 +87,8 @@ class LoggerplexHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Sends a record. What goes wrong is for ``handleError``, as in every handler."""
         try:
-            self.client.log(min(max(record.levelno, 0), _HIGHEST), self.format(record))
+            level, text = min(max(record.levelno, 0), HIGHEST), text_of((self.format(record),), "")
+            self.client._send("log_at", (level, text, round(record.created * 1e6) * 1000), {})
         except Exception:
             self.handleError(record)
 
@@ -114,16 +100,3 @@ class LoggerplexHandler(logging.Handler):
         """Flushes and ends the connection."""
         self.client.close()
         super().close()
-
-
-def _level(level: int) -> int:
-    if isinstance(level, bool) or not isinstance(level, int):
-        raise TypeError(f"level is a {type(level).__name__}: an int is wanted")
-    if not 0 <= level <= _HIGHEST:
-        raise ValueError(f"level is {level}: 0 to {_HIGHEST} is wanted")
-    return int(level)
-
-
-def _text(msg: tuple[object, ...], sep: str) -> str:
-    # Half a surrogate pair, such as in a file name, has no UTF-8 form.
-    return sep.join(map(str, msg)).encode("utf-8", "backslashreplace").decode()

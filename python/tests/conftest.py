@@ -92,7 +92,8 @@ class Program:
     """A Python program in a process of its own; its lines come out as they are printed."""
 
     def __init__(self, source, *args):
-        environment = dict(os.environ, PYTHONPATH=str(HERE), PYTHONUNBUFFERED="1")
+        path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        environment = dict(os.environ, PYTHONPATH=path, PYTHONUNBUFFERED="1")
         command = [sys.executable, "-c", source, *map(str, args)]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

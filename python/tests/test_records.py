@@ -1,6 +1,5 @@
 """Records and log lines of Python programs, through a real tensorplex-server, as TensorBoard's two readers see them."""
 
-import json
 import logging
 import math
 import os
@@ -12,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from conftest import DEADLINE, ROOT, Redis, wait_for
+from reading import points, shown
 
 import tensorplex
 from tensorplex import LoggerplexClient, LoggerplexHandler, TensorplexClient
@@ -30,15 +30,7 @@ class Server:
         self.url = redis.url if redis else "redis://" + where.split()[2]
 
     def readers(self):
-        """{run: {tag: series}}, the same in both readers: of points that are stated again, the Python loader shows each."""
-        command = [sys.executable, ROOT / "tests/readers.py", "dump", self.logdir]
-        found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=DEADLINE).stdout)
-        assert found["rust"].keys() == found["python"].keys()
-        for run, tags in found["python"].items():
-            for tag, series in tags.items():
-                once = [point for n, point in enumerate(series["points"]) if point not in series["points"][:n]]
-                assert found["rust"][run][tag]["points"] == once, (run, tag)
-        return found["python"]
+        return shown(self.logdir)
 
     def log(self, client_id):
         return (self.logdir / "logs" / f"{client_id}.log").read_text()
@@ -118,10 +110,6 @@ class Picture:
 
     def __array__(self, dtype=None, copy=None):
         return self.array
-
-
-def points(series):
-    return [point[:2] for point in series["points"]]
 
 
 def test_scalars_of_every_kind_arrive(server):

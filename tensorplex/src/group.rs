@@ -10,6 +10,8 @@ use crate::groups::{EVENT_FILE, LOGS};
 
 /// Names a bin of a combined group. Must be a function of its argument alone, or a replay would not give the same files.
 pub type BinName = Box<dyn Fn(&str) -> String + Send>;
+/// The same, of a function that may fail; it says why. A failure must be a function of the argument too.
+pub type TryBinName = Box<dyn Fn(&str) -> Result<String, String> + Send>;
 
 /// Clients that share charts. As text: `learner` or, with eight clients per chart, `agent:8`.
 pub struct Group {
@@ -20,7 +22,7 @@ pub struct Group {
 pub(crate) enum Kind {
     Normal,
     Indexed(NonZeroU32),
-    Combined(BinName),
+    Combined(TryBinName),
 }
 
 /// A group cannot be had.
@@ -65,6 +67,14 @@ impl Group {
     /// # Errors
     /// When the name cannot be the first part of a client id.
     pub fn combined(name: &str, bin_name: BinName) -> Result<Self, GroupError> {
+        Self::try_combined(name, Box::new(move |name| Ok(bin_name(name))))
+    }
+
+    /// Like [`combined`](Self::combined), of a function that may fail: the records of clients without a bin are refused.
+    ///
+    /// # Errors
+    /// When the name cannot be the first part of a client id.
+    pub fn try_combined(name: &str, bin_name: TryBinName) -> Result<Self, GroupError> {
         Self::new(name, Kind::Combined(bin_name))
     }
 

@@ -23,6 +23,8 @@ use crate::group::{Group, GroupError, Kind};
 
 /// First part of the paths where log files are kept.
 pub const LOGS: &str = "logs";
+/// Directory below a log directory that is not for readers.
+pub const PRIVATE: &str = ".tensorplex";
 /// What makes a file an event file for TensorBoard, so that no directory may be called so.
 pub const EVENT_FILE: &str = "tfevents";
 
@@ -56,6 +58,14 @@ pub enum PlaceError {
     /// The group is indexed and the name is not an index.
     #[error("client id {0:?}: the group is indexed, so the name must be a number below 2^64")]
     Index(String),
+    /// The function of a combined group failed.
+    #[error("client id {id:?} has no bin in its combined group: {why}")]
+    NoBin {
+        /// The client id.
+        id: String,
+        /// What the function said.
+        why: String,
+    },
 }
 
 /// Where a record goes. Kept and filled again, so that finding it costs no allocation.
@@ -110,7 +120,11 @@ impl Groups {
                 push_bin(&mut spot.tag, *bin_size, index);
             }
             Kind::Combined(bin_name) => {
-                let bin = bin_name(name).replace([':', '#'], ".");
+                let bin = bin_name(name).map_err(|why| PlaceError::NoBin {
+                    id: id.to_string(),
+                    why,
+                })?;
+                let bin = bin.replace([':', '#'], ".");
                 spot.run.push_str(id.as_str());
                 spot.tag.push_str(group);
                 if bin.starts_with('.') {

@@ -23,8 +23,8 @@ pub mod tfevents;
 mod value;
 
 pub use client::PIECE;
-pub use group::{BinName, Group, GroupError};
-pub use groups::{LOGS, PlaceError};
+pub use group::{BinName, Group, GroupError, TryBinName};
+pub use groups::{LOGS, PRIVATE, PlaceError};
 pub use recorder::{QUEUE, Recorder};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use remotecall::{CallContext, Durable, remote, rmp_serde};
+use remotecall::{CallContext, Durable, RemoteCall, RunError, ServerHandle, remote, rmp_serde};
 
 use crate::group::{BinName, Group, GroupError};
 use crate::groups::{Groups, Spot};
 use crate::pieces::{Piece, Pieces};
+use crate::recorder::QUEUE;
 use crate::records::{EmbeddingFiles, HPARAMS, LAYOUT_TAG, ready};
 use crate::runs::{Runs, split_state};
 use crate::scalars::Scalars;
@@ -25,6 +26,7 @@ pub struct Tensorplex {
     spot: Spot,
     pieces: Pieces,
     counts: Counts,
+    private: PathBuf,
 }
 
 /// What was repaired silently, since the object was made.
@@ -53,7 +55,20 @@ impl Tensorplex {
             spot: Spot::default(),
             pieces: Pieces::default(),
             counts: Counts::default(),
+            private: private.to_owned(),
         })
+    }
+
+    /// Serves the queue [`QUEUE`] at this address in a thread of its own, with its journal in the private directory.
+    ///
+    /// # Errors
+    /// When the address or the journal cannot be used.
+    pub fn serve(self, address: &str) -> Result<ServerHandle, RunError> {
+        let private = self.private.clone();
+        RemoteCall::new(self)
+            .queue(QUEUE)
+            .durable(&private)
+            .start(address)
     }
 
     /// Registers a group. The same groups must be registered whenever calls are repeated.

@@ -1,26 +1,12 @@
 //! Buckets by NumPy's rules against NumPy.
 
-use prost::Message;
-use tensorplex::SummaryWriter;
+mod common;
+
 use tensorplex::records::{Bins, Histogram, Rule};
-use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Datum, Event, What};
+use tensorplex::tfevents::messages::{Datum, What};
 
 fn buckets(histogram: Histogram) -> Vec<[f64; 3]> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path()).unwrap();
-    writer.add(histogram, None, None).unwrap();
-    drop(writer);
-    let path = std::fs::read_dir(dir.path())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    let bytes = std::fs::read(path).unwrap();
-    let mut reader = RecordReader::new(&bytes[..]);
-    let payloads = std::iter::from_fn(|| reader.next_record().unwrap());
-    let Some(What::Summary(summary)) = Event::decode(&payloads.last().unwrap()[..]).unwrap().what else {
+    let Some(What::Summary(summary)) = common::event_of(histogram, None, None).what else {
         panic!("no summary")
     };
     let Some(Datum::Tensor(tensor)) = &summary.value[0].value else {

@@ -1,15 +1,15 @@
 //! Our records against those of TensorBoard's own builders and of tensorboardX: `tests/fixtures/capture_records.py` has the
 //! same input.
 
+mod common;
+
 use prost::Message;
 use serde_json::{Value, json};
-use tensorplex::SummaryWriter;
 use tensorplex::records::{
     Array, Audio, Chart, CustomScalars, Encode, HParams, Image, Mesh, PrCurve, PrCurveRaw, ScalarTensor,
     Setting,
 };
-use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{self, Datum, Event, TensorProto, What};
+use tensorplex::tfevents::messages::{self, Datum, TensorProto, What};
 use tensorplex::tfevents::plugins::HParamsPluginData;
 
 fn fixture(name: &str) -> Value {
@@ -20,20 +20,7 @@ fn fixture(name: &str) -> Value {
 
 /// The values that are written for a record, at 1000.5 seconds.
 fn written(record: impl Encode) -> Vec<messages::Value> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path()).unwrap();
-    writer.add(record, Some(3), Some(1000.5)).unwrap();
-    drop(writer);
-    let path = std::fs::read_dir(dir.path())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    let bytes = std::fs::read(path).unwrap();
-    let mut reader = RecordReader::new(&bytes[..]);
-    let payloads = std::iter::from_fn(|| reader.next_record().unwrap());
-    let last = Event::decode(&payloads.last().unwrap()[..]).unwrap();
+    let last = common::event_of(record, Some(3), Some(1000.5));
     match last.what {
         Some(What::Summary(summary)) if last.step == 3 => summary.value,
         other => panic!("{other:?}"),

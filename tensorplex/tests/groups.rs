@@ -127,6 +127,23 @@ fn a_client_without_a_place_is_told_what_there_is() {
 }
 
 #[test]
+fn a_client_whose_bin_cannot_be_named_is_refused_with_the_reason() {
+    let disk = Disk::new();
+    let odd = |name: &str| match name {
+        "red" => Ok(":color".to_owned()),
+        _ => Err(format!("no colour is called {name}")),
+    };
+    let group = || Group::try_combined("eval", Box::new(odd)).unwrap();
+    let why = "client id \"eval/A\" has no bin in its combined group: no colour is called A";
+    refused(disk.plex().group(group()).unwrap(), "eval/A", why);
+    let mut plex = disk.plex().group(group()).unwrap();
+    plex.add_scalar(&at(&id("eval/red")), "x", 1.0, None, None)
+        .unwrap();
+    plex.commit().unwrap();
+    assert_eq!(disk.tags()["eval/red"], ["eval.color/x"]);
+}
+
+#[test]
 fn without_groups_names_of_other_things_are_refused() {
     let disk = Disk::new();
     for (client, word) in [("logs", "logs"), ("logs/a", "logs"), ("a/b.tfevents", "tfevents")] {

@@ -1,11 +1,11 @@
 //! The graph of an ONNX model against that of tensorboardX.
 
+mod common;
+
 use prost::Message;
 use tensorplex::RecordError;
-use tensorplex::SummaryWriter;
 use tensorplex::records::Graph;
-use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Event, What};
+use tensorplex::tfevents::messages::What;
 
 /// What is compared of TensorFlow's graph.
 #[derive(Clone, PartialEq, Message)]
@@ -25,20 +25,7 @@ struct Node {
 }
 
 fn nodes(graph: Graph) -> Vec<(String, String, Vec<String>)> {
-    let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path()).unwrap();
-    writer.add(graph, None, None).unwrap();
-    drop(writer);
-    let path = std::fs::read_dir(dir.path())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    let bytes = std::fs::read(path).unwrap();
-    let mut reader = RecordReader::new(&bytes[..]);
-    let payloads = std::iter::from_fn(|| reader.next_record().unwrap());
-    let Some(What::GraphDef(graph)) = Event::decode(&payloads.last().unwrap()[..]).unwrap().what else {
+    let Some(What::GraphDef(graph)) = common::event_of(graph, None, None).what else {
         panic!("no graph")
     };
     let graph = GraphDef::decode(&graph[..]).unwrap();

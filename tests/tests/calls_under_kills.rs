@@ -2,7 +2,7 @@
 //!
 //! Each call adds one to a journaled counter and is answered with the new count, so the answers tell what ran: a call
 //! that ran twice, or not at all, moves every answer after it. A client that closes without an error has had all its
-//! calls acknowledged; with all four closed, acknowledged is what was called.
+//! calls acknowledged; with all of them closed, acknowledged is what was called.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -10,9 +10,32 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tensorplex_tests::{Broker, DEADLINE, Dice, Process, RedisServer, own_program};
 
-const CLIENTS: u64 = 4;
-const EACH: u64 = 25_000;
-const CALLS: u64 = CLIENTS * EACH;
+/// Who calls.
+#[derive(Clone, Copy)]
+struct Callers {
+    count: u64,
+    calls_of_each: u64,
+    in_flight: u64,
+}
+
+const MANY: Callers = Callers {
+    count: 4,
+    calls_of_each: 25_000,
+    in_flight: 1_000,
+};
+/// A caller who waits for each result does the work of the client's threads.
+const ONE_AT_A_TIME: Callers = Callers {
+    count: 1,
+    calls_of_each: 1_000,
+    in_flight: 1,
+};
+
+impl Callers {
+    fn calls(self) -> u64 {
+        self.count * self.calls_of_each
+    }
+}
+
 /// Strikes of one run, spread over the answers.
 const STRIKES: u64 = 10;
 
@@ -30,8 +53,8 @@ enum Strike {
 }
 
 /// The number of answers after which something is killed, in order.
-fn schedule(dice: &mut Dice, kinds: &[Strike]) -> Vec<(u64, Strike)> {
-    let part = CALLS / (STRIKES + 1);
+fn schedule(calls: u64, dice: &mut Dice, kinds: &[Strike]) -> Vec<(u64, Strike)> {
+    let part = calls / (STRIKES + 1);
     let strike = |n: u64, dice: &mut Dice| (n * part + dice.below(part), dice.pick(kinds));
     (0..STRIKES).map(|n| strike(n, dice)).collect()
 }
@@ -106,10 +129,13 @@ fn serve(broker: &Broker, dir: &std::path::Path, address: &str) -> (Process, Str
 }
 
 /// Starts a client; what it prints comes out of the channel, with its number.
-fn call(address: &str, n: usize, to: Sender<(usize, String)>) -> Process {
+fn call(callers: Callers, address: &str, n: usize, to: Sender<(usize, String)>) -> Process {
     let mut command = Command::new(own_program("test-counter"));
     command.arg("call").arg(address).arg(format!("client/{n}"));
-    command.arg(EACH.to_string()).stdout(Stdio::piped());
+    command
+        .arg(callers.calls_of_each.to_string())
+        .arg(callers.in_flight.to_string());
+    command.stdout(Stdio::piped());
     let mut client = Process::start(&mut command);
     let lines = BufReader::new(client.child().stdout.take().unwrap()).lines();
     std::thread::spawn(move || {
@@ -123,26 +149,27 @@ fn call(address: &str, n: usize, to: Sender<(usize, String)>) -> Process {
 
 /// The answers of each client in the order of its calls; meanwhile `side` suffers.
 fn collect(
+    callers: Callers,
     answers: &Receiver<(usize, String)>,
     side: &mut Side,
     strikes: Vec<(u64, Strike)>,
 ) -> Vec<Vec<String>> {
-    let mut heard = vec![Vec::new(); CLIENTS as usize];
+    let mut heard = vec![Vec::new(); callers.count as usize];
     let mut strikes = strikes.into_iter().peekable();
-    for count in 0..CALLS {
+    for count in 0..callers.calls() {
         while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
             side.strike(what);
         }
         let (client, answer) = answers
             .recv_timeout(2 * DEADLINE)
-            .unwrap_or_else(|_| panic!("{count} of {CALLS} futures ended, and then none for a long time"));
+            .unwrap_or_else(|_| panic!("{count} futures ended, and then none for a long time"));
         heard[client].push(answer);
     }
     heard
 }
 
 /// Every value once; those that are missing were kept for a while and then not any more.
-fn check(heard: &[Vec<String>]) {
+fn check(calls: u64, heard: &[Vec<String>]) {
     let mut counts = Vec::new();
     let mut expired = 0;
     for (client, answers) in heard.iter().enumerate() {
@@ -164,43 +191,60 @@ fn check(heard: &[Vec<String>]) {
     counts.sort_unstable();
     let twice = counts.windows(2).find(|pair| pair[0] == pair[1]);
     assert_eq!(twice, None, "a count was answered twice");
-    assert!(counts.last() <= Some(&CALLS), "a call ran twice");
+    assert!(counts.last() <= Some(&calls), "a call ran twice");
     eprintln!("{} values, {expired} results expired", counts.len());
 }
 
-fn every_future_ends_and_every_call_counts_once(broker: Broker, kinds: &[Strike]) {
+fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers, kinds: &[Strike]) {
     let mut dice = Dice::new(Dice::seed());
     let mut side = Side::start(broker);
     let (to, answers) = channel();
-    let clients: Vec<Process> = (0..CLIENTS as usize)
-        .map(|n| call(&side.address, n, to.clone()))
+    let clients: Vec<Process> = (0..callers.count as usize)
+        .map(|n| call(callers, &side.address, n, to.clone()))
         .collect();
-    let heard = collect(&answers, &mut side, schedule(&mut dice, kinds));
+    let heard = collect(
+        callers,
+        &answers,
+        &mut side,
+        schedule(callers.calls(), &mut dice, kinds),
+    );
     for mut client in clients {
         assert!(
             client.wait().success(),
             "a client could not deliver all its calls"
         );
     }
-    check(&heard);
+    check(callers.calls(), &heard);
 
     // One more call, after one more kill: the count is what the journal says.
     side.strike(Strike::Server);
     let client = remotecall::Client::connect(&side.address, "remotecall", "check").unwrap();
     assert_eq!(
         client.call::<_, u64>("add", &(0,)).get_timeout(DEADLINE),
-        Ok(Some(CALLS))
+        Ok(Some(callers.calls()))
     );
     assert!(side.server.terminate().success());
 }
 
+const OF_REDIS: &[Strike] = &[Strike::Server, Strike::ServerTwice, Strike::Redis, Strike::Both];
+const OF_EMBEDDED: &[Strike] = &[Strike::Server, Strike::ServerTwice];
+
 #[test]
 fn through_redis() {
-    let kinds = [Strike::Server, Strike::ServerTwice, Strike::Redis, Strike::Both];
-    every_future_ends_and_every_call_counts_once(Broker::redis(), &kinds);
+    every_future_ends_and_every_call_counts_once(Broker::redis(), MANY, OF_REDIS);
 }
 
 #[test]
 fn through_the_embedded_broker() {
-    every_future_ends_and_every_call_counts_once(Broker::Embedded, &[Strike::Server, Strike::ServerTwice]);
+    every_future_ends_and_every_call_counts_once(Broker::Embedded, MANY, OF_EMBEDDED);
+}
+
+#[test]
+fn one_at_a_time_through_redis() {
+    every_future_ends_and_every_call_counts_once(Broker::redis(), ONE_AT_A_TIME, OF_REDIS);
+}
+
+#[test]
+fn one_at_a_time_through_the_embedded_broker() {
+    every_future_ends_and_every_call_counts_once(Broker::Embedded, ONE_AT_A_TIME, OF_EMBEDDED);
 }

@@ -1,13 +1,14 @@
 //! Calls through a broker: once, in order, whatever dies.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use remotecall::{
     Args, CallContext, CallError, Client, Durable, FileId, FileSet, NewFile, Remote, RemoteCall, RemoteError,
     ServerHandle,
 };
-use tensorplex_tests::{DEADLINE, TestBroker, on_both_brokers, wait_for};
+use rustix::process::Signal;
+use tensorplex_tests::{DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for};
 
 /// Appends numbers to one file per client, and counts.
 struct Numbers {
@@ -413,4 +414,26 @@ on_both_brokers! {
     a_broker_that_dies_when_all_is_sent_is_found_again,
     a_frame_that_comes_again_after_a_checkpoint_is_known,
     a_worker_goes_on_with_a_server_that_has_another_directory,
+}
+
+/// A caller that waits sends and reads by itself; a broker that answers nothing must not keep it beyond its time.
+#[test]
+fn a_caller_has_its_time_back_when_the_broker_hangs() {
+    const TIME: Duration = Duration::from_secs(1);
+    let mut redis = RedisServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(&redis.address(), dir.path());
+    let client = connect(&redis.address());
+    let count = || client.call::<_, u64>("count", &[(); 0]);
+    for _ in 0..100 {
+        assert_eq!(count().get_timeout(DEADLINE), Ok(Some(0)));
+    }
+    redis.signal(Signal::STOP);
+    let (future, since) = (count(), Instant::now());
+    assert_eq!(future.get_timeout(TIME), Ok(None));
+    // The threads of a client wait 5 s for an answer.
+    assert!(since.elapsed() < 3 * TIME, "{:?}", since.elapsed());
+    redis.signal(Signal::CONT);
+    assert_eq!(future.get_timeout(DEADLINE), Ok(Some(0)));
+    server.stop().unwrap();
 }

@@ -1,9 +1,12 @@
 //! `tensorplex run`: a program whose output is also a log.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tensorplex_tests::{Broker, Process, TestServer, program, wait_for};
 
 fn command(address: &str, script: &str) -> Command {
@@ -139,19 +142,25 @@ fn a_hundred_megabytes_are_all_logged() {
     assert_eq!(length, 100_000_000);
 }
 
-#[test]
-fn a_program_sees_a_terminal_where_there_is_one() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let mut server = TestServer::start(&Broker::Embedded);
+/// Both ends of a terminal: ours, and the program's.
+fn terminal() -> (OwnedFd, File) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
     let path = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
-    let terminal = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
+    (ours, File::options().read(true).write(true).open(path).unwrap())
+}
+
+fn seen(terminal: &OwnedFd) -> String {
+    let mut seen = vec![0; 100];
+    let read = rustix::io::read(terminal, &mut seen).unwrap();
+    String::from_utf8(seen[..read].to_vec()).unwrap()
+}
+
+#[test]
+fn a_program_sees_a_terminal_where_there_is_one() {
+    let mut server = TestServer::start(&Broker::Embedded);
+    let (ours, terminal) = terminal();
     let mut run = command(
         server.address(),
         "test -t 1 && test -t 2 && echo terminal; echo both >&2",
@@ -159,12 +168,85 @@ fn a_program_sees_a_terminal_where_there_is_one() {
     run.stdin(Stdio::null()).stdout(terminal.try_clone().unwrap());
     let mut run = Process::start(run.stderr(terminal));
     assert!(run.wait().success());
-    let mut seen = vec![0; 100];
-    let read = rustix::io::read(&ours, &mut seen).unwrap();
-    assert_eq!(&seen[..read], b"terminal\r\nboth\r\n");
+    assert_eq!(seen(&ours), "terminal\r\nboth\r\n");
     server.stop();
     let lines = wait_for("both lines", || {
         Some(logged(&server)).filter(|lines| lines.len() == 4)
     });
     assert_eq!(lines[1..3], ["INFO> terminal", "INFO> both"]);
+}
+
+#[test]
+fn two_terminals_stay_two() {
+    let server = TestServer::start(&Broker::Embedded);
+    let ((out, to_out), (err, to_err)) = (terminal(), terminal());
+    let mut run = command(server.address(), "echo out; echo err >&2; test -t 1 && test -t 2");
+    let mut run = Process::start(run.stdin(Stdio::null()).stdout(to_out).stderr(to_err));
+    assert!(run.wait().success());
+    assert_eq!((seen(&out), seen(&err)), ("out\r\n".into(), "err\r\n".into()));
+}
+
+#[test]
+fn a_program_hears_that_its_terminal_has_another_size() {
+    let server = TestServer::start(&Broker::Embedded);
+    let (ours, terminal) = terminal();
+    let size = |rows| rustix::termios::Winsize {
+        ws_row: rows,
+        ws_col: 100,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    rustix::termios::tcsetwinsize(&ours, size(20)).unwrap();
+    let script = "trap 'stty size <&1; exit' WINCH; stty size <&1; while :; do sleep 0.01; done";
+    let mut run = command(server.address(), script);
+    run.stdin(terminal.try_clone().unwrap()).stdout(terminal);
+    let mut run = Process::start(&mut run);
+    assert_eq!(seen(&ours), "20 100\r\n");
+    rustix::termios::tcsetwinsize(&ours, size(50)).unwrap();
+    // A shell would do so to the group in the foreground.
+    run.signal(rustix::process::Signal::WINCH);
+    assert_eq!(seen(&ours), "50 100\r\n");
+    assert!(run.wait().success());
+}
+
+#[test]
+fn children_that_write_at_the_same_time_have_whole_lines() {
+    let child = "n=0; while [ $n -lt 2000 ]; do n=$((n+1)); echo $i $n; done";
+    let script = &format!("for i in 1 2 3 4; do ({child}) & done; wait");
+    let (output, lines) = run(script, "exit code 0");
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(lines.len(), 8000);
+    for child in ["1 ", "2 ", "3 ", "4 "] {
+        let of_child = |line: &&str| line.starts_with(child);
+        let wanted: Vec<String> = (1..=2000).map(|n| format!("{child}{n}")).collect();
+        assert!(out.lines().filter(of_child).eq(&wanted), "on the terminal");
+        let logged = lines.iter().map(|line| line.trim_start_matches("INFO> "));
+        assert!(logged.filter(of_child).eq(&wanted), "in the log");
+    }
+}
+
+fn lines_are_there_once_across_a_restart(broker: &Broker) {
+    const LINES: u32 = 300_000;
+    let mut server = TestServer::start(broker);
+    let script = format!("seq {}; read go; seq {} {LINES}", LINES / 2, LINES / 2 + 1);
+    let mut run = command(server.address(), &script);
+    let mut run = Process::start(run.stdin(Stdio::piped()).stdout(Stdio::null()));
+    server.kill_and_restart();
+    run.child().stdin.take().unwrap().write_all(b"go\n").unwrap();
+    server.kill_and_restart();
+    assert!(run.wait().success());
+    server.stop();
+    let lines = logged(&server);
+    let wanted: Vec<String> = (1..=LINES).map(|n| format!("INFO> {n}")).collect();
+    assert!(lines[1..lines.len() - 1] == wanted, "{} lines", lines.len());
+}
+
+#[test]
+fn lines_are_there_once_across_a_restart_through_redis() {
+    lines_are_there_once_across_a_restart(&Broker::redis());
+}
+
+#[test]
+fn lines_are_there_once_across_a_restart_through_the_embedded_broker() {
+    lines_are_there_once_across_a_restart(&Broker::Embedded);
 }

@@ -95,6 +95,11 @@ fn each_method_has_its_level() {
 }
 
 #[test]
+fn a_message_may_have_a_time_of_its_own() {
+    check("log_at", (23, "x", TIME - 1_000_000_000), "12:34:55 INFO3> x\n");
+}
+
+#[test]
 fn sections_and_exceptions_look_as_in_the_original() {
     check("section", ("Yo",), "12:34:56 INFO> ========== Yo ==========\n");
     check("section", ("Yo", 40, "!", 4), "12:34:56 ERROR> !! Yo !!\n");

@@ -62,7 +62,7 @@ impl RemoteFuture<Encoded> {
     /// [`RemoteError::OtherProcess`] after a fork.
     pub fn is_done_within(&self, timeout: Duration) -> Result<bool, RemoteError> {
         self.check_process()?;
-        Ok(self.slot.is_done_within(timeout))
+        Ok(self.is_done_after(timeout))
     }
 
     /// The result; none while the call has not ended.
@@ -71,7 +71,7 @@ impl RemoteFuture<Encoded> {
     /// What the method raised, or why there is no result; [`RemoteError::Taken`] when it was returned before.
     pub fn take(&self) -> Result<Option<Vec<u8>>, RemoteError> {
         self.check_process()?;
-        self.slot.take(Duration::ZERO).transpose()
+        self.slot.take().transpose()
     }
 
     /// Has `waker` woken, by another thread, when the call ends; a waker given before is forgotten. Returns false when
@@ -81,6 +81,10 @@ impl RemoteFuture<Encoded> {
     /// [`RemoteError::OtherProcess`] after a fork.
     pub fn wake_when_done(&self, waker: Waker) -> Result<bool, RemoteError> {
         self.check_process()?;
-        Ok(self.slot.wake_when_done(waker))
+        let waits = self.slot.wake_when_done(waker);
+        if waits {
+            self.leave_to_threads();
+        }
+        Ok(waits)
     }
 }

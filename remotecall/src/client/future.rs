@@ -69,17 +69,16 @@ impl Slot {
         }
     }
 
-    /// Waits for the outcome and leaves [`RemoteError::Taken`] in its place.
-    pub fn take(&self, timeout: Duration) -> Option<Outcome> {
-        let mut state = self.wait(timeout);
+    pub fn is_done(&self) -> bool {
+        self.lock().outcome.is_some()
+    }
+
+    /// Takes the outcome and leaves [`RemoteError::Taken`] in its place.
+    pub fn take(&self) -> Option<Outcome> {
+        let mut state = self.lock();
         let outcome = state.outcome.take()?;
         state.outcome = Some(Err(RemoteError::Taken));
         Some(outcome)
-    }
-
-    /// Waits for the outcome and leaves it where it is.
-    pub fn is_done_within(&self, timeout: Duration) -> bool {
-        self.wait(timeout).outcome.is_some()
     }
 
     /// Has `waker` woken when the outcome comes; returns false when it has come already.
@@ -92,21 +91,22 @@ impl Slot {
         waits
     }
 
-    fn wait(&self, timeout: Duration) -> MutexGuard<'_, SlotState> {
-        let deadline = Instant::now().checked_add(timeout);
+    /// Waits until another thread has completed it, or until `deadline`.
+    pub fn wait(&self, deadline: Option<Instant>) {
         let mut state = self.lock();
         while state.outcome.is_none() {
-            let left = deadline.map_or(timeout, |at| at.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .ready
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = match deadline {
+                None => self.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = at.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    let waited = self.ready.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
-        state
     }
 }
 
@@ -148,6 +148,28 @@ impl<T> RemoteFuture<T> {
             _ => Ok(()),
         }
     }
+
+    /// Waits until the call has ended, or until `deadline`.
+    fn wait(&self, deadline: Option<Instant>) {
+        if let Some((handle, id)) = &self.waiting {
+            handle.work_for(&self.slot, *id, deadline);
+        }
+        self.slot.wait(deadline);
+    }
+
+    pub(super) fn leave_to_threads(&self) {
+        if let Some((handle, id)) = &self.waiting {
+            handle.leave_to_threads(*id);
+        }
+    }
+
+    /// Waits, but not longer than `timeout`; returns whether the call has ended.
+    pub(super) fn is_done_after(&self, timeout: Duration) -> bool {
+        if !timeout.is_zero() {
+            self.wait(Instant::now().checked_add(timeout));
+        }
+        self.slot.is_done()
+    }
 }
 
 impl<T: DeserializeOwned> RemoteFuture<T> {
@@ -157,17 +179,8 @@ impl<T: DeserializeOwned> RemoteFuture<T> {
     /// What the method raised, or why there is no result.
     pub fn get(self) -> Result<T, RemoteError> {
         self.check_process()?;
-        let mut state = self.slot.lock();
-        loop {
-            if let Some(outcome) = state.outcome.take() {
-                return decode(outcome);
-            }
-            state = self
-                .slot
-                .ready
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        self.wait(None);
+        decode(self.slot.take().unwrap_or(Err(RemoteError::Closed)))
     }
 
     /// Waits for the result, but not longer than `timeout`; `Ok(None)` means that it has not come yet,
@@ -177,10 +190,8 @@ impl<T: DeserializeOwned> RemoteFuture<T> {
     /// What the method raised, or why there is no result; [`RemoteError::Taken`] when it was returned before.
     pub fn get_timeout(&self, timeout: Duration) -> Result<Option<T>, RemoteError> {
         self.check_process()?;
-        match self.slot.take(timeout) {
-            Some(outcome) => decode(outcome).map(Some),
-            None => Ok(None),
-        }
+        self.is_done_after(timeout);
+        self.slot.take().map(decode).transpose()
     }
 
     /// Says that nobody waits for the result any more. The call runs all the same.
@@ -208,6 +219,8 @@ impl<T: DeserializeOwned> Future for RemoteFuture<T> {
             None => {
                 state.outcome = None;
                 state.waker = Some(cx.waker().clone());
+                drop(state);
+                self.leave_to_threads();
                 Poll::Pending
             }
         }

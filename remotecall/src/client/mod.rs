@@ -6,16 +6,20 @@
 //!              └── replies ◄── reader thread (only when futures are used)
 //! ```
 //!
-//! A call only appends to a buffer in memory. Everything that touches the network happens in the two
-//! threads, each with one blocking connection of its own.
+//! A call only appends to a buffer in memory. Everything that touches the network happens in the two threads, each
+//! with one blocking connection of its own; a caller that waits for the only call that is out borrows both
+//! ([`caller`]).
 
 mod backoff;
+mod caller;
 mod encoded;
 mod fork;
 mod future;
 mod heartbeat;
 mod reader;
 mod sender;
+mod session;
+mod turn;
 mod window;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +36,7 @@ pub(crate) use backoff::Backoff;
 pub use encoded::{Encoded, EncodedArgs};
 use fork::Birth;
 pub use future::{RemoteError, RemoteFuture};
+use turn::Turn;
 pub use window::{FlushError, NotQueued, WhenFull};
 use window::{Pushed, Window};
 
@@ -108,6 +113,8 @@ struct Handle {
     address: Address,
     keys: Keys,
     birth: Birth,
+    sending: Arc<Turn<session::Session>>,
+    reading: Arc<Turn<reader::Reader>>,
     reader: Mutex<Option<std::thread::JoinHandle<()>>>,
     sender: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -285,13 +292,16 @@ impl Handle {
         let system = |error: &dyn std::fmt::Display| ConnectError::System(error.to_string());
         let producer = ProducerId::random().map_err(|error| system(&error))?;
         let window = Arc::new(Window::new(producer, options));
-        let sender =
-            sender::start(window.clone(), address.clone(), keys.clone()).map_err(|error| system(&error))?;
+        let sending = Arc::new(Turn::new());
+        let sender = sender::start(window.clone(), address.clone(), keys.clone(), sending.clone())
+            .map_err(|error| system(&error))?;
         Ok(Self {
             window,
             address,
             keys,
             birth: Birth::now().map_err(|error| system(&error))?,
+            sending,
+            reading: Arc::new(Turn::new()),
             reader: Mutex::new(None),
             sender: Mutex::new(Some(sender)),
         })
@@ -317,7 +327,8 @@ impl Handle {
         if reader.is_some() {
             return;
         }
-        match reader::start(self.window.clone(), self.address.clone(), self.keys.lease.clone()) {
+        let (window, turn) = (self.window.clone(), self.reading.clone());
+        match reader::start(window, self.address.clone(), self.keys.lease.clone(), turn) {
             Ok(thread) => *reader = Some(thread),
             Err(error) => tracing::error!(%error, "no thread for the replies; futures will not be answered"),
         }

@@ -1,7 +1,9 @@
-//! The thread that reads replies and completes futures, over one blocking connection.
+//! Reading replies and completing futures, over one blocking connection.
 //!
 //! All futures of a client share one stream, which its owner keeps alive: when the process is gone,
 //! the broker drops the stream by itself.
+//!
+//! A thread does it, unless a caller does ([`caller`]).
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,101 +12,168 @@ use std::time::{Duration, Instant};
 use redis::{Pipeline, RedisResult, Value};
 
 use super::heartbeat::Heartbeat;
-use super::sender::REPLY_TTL_MS;
+use super::session::REPLY_TTL_MS;
+use super::turn::Turn;
 use super::window::Window;
-use super::{Backoff, MISSING_AFTER};
+use super::{Backoff, MISSING_AFTER, caller};
 use crate::broker::{Address, Link, StreamId, entries, reply_key};
 use crate::reply::Replies;
 
 /// Longest wait for replies in one go; shorter while somebody waits for the absence of errors.
 const BLOCK: Duration = Duration::from_millis(1000);
 const BLOCK_FOR_ERRORS: Duration = Duration::from_millis(20);
+/// How long the thread leaves the reading to callers when none of them comes.
+const GRACE: Duration = Duration::from_millis(2);
 /// Most entries read in one go.
 const COUNT: usize = 64;
 /// How often the stream's life is extended.
 const REFRESH: Duration = Duration::from_millis(REPLY_TTL_MS / 3);
 
-pub(super) fn start(window: Arc<Window>, address: Address, lease: String) -> std::io::Result<JoinHandle<()>> {
+pub(super) fn start(
+    window: Arc<Window>,
+    address: Address,
+    lease: String,
+    turn: Arc<Turn<Reader>>,
+) -> std::io::Result<JoinHandle<()>> {
     let reader = Reader {
         key: reply_key(window.producer),
         heartbeat: Heartbeat::new(window.clone(), lease, MISSING_AFTER),
         window,
         address,
+        session: None,
+        backoff: Backoff::new(),
     };
     std::thread::Builder::new()
         .name("remotecall-replies".into())
-        .spawn(move || reader.run())
+        .spawn(move || reader.run(&turn))
 }
 
-struct Reader {
+pub(super) struct Reader {
     window: Arc<Window>,
     address: Address,
     key: String,
     heartbeat: Heartbeat,
+    session: Option<Session>,
+    backoff: Backoff,
+}
+
+/// One connection, and how far it has read. After a connect everything in the stream is read again: a reply that was
+/// seen already finds nobody waiting.
+struct Session {
+    link: Link,
+    last: StreamId,
+    refreshed: Instant,
 }
 
 impl Reader {
-    fn run(mut self) {
-        let mut backoff = Backoff::new();
+    fn run(mut self, turn: &Turn<Self>) {
         while !self.window.is_closed() {
-            let link = Link::open(&self.address, BLOCK);
-            let result = link.and_then(|link| self.session(link, &mut backoff));
-            if let Err(error) = result {
-                self.heartbeat.seen(false);
-                tracing::debug!(address = %self.address, %error, "no replies");
-                self.window.pause(backoff.next());
+            if self.session.is_none() {
+                self.connect();
+            } else if self.read(BLOCK, None) && self.window.waiting() == 0 {
+                turn.lend(self);
+                turn.wait_while_used(GRACE);
+                self = turn.reclaim();
+            }
+            if self.session.is_none() {
+                self.window.pause(self.backoff.next());
             }
         }
     }
 
-    /// Reads until the client is closed or the connection fails. After a connect everything in the stream is
-    /// read again: a reply that was seen already finds nobody waiting.
-    fn session(&mut self, mut link: Link, backoff: &mut Backoff) -> RedisResult<()> {
-        let mut last = StreamId::default();
-        let mut refreshed = Instant::now();
-        while !self.window.is_closed() {
-            // A broker that was emptied while its clock stepped back numbers the answers below what was read.
-            if self.window.take_reread() {
-                last = StreamId::default();
+    /// For a caller whose call is the only one that is out. Returns false when there is no connection: the thread has
+    /// to see to that.
+    pub fn read_for_caller(&mut self) -> bool {
+        self.read(caller::BLOCK, Some(caller::PATIENCE));
+        self.session.is_some()
+    }
+
+    fn connect(&mut self) {
+        match Link::open(&self.address, BLOCK) {
+            Ok(link) => {
+                self.session = Some(Session {
+                    link,
+                    last: StreamId::default(),
+                    refreshed: Instant::now(),
+                });
             }
-            let (acked, only_errors) = self.window.acked();
-            let block = if only_errors { BLOCK_FOR_ERRORS } else { BLOCK };
-            let mut command = redis::cmd("XREAD");
-            command
-                .arg("COUNT")
-                .arg(COUNT)
-                .arg("BLOCK")
-                .arg(block.as_millis() as u64);
-            command.arg("STREAMS").arg(&self.key).arg(last.to_string());
-            let looks = self.heartbeat.matters();
-            let mut pipeline = Pipeline::new();
-            pipeline.add_command(command);
-            if looks {
-                pipeline.cmd("EXISTS").arg(self.heartbeat.lease());
-            }
-            let mut answers = link.run(&pipeline)?.into_iter();
-            let list = match answers.next() {
-                Some(Value::ServerError(error)) => return Err(error.into()),
-                answer => entries(answer.unwrap_or(Value::Nil)),
-            };
-            if looks {
-                self.heartbeat.seen(answers.next() == Some(Value::Int(1)));
-            }
-            let drained = list.len() < COUNT;
-            for entry in list {
-                last = entry.id;
-                self.take(&entry.frame.unwrap_or_default());
-            }
-            if drained {
-                self.window.no_more_errors(acked);
-            }
-            if refreshed.elapsed() >= REFRESH {
-                refreshed = Instant::now();
-                self.refresh(&mut link, &mut last)?;
-            }
-            backoff.reset();
+            Err(error) => self.lost(&error),
         }
-        Ok(())
+    }
+
+    fn lost(&mut self, error: &redis::RedisError) {
+        self.heartbeat.seen(false);
+        tracing::debug!(address = %self.address, %error, "no replies");
+        self.session = None;
+    }
+
+    /// Reads once; returns whether anything came. Without a connection it does nothing.
+    fn read(&mut self, longest: Duration, patience: Option<Duration>) -> bool {
+        let Some(mut session) = self.session.take() else {
+            return false;
+        };
+        match self.read_over(&mut session, longest, patience) {
+            Ok(some) => {
+                self.session = Some(session);
+                self.backoff.reset();
+                some
+            }
+            Err(error) => {
+                self.lost(&error);
+                false
+            }
+        }
+    }
+
+    fn read_over(
+        &mut self,
+        session: &mut Session,
+        longest: Duration,
+        patience: Option<Duration>,
+    ) -> RedisResult<bool> {
+        // A broker that was emptied while its clock stepped back numbers the answers below what was read.
+        if self.window.take_reread() {
+            session.last = StreamId::default();
+        }
+        let (acked, only_errors) = self.window.acked();
+        let block = if only_errors { BLOCK_FOR_ERRORS } else { longest };
+        let mut command = redis::cmd("XREAD");
+        command
+            .arg("COUNT")
+            .arg(COUNT)
+            .arg("BLOCK")
+            .arg(block.as_millis() as u64);
+        command
+            .arg("STREAMS")
+            .arg(&self.key)
+            .arg(session.last.to_string());
+        let looks = self.heartbeat.matters();
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(command);
+        if looks {
+            pipeline.cmd("EXISTS").arg(self.heartbeat.lease());
+        }
+        let mut answers = session.link.run_within(patience, &pipeline)?.into_iter();
+        let list = match answers.next() {
+            Some(Value::ServerError(error)) => return Err(error.into()),
+            answer => entries(answer.unwrap_or(Value::Nil)),
+        };
+        if looks {
+            self.heartbeat.seen(answers.next() == Some(Value::Int(1)));
+        }
+        let (some, drained) = (!list.is_empty(), list.len() < COUNT);
+        for entry in list {
+            session.last = entry.id;
+            self.take(&entry.frame.unwrap_or_default());
+        }
+        if drained {
+            self.window.no_more_errors(acked);
+        }
+        if session.refreshed.elapsed() >= REFRESH {
+            session.refreshed = Instant::now();
+            self.refresh(session)?;
+        }
+        Ok(some)
     }
 
     fn take(&self, packed: &[u8]) {
@@ -113,12 +182,13 @@ impl Reader {
         }
     }
 
-    fn refresh(&self, link: &mut Link, last: &mut StreamId) -> RedisResult<()> {
+    fn refresh(&self, session: &mut Session) -> RedisResult<()> {
+        let link = &mut session.link;
         let extended = link.one(redis::cmd("PEXPIRE").arg(&self.key).arg(REPLY_TTL_MS))?;
         if extended == Value::Int(0) {
             link.one(redis::cmd("XADD").arg(&self.key).arg("*").arg("f").arg(""))?;
             link.one(redis::cmd("PEXPIRE").arg(&self.key).arg(REPLY_TTL_MS))?;
-            *last = StreamId::default();
+            session.last = StreamId::default();
         }
         Ok(())
     }

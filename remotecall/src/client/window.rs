@@ -18,7 +18,7 @@ mod sending;
 mod state;
 
 pub(super) use sending::{SentFrame, Work};
-use state::State;
+use state::{Haste, State};
 
 /// A frame is closed when its body reaches this size.
 const FRAME_SIZE: usize = 256 << 10;
@@ -94,7 +94,7 @@ impl Window {
         let state = State {
             open: FrameBuilder::default(),
             open_since: None,
-            urgent: false,
+            haste: Haste::No,
             frames: VecDeque::new(),
             unsent: 0,
             next: 1,
@@ -108,6 +108,7 @@ impl Window {
             dropped_before_flush: 0,
             closed: false,
             sleeps_until: None,
+            sent_by_caller: false,
             reported: None,
         };
         Self {
@@ -160,12 +161,15 @@ impl Window {
         if first {
             state.open_since = Some(Instant::now());
         }
-        state.urgent |= slot.is_some();
+        let hastens = slot.is_some() && state.haste == Haste::No;
+        if hastens {
+            state.haste = Haste::Soon;
+        }
         let full = state.open.len() >= FRAME_SIZE || state.open.is_full();
         if full {
             state.close_frame();
         }
-        if full || state.urgent || first {
+        if full || hastens || first {
             self.wake_sender(&mut state);
         }
         Ok((id, slot))

@@ -120,6 +120,20 @@ impl EmbeddedBroker {
         self.listener.address()
     }
 
+    /// What a client or server in this process connects to: the address, and the password if there is one.
+    pub fn own_address(&self) -> String {
+        let address = self.address();
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        let place = SocketAddr::new(host, address.port());
+        match self.shared.password() {
+            Some(password) => format!("redis://:{}@{place}", percent_encoded(password)),
+            None => format!("redis://{place}"),
+        }
+    }
+
     /// Bytes of data held, bookkeeping included.
     pub fn memory(&self) -> usize {
         self.shared.store().used()
@@ -153,4 +167,18 @@ impl fmt::Debug for BrokerOptions {
             .field("password", &self.password.as_ref().map(|_| "(hidden)"))
             .finish()
     }
+}
+
+/// A password as part of an address.
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    text.bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }

@@ -43,6 +43,11 @@ impl Shared {
         self.started.elapsed().as_secs()
     }
 
+    /// What clients have to say, if anything.
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
     /// Whether clients have to authenticate.
     pub fn has_password(&self) -> bool {
         self.password.is_some()

@@ -239,6 +239,11 @@ impl Session {
             Some(Value::ServerError(error)) => return Err(error.into()),
             answer => entries(answer.unwrap_or(Value::Nil)),
         };
+        // Deadlines are counted by it.
+        let broker_ms = match answers.next() {
+            Some(Value::ServerError(error)) => return Err(error.into()),
+            answer => answer.as_ref().and_then(time_ms).unwrap_or(0),
+        };
         if let Some(entry) = list.last() {
             self.last = entry.id;
             mutants::remember(&self.key, entry.id);
@@ -246,7 +251,7 @@ impl Session {
         Ok(Batch {
             connection: self.connection,
             list,
-            broker_ms: answers.next().as_ref().and_then(time_ms).unwrap_or(0),
+            broker_ms,
         })
     }
 }

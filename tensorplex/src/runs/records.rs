@@ -38,7 +38,10 @@ impl Runs {
     }
 
     /// Appends a graph or a profile.
-    pub fn append_graph(&mut self, run: &str, at: (i64, f64), what: What) -> Result<(), RecordError> {
+    pub fn append_graph(&mut self, run: &str, at: (i64, f64), mut what: What) -> Result<(), RecordError> {
+        if let What::TaggedRunMetadata(profile) = &mut what {
+            keep_servable(&mut profile.tag);
+        }
         let run = self.find_or_add(run)?;
         self.append_event(run, at, what)
     }
@@ -92,6 +95,9 @@ impl Run {
     ) -> Result<Summary, RecordError> {
         let mut summary = Summary::default();
         for (kind, mut value) in values {
+            if matches!(kind, Some(Kind::Image | Kind::Audio)) {
+                keep_servable(&mut value.tag);
+            }
             let stated = self
                 .check_kind(&value.tag, kind)
                 .and_then(|kind| self.state_tag(&value.tag, kind, names));
@@ -116,6 +122,15 @@ impl Run {
                 tag.stated = false;
             }
         }
+    }
+}
+
+/// TensorBoard's data server hands out pictures, sounds and profiles by a key of JSON that holds the tag, and cannot read
+/// its own key when JSON has to escape something (measured with tensorboard-data-server 0.7.2).
+fn keep_servable(tag: &mut String) {
+    let is_escaped = |char: char| char < ' ' || char == '"' || char == '\\';
+    if tag.contains(is_escaped) {
+        *tag = tag.replace(is_escaped, "_");
     }
 }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use remotecall::{CallContext, ClientId};
-use tensorplex::Tensorplex;
+use tensorplex::records::Encode;
 use tensorplex::tfevents::RecordReader;
 use tensorplex::tfevents::messages::{Event, Value, What};
+use tensorplex::{SummaryWriter, Tensorplex};
 
 /// When every call is made, in seconds.
 pub const NOW: f64 = 1_700_000_000.5;
@@ -86,6 +87,18 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
             false => found.push(path),
         }
     }
+}
+
+/// The event that a local writer makes of a record.
+pub fn event_of(record: impl Encode, step: Option<i64>, wall_time: Option<f64>) -> Event {
+    let disk = Disk::new();
+    let mut writer = SummaryWriter::create(&disk.root()).unwrap();
+    writer.add(record, step, wall_time).unwrap();
+    drop(writer);
+    let [file] = &disk.files()[..] else {
+        panic!("not one file");
+    };
+    events(file).pop().unwrap()
 }
 
 pub fn events(file: &Path) -> Vec<Event> {

@@ -3,7 +3,8 @@
 //! ```text
 //! test-counter serve DIR ADDRESS      serves a counter that is journaled in DIR, through the broker at ADDRESS
 //! test-counter own DIR LISTEN         the same, with a broker of its own
-//! test-counter call ADDRESS ID COUNT  adds one COUNT times; prints how each future ended, in the order of the calls
+//! test-counter call ADDRESS ID COUNT IN_FLIGHT  adds one COUNT times, with IN_FLIGHT calls on their way at the same time;
+//!                                     prints how each future ended, in the order of the calls
 //! ```
 
 use std::collections::VecDeque;
@@ -13,9 +14,6 @@ use std::path::Path;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{RemoteCall, RemoteFuture, remote};
 use tensorplex_tests::DEADLINE;
-
-/// Calls of one process that are on their way at the same time.
-const IN_FLIGHT: usize = 1_000;
 
 struct Counter {
     count: u64,
@@ -41,8 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             })?;
             serve(dir, &broker.address().to_string())
         }
-        ["call", address, id, count] => call(address, id, count.parse()?),
-        _ => Err("usage: test-counter serve DIR ADDRESS | own DIR LISTEN | call ADDRESS ID COUNT".into()),
+        ["call", address, id, count, in_flight] => call(address, id, count.parse()?, in_flight.parse()?),
+        _ => Err(
+            "usage: test-counter serve DIR ADDRESS | own DIR LISTEN | call ADDRESS ID COUNT IN_FLIGHT".into(),
+        ),
     }
 }
 
@@ -52,14 +52,14 @@ fn serve(dir: &str, address: &str) -> Result<(), Box<dyn Error>> {
     Ok(server.run(address)?)
 }
 
-fn call(address: &str, id: &str, count: usize) -> Result<(), Box<dyn Error>> {
+fn call(address: &str, id: &str, count: usize, in_flight: usize) -> Result<(), Box<dyn Error>> {
     let counter = CounterClient::connect(address, "remotecall", id)?;
     let mut on_their_way = VecDeque::new();
     for _ in 0..count {
-        if on_their_way.len() == IN_FLIGHT {
+        on_their_way.push_back(counter.add(1));
+        if on_their_way.len() == in_flight {
             on_their_way.pop_front().map(end).transpose()?;
         }
-        on_their_way.push_back(counter.add(1));
     }
     on_their_way.into_iter().try_for_each(end)?;
     Ok(counter.client().close(DEADLINE)?)

@@ -16,6 +16,12 @@ impl Window {
         self.lock().pending.len()
     }
 
+    /// Whether nobody waits for another call.
+    pub fn is_only_call(&self, id: CallId) -> bool {
+        let state = self.lock();
+        state.pending.len() == 1 && state.pending.contains_key(&id)
+    }
+
     pub fn server_is_missing(&self) -> bool {
         self.missing.load(Relaxed)
     }

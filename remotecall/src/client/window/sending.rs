@@ -3,8 +3,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::state::{Content, IN_FLIGHT};
-use super::{FAR, Window};
+use super::state::{Content, Haste, IN_FLIGHT};
+use super::{CallId, FAR, Window};
 use crate::broker::StreamId;
 
 /// Most bytes sent in one go.
@@ -58,7 +58,8 @@ impl Window {
                 state.sleeps_until = None;
                 return Work::Send;
             }
-            if poll.is_some_and(|poll| poll <= now) {
+            if state.sent_by_caller || poll.is_some_and(|poll| poll <= now) {
+                state.sent_by_caller = false;
                 state.sleeps_until = None;
                 return Work::Poll;
             }
@@ -91,10 +92,52 @@ impl Window {
         state.closed
     }
 
+    /// Somebody waits for call `id`: its frame is due now. Returns how many bytes are to be sent for that; none when
+    /// the frame was sent.
+    pub fn hurry(&self, id: CallId) -> Option<usize> {
+        let mut state = self.lock();
+        if id.0 == state.next && state.open.count() > 0 {
+            state.haste = Haste::Now;
+            let closed: usize = state
+                .frames
+                .range(state.unsent..)
+                .map(|it| it.content.len())
+                .sum();
+            return Some(closed + state.open.len());
+        }
+        let index = state.index_of(id.0).filter(|&index| index >= state.unsent)?;
+        Some(
+            state
+                .frames
+                .range(state.unsent..=index)
+                .map(|it| it.content.len())
+                .sum(),
+        )
+    }
+
+    /// Wakes the sender for what is due.
+    pub fn wake(&self) {
+        self.wake_sender(&mut self.lock());
+    }
+
+    /// A caller has sent something, or failed to: the sender, if it means to sleep long, shall see to the rest.
+    pub fn wake_after_caller(&self, longest: Duration) {
+        let mut state = self.lock();
+        if state
+            .sleeps_until
+            .is_some_and(|until| until > Instant::now() + longest)
+        {
+            state.sleeps_until = None;
+            state.sent_by_caller = true;
+            self.work.notify_one();
+        }
+    }
+
     /// The next frames to send, and the ack known now.
     pub fn take_batch(&self) -> (Vec<Outgoing>, u64) {
         let mut state = self.lock();
-        if state.open.count() > 0 && state.open_is_due(self.options.linger, Instant::now()) {
+        let due = state.open_due(self.options.linger);
+        if state.open.count() > 0 && due.is_some_and(|due| due <= Instant::now()) {
             state.close_frame();
         }
         let mut batch = Vec::new();

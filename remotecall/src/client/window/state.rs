@@ -17,8 +17,8 @@ pub(super) const IN_FLIGHT: usize = 16 << 20;
 pub(super) struct State {
     pub(super) open: FrameBuilder,
     pub(super) open_since: Option<Instant>,
-    /// Somebody waits for the open frame.
-    pub(super) urgent: bool,
+    /// How soon the open frame is to be sent.
+    pub(super) haste: Haste,
     pub(super) frames: VecDeque<Waiting>,
     /// Index in `frames` of the first that is not sent.
     pub(super) unsent: usize,
@@ -38,7 +38,23 @@ pub(super) struct State {
     pub(super) closed: bool,
     /// Until when the sender sleeps; none while it works.
     pub(super) sleeps_until: Option<Instant>,
+    /// A caller has sent something itself: the sender shall look for the ack.
+    pub(super) sent_by_caller: bool,
     pub(super) reported: Option<NotQueued>,
+}
+
+/// A call with a future is not sent at once: most callers wait for the result right away, and then they send it
+/// themselves.
+pub(super) const SOON: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Haste {
+    /// After the linger time.
+    No,
+    /// Somebody will want the result: after [`SOON`].
+    Soon,
+    /// Somebody waits.
+    Now,
 }
 
 pub(super) struct Pending {
@@ -79,7 +95,7 @@ impl State {
         });
         self.next += 1;
         self.open_since = None;
-        self.urgent = false;
+        self.haste = Haste::No;
     }
 
     pub(super) fn expect_reply(&mut self, id: CallId, reply: Reply) -> Option<Arc<Slot>> {
@@ -105,12 +121,17 @@ impl State {
             let fits = self.in_flight == 0 || self.in_flight + frame.content.len() <= IN_FLIGHT;
             return fits.then_some(now);
         }
-        let opened = self.open_since?;
-        Some(if self.urgent { now } else { opened + linger })
+        self.open_due(linger)
     }
 
-    pub(super) fn open_is_due(&self, linger: Duration, now: Instant) -> bool {
-        self.urgent || self.open_since.is_some_and(|since| since + linger <= now)
+    /// When the open frame is to be sent; none while it is empty.
+    pub(super) fn open_due(&self, linger: Duration) -> Option<Instant> {
+        let opened = self.open_since?;
+        Some(match self.haste {
+            Haste::No => opened + linger,
+            Haste::Soon => opened + SOON.min(linger),
+            Haste::Now => opened,
+        })
     }
 
     pub(super) fn index_of(&self, seq: u64) -> Option<usize> {

@@ -123,6 +123,33 @@ fn other_machines_need_a_password() {
 }
 
 #[test]
+fn its_own_address_is_one_to_connect_to() {
+    let start = |ip: &str, password: Option<&str>| {
+        EmbeddedBroker::start(BrokerOptions {
+            listen: (ip.parse::<std::net::IpAddr>().unwrap(), 0).into(),
+            password: password.map(str::to_owned),
+            ..options()
+        })
+        .unwrap()
+    };
+    let check = |broker: EmbeddedBroker, before_port: &str| {
+        let port = broker.address().port();
+        assert_eq!(broker.own_address(), format!("{before_port}:{port}"));
+        let client = redis::Client::open(broker.own_address()).unwrap();
+        let answer: String = redis::cmd("PING")
+            .query(&mut client.get_connection().unwrap())
+            .unwrap();
+        assert_eq!(answer, "PONG");
+    };
+    check(start("127.0.0.1", None), "redis://127.0.0.1");
+    check(
+        start("0.0.0.0", Some("p:w@/%")),
+        "redis://:p%3Aw%40%2F%25@127.0.0.1",
+    );
+    check(start("::1", Some("pw")), "redis://:pw@[::1]");
+}
+
+#[test]
 fn a_taken_address_is_an_error_with_the_address() {
     let broker = broker();
     let listen = broker.address();

@@ -1,0 +1,186 @@
+//! The objects behind `Tensorplex` and `Loggerplex` of Python: the same servers as the program's.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tensorplex::logdir;
+use tensorplex::{Group, GroupError, PRIVATE, Tensorplex, TryBinName};
+
+use crate::client::watch_exit;
+use crate::errors;
+use crate::report;
+use crate::server::{ServerHandle, attached};
+
+/// Most names of which a combined group remembers the bin, so that Python is asked once for each.
+const MAX_BINS: usize = 1 << 16;
+
+/// What a group is, as Python has it.
+#[derive(FromPyObject)]
+pub(crate) enum GroupKind {
+    /// A bin size: numbered clients.
+    Indexed(NonZeroU32),
+    /// A function from a name to a bin, or None: clients that share a run.
+    Other(Option<Py<PyAny>>),
+}
+
+/// Whether there can be such a group.
+#[pyfunction]
+pub(crate) fn check_group(name: &str, kind: GroupKind) -> PyResult<()> {
+    group(name, kind).map(drop).map_err(refused)
+}
+
+/// Serves the records below a log directory.
+#[pyfunction]
+pub(crate) fn serve_records(
+    py: Python<'_>,
+    address: &str,
+    logdir: PathBuf,
+    groups: Vec<(String, GroupKind)>,
+) -> PyResult<ServerHandle> {
+    let groups: Result<Vec<Group>, GroupError> = groups
+        .into_iter()
+        .map(|(name, kind)| group(&name, kind))
+        .collect();
+    let groups = groups.map_err(refused)?;
+    watch_exit(py)?;
+    report::start();
+    py.detach(|| {
+        let private = logdir.join(PRIVATE).join(tensorplex::QUEUE);
+        let mut records = Tensorplex::open(&logdir, &private)?;
+        for group in groups {
+            records = records.group(group).map_err(refused)?;
+        }
+        served(records.serve(address))
+    })
+}
+
+/// Serves the log files in a folder.
+#[pyfunction]
+pub(crate) fn serve_lines(
+    py: Python<'_>,
+    address: &str,
+    folder: PathBuf,
+    overwrite: bool,
+    lines: &LogLines,
+) -> PyResult<ServerHandle> {
+    watch_exit(py)?;
+    report::start();
+    py.detach(|| {
+        let private = folder.join(PRIVATE).join(loggerplex::QUEUE);
+        let logs = loggerplex::Loggerplex::open(&folder, &private)?
+            .overwrite(overwrite)
+            .level(lines.threshold)
+            .lines(lines.format.clone());
+        served(logs.serve(address))
+    })
+}
+
+/// The names of the runs below a log directory.
+#[pyfunction]
+pub(crate) fn runs(py: Python<'_>, logdir: PathBuf) -> PyResult<Vec<String>> {
+    let found = py.detach(|| logdir::find_runs(&logdir));
+    let found = found.map_err(|error| PyOSError::new_err(error.to_string()))?;
+    Ok(found.into_iter().map(|run| run.name).collect())
+}
+
+/// The scalars below a log directory: `{run: {tag: [[wall time, step, value], …]}}`, as JSON.
+#[pyfunction]
+pub(crate) fn export_json(py: Python<'_>, logdir: PathBuf) -> PyResult<Bound<'_, PyBytes>> {
+    let mut document = Vec::new();
+    let exported = py.detach(|| logdir::export_json(&logdir, &mut document));
+    exported.map_err(|error| PyOSError::new_err(error.to_string()))?;
+    Ok(PyBytes::new(py, &document))
+}
+
+/// How log lines look, and from which level on they are written.
+#[pyclass(frozen, module = "tensorplex._native")]
+pub(crate) struct LogLines {
+    threshold: loggerplex::Level,
+    format: loggerplex::LineFormat,
+}
+
+#[pymethods]
+impl LogLines {
+    #[new]
+    fn new(level: &str, format: Option<&str>, time_format: Option<&str>, show_level: bool) -> PyResult<Self> {
+        let time = time_format.map(str::parse).transpose().map_err(refused)?;
+        let mut lines = loggerplex::TextFormat::default()
+            .time(time)
+            .show_level(show_level);
+        if let Some(preamble) = format {
+            lines = lines.preamble(preamble.parse().map_err(refused)?);
+        }
+        Ok(Self {
+            threshold: level.parse().map_err(refused)?,
+            format: lines.into(),
+        })
+    }
+
+    /// A message as it stands in a file now, with its end of line; None below the level.
+    fn line(&self, client_id: &str, level: u8, message: &str) -> Option<String> {
+        let level = loggerplex::Level(level);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        (level >= self.threshold).then(|| self.format.line(client_id, time_ns, level, message))
+    }
+}
+
+fn served(started: Result<remotecall::ServerHandle, remotecall::RunError>) -> PyResult<ServerHandle> {
+    started
+        .map(ServerHandle::new)
+        .map_err(|error| Python::attach(|py| errors::run(py, error)))
+}
+
+fn group(name: &str, kind: GroupKind) -> Result<Group, GroupError> {
+    match kind {
+        GroupKind::Indexed(bin_size) => Group::indexed(name, bin_size),
+        GroupKind::Other(None) => Group::normal(name),
+        GroupKind::Other(Some(function)) => Group::try_combined(name, bin_name(function)),
+    }
+}
+
+fn bin_name(function: Py<PyAny>) -> TryBinName {
+    let known: RefCell<HashMap<String, Result<String, String>>> = RefCell::default();
+    Box::new(move |name| {
+        if let Some(bin) = known.borrow().get(name) {
+            return bin.clone();
+        }
+        let bin = attached(|py| ask(function.bind(py), name));
+        let mut known = known.borrow_mut();
+        if known.len() < MAX_BINS {
+            known.insert(name.to_owned(), bin.clone());
+        }
+        bin
+    })
+}
+
+fn ask(function: &Bound<'_, PyAny>, name: &str) -> Result<String, String> {
+    let py = function.py();
+    let bin = function.call1((name,)).map_err(|error| {
+        // What an exception says of itself; one that cannot say anything still has a type.
+        let kind = error.get_type(py).name().map(|name| name.to_string());
+        let message = error.value(py).str().map(|text| text.to_string());
+        format!(
+            "its function raised {}: {}",
+            kind.unwrap_or_default(),
+            message.unwrap_or_default()
+        )
+    })?;
+    bin.extract().map_err(|_| {
+        let kind = bin.get_type().name().map(|name| name.to_string());
+        format!(
+            "its function returned a {}: a str is wanted",
+            kind.unwrap_or_default()
+        )
+    })
+}
+
+fn refused(error: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
