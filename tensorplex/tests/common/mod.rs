@@ -92,7 +92,7 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
 /// The event that a local writer makes of a record.
 pub fn event_of(record: impl Encode, step: Option<i64>, wall_time: Option<f64>) -> Event {
     let disk = Disk::new();
-    let mut writer = SummaryWriter::create(&disk.root()).unwrap();
+    let mut writer = SummaryWriter::create(disk.root()).unwrap();
     writer.add(record, step, wall_time).unwrap();
     drop(writer);
     let [file] = &disk.files()[..] else {
