@@ -2,7 +2,8 @@
 //!
 //! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
 //! its id names. A worker uses a [`Recorder`], or the generated [`TensorplexClient`] beneath it. [`SummaryWriter`]
-//! writes one run from this process, without any server. What is neither a number nor a text is in [`records`]. [`tfevents`]
+//! writes one run from this process, without any server; a [`LocalRecorder`]
+//! does so for many threads. What is neither a number nor a text is in [`records`]. [`tfevents`]
 //! knows the bytes.
 
 mod client;
@@ -10,6 +11,7 @@ mod encoder;
 mod file_name;
 mod group;
 mod groups;
+mod local_recorder;
 mod pieces;
 mod recorder;
 pub mod records;
@@ -21,8 +23,10 @@ pub mod tfevents;
 mod value;
 
 pub use client::PIECE;
+pub use encoder::Encoder;
 pub use group::{BinName, Group, GroupError};
 pub use groups::{LOGS, PlaceError};
+pub use local_recorder::{LocalRecorder, Lost};
 pub use recorder::{QUEUE, Recorder};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;

@@ -21,6 +21,7 @@ mod pixels;
 mod pr_curve;
 mod ready;
 mod scalar;
+mod tensor;
 mod video;
 
 pub use array::{Array, MAX_SAMPLES, Samples};
@@ -37,6 +38,7 @@ pub use pr_curve::{MAX_THRESHOLDS, PrCurve, PrCurveRaw};
 pub(crate) use ready::ready;
 pub use ready::{ReadyEvent, ReadySummary};
 pub use scalar::ScalarTensor;
+pub use tensor::{Element, Tensor};
 pub use video::Video;
 
 use crate::tfevents::messages::{
