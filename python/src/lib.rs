@@ -6,6 +6,7 @@
 //! server    a Python object as a Remote
 //! broker    the embedded broker
 //! records   images and their like
+//! local     a directory instead of a server
 //! exit      what is still on its way when the interpreter ends
 //! errors    which exception stands for what
 //! ```
@@ -22,6 +23,7 @@ mod client;
 mod errors;
 mod exit;
 mod future;
+mod local;
 mod lock;
 mod owned;
 mod records;
@@ -39,9 +41,12 @@ mod _native {
     #[pymodule_export]
     use crate::future::RemoteFuture;
     #[pymodule_export]
+    use crate::local::LocalWriter;
+    #[pymodule_export]
     use crate::records::{
-        add_audio, add_custom_scalars, add_embedding, add_graph, add_histogram, add_hparams, add_image,
-        add_mesh, add_onnx_graph, add_pr_curve, add_pr_curve_raw, add_video,
+        add_audio, add_custom_scalars, add_embedding, add_event, add_graph, add_histogram, add_hparams,
+        add_image, add_mesh, add_onnx_graph, add_pr_curve, add_pr_curve_raw, add_scalar_tensor, add_summary,
+        add_tensor, add_video,
     };
     #[pymodule_export]
     use crate::server::{Server, ServerHandle};

@@ -20,8 +20,10 @@ from tensorplex._errors import (
     WindowFull,
 )
 from tensorplex._native import EmbeddedBroker, RemoteFuture
+from tensorplex._patch import Patch, patch
 from tensorplex.loggerplex_client import LoggerplexClient, LoggerplexHandler
 from tensorplex.remote_call import RemoteCall, RemoteClient
+from tensorplex.summary_writer import SummaryWriter
 from tensorplex.tensorplex_client import TensorplexClient
 
 __all__ = [
@@ -38,15 +40,18 @@ __all__ = [
     "MethodRaised",
     "NoReturnValues",
     "OtherProcess",
+    "Patch",
     "RemoteCall",
     "RemoteClient",
     "RemoteError",
     "RemoteFuture",
     "ResultExpired",
     "ServerError",
+    "SummaryWriter",
     "TensorplexClient",
     "TooLarge",
     "UnknownMethod",
     "UnreadableCall",
     "WindowFull",
+    "patch",
 ]

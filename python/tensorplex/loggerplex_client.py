@@ -6,13 +6,13 @@ import logging
 import sys
 import traceback
 
-from tensorplex.remote_call import DEFAULT_HOST, RemoteClient, _address
-from tensorplex.tensorplex_client import SERVER_PORT, _reconnect
+from tensorplex.remote_call import DEFAULT_HOST
+from tensorplex.server_client import SERVER_PORT, ServerClient
 
 _HIGHEST = 255
 
 
-class LoggerplexClient(RemoteClient):
+class LoggerplexClient(ServerClient):
     """Logs into the file of a client id, ``logs/<client_id>.log`` on the server.
 
     Messages are given as to ``print``: any objects, with ``sep`` between them. No method waits for the network. Lines below
@@ -25,14 +25,7 @@ class LoggerplexClient(RemoteClient):
         url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``.
     """
 
-    def __init__(
-        self, client_id: str | int, host: str = DEFAULT_HOST, port: int = SERVER_PORT, *, url: str | None = None
-    ) -> None:
-        RemoteClient.__init__(self, client_id, _address(host, port, url), "loggerplex")
-
-    def __reduce__(self):
-        client_id, address, _ = self._origin
-        return _reconnect, (type(self), client_id, address, self._deadline)
+    _queue = "loggerplex"
 
     def debug(self, *msg: object, sep: str = " ") -> None:
         """Logs with the level DEBUG."""
