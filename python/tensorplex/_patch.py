@@ -26,19 +26,23 @@ class Patch:
         self._changed: list[tuple[ModuleType, str, Any]] = []
         self._finder = _Finder(self._replace_in)
         sys.meta_path.insert(0, self._finder)
-        originals = {module.SummaryWriter for name in _HOMES if (module := _loaded(name)) is not None}
+        originals = [module.SummaryWriter for name in _HOMES if (module := _loaded(name)) is not None]
         # Whoever imported the class before has it under a name of its own.
         for module in list(sys.modules.values()):
             for name, value in list(getattr(module, "__dict__", {}).items()):
-                if isinstance(value, type) and value in originals and value is not SummaryWriter:
-                    self._replace(module, name)
+                if value is not SummaryWriter and any(value is original for original in originals):
+                    self._replace(module, name, value)
 
     def _replace_in(self, module: ModuleType) -> None:
-        if isinstance(getattr(module, "SummaryWriter", None), type) and module.SummaryWriter is not SummaryWriter:
-            self._replace(module, "SummaryWriter")
+        found = getattr(module, "SummaryWriter", None)
+        if found is SummaryWriter:
+            # A package took the class from its module `writer`, in which it was replaced already.
+            found = next((old for other, _, old in self._changed if other.__name__ == f"{module.__name__}.writer"), found)
+        if isinstance(found, type):
+            self._replace(module, "SummaryWriter", found)
 
-    def _replace(self, module: ModuleType, name: str) -> None:
-        self._changed.append((module, name, getattr(module, name)))
+    def _replace(self, module: ModuleType, name: str, original: type) -> None:
+        self._changed.append((module, name, original))
         setattr(module, name, SummaryWriter)
 
     def undo(self) -> None:
