@@ -89,6 +89,8 @@ impl Runs {
         }
         let run = &mut self.runs[run];
         run.leave_file();
+        // The points of others are meant too.
+        run.has_neighbours = false;
         run.last = run.last.min(Some(step));
         let tag = "";
         run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
