@@ -135,7 +135,7 @@ impl Client {
         dict.set_item("acked", stats.acked)?;
         dict.set_item("dropped", stats.dropped)?;
         dict.set_item("rewinds", stats.rewinds)?;
-        dict.set_item("refused", lock(&connection.records().lost).0)?;
+        dict.set_item("refused", connection.lost().0)?;
         Ok(dict)
     }
 }
@@ -167,7 +167,7 @@ impl Client {
 
     /// Warns of records that were lost since the last time; whether there were none.
     fn tell_of_losses(&self, py: Python<'_>, connection: &Connection) -> PyResult<bool> {
-        let (lost, why) = lock(&connection.records().lost).clone();
+        let (lost, why) = connection.lost();
         let before = std::mem::replace(&mut *lock(&self.told), lost);
         let more = lost.saturating_sub(before);
         if more > 0 {

@@ -33,7 +33,7 @@ pub(crate) struct Connection(pub remotecall::Client, AtomicBool, Arc<Records>);
 #[derive(Default)]
 pub(crate) struct Records {
     pub encoder: Encoder,
-    /// Records that could not be encoded, and why the last of them.
+    /// How many could not be encoded, and why the last of them. The one lock that a thread takes which is not attached.
     pub lost: Mutex<(u64, String)>,
 }
 
@@ -85,6 +85,15 @@ impl Connection {
 
     pub fn records(&self) -> &Arc<Records> {
         &self.2
+    }
+
+    /// Records that could not be encoded, and why the last of them.
+    pub fn lost(&self) -> (u64, String) {
+        // In a child the lock may be held for ever, by a thread that is not there.
+        match self.0.is_here() {
+            true => lock(&self.2.lost).clone(),
+            false => (0, String::new()),
+        }
     }
 
     /// Tells, once for each time that the server goes missing, that somebody waits for it.

@@ -14,7 +14,7 @@
 //! Two rules keep threads and forks out of each other's way. A lock of this crate is held only while
 //! attached to the interpreter and never while Python code runs: then no thread waits for a lock that a
 //! detached thread holds, and a forking thread finds every lock free. And what lives in threads or sockets is
-//! used only by the process that made it.
+//! used only by the process that made it. The threads that encode are never attached, and never wait for one that is.
 
 use pyo3::prelude::*;
 

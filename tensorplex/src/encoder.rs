@@ -22,7 +22,7 @@ const QUEUE: usize = 64;
 /// Something to be done elsewhere.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Does jobs one after the other.
+/// A thread for what is slow to encode: does jobs one after the other, and starts with the first.
 #[derive(Debug)]
 pub struct Encoder {
     process: u32,

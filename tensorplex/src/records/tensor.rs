@@ -73,3 +73,23 @@ impl Encode for Tensor {
         Ok(Record::values(vec![value]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tensor_has_as_many_bytes_as_its_shape_says() {
+        for (element, size) in [
+            (Element::F32, 4),
+            (Element::I32, 4),
+            (Element::F64, 8),
+            (Element::I64, 8),
+        ] {
+            assert!(Tensor::new("t", element, &[2, 3], vec![0; 6 * size]).is_ok());
+            assert!(Tensor::new("t", element, &[], vec![0; size]).is_ok());
+            assert!(Tensor::new("t", element, &[2, 3], vec![0; 6 * size - 1]).is_err());
+            assert!(Tensor::new("t", element, &[usize::MAX, 2], vec![]).is_err());
+        }
+    }
+}
