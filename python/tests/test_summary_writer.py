@@ -448,3 +448,22 @@ def test_a_deadline_holds_for_pictures_too(server):  # noqa: F811
         client.add_image("in time", PIXELS, 1)
         assert client.flush(DEADLINE)
     assert list(server.readers()["worker/1"]) == ["in time"]
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_the_documentation_runs(tmp_path, monkeypatch, block):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/python.md").read_text().split("## SummaryWriter\n")[1]
+    exec(page.split("```python\n")[1 + block].split("```")[0], {})
+    if block == 0:
+        runs = Directory(tmp_path / "runs").readers()
+        assert runs.keys() == {"first", "first/both_train", "first/both_val"}
+
+
+def test_every_method_of_both_libraries_is_there():
+    import tensorboardX
+
+    # The names of torch 2.15, for those that tensorboardX has not.
+    names = {"add_tensor", "get_logdir", "add_histogram_raw"} | set(dir(tensorboardX.SummaryWriter))
+    public = {name for name in names if not name.startswith("_")}
+    assert public - set(dir(SummaryWriter)) == set()
