@@ -135,8 +135,12 @@ impl Client {
         dict.set_item("acked", stats.acked)?;
         dict.set_item("dropped", stats.dropped)?;
         dict.set_item("rewinds", stats.rewinds)?;
-        dict.set_item("refused", connection.lost().0)?;
         Ok(dict)
+    }
+
+    /// Records that could not be encoded.
+    fn refused(&self) -> u64 {
+        lock(&self.connection).lost().0
     }
 }
 

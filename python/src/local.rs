@@ -136,14 +136,11 @@ impl LocalWriter {
         flushed
     }
 
-    /// Numbers since the writer was opened.
-    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    /// Records that were lost since the writer was opened.
+    fn refused(&self, py: Python<'_>) -> u64 {
         let files = self.already_open();
         let recorder = files.as_ref().and_then(|files| files.get());
-        let lost = recorder.map_or(0, |recorder| py.detach(|| recorder.lost().records));
-        let dict = PyDict::new(py);
-        dict.set_item("refused", lost)?;
-        Ok(dict)
+        recorder.map_or(0, |recorder| py.detach(|| recorder.lost().records))
     }
 }
 

@@ -231,7 +231,8 @@ class SummaryWriter(Recording):
 
     def stats(self) -> dict[str, int]:
         """Records that were refused; with a server, also calls taken, acknowledged (acked) and dropped."""
-        return self._sink.stats()
+        sink = self._sink
+        return (sink.stats() if isinstance(sink, _native.Client) else {}) | {"refused": sink.refused()}
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Writes everything to where readers see it; with a server, waits until it is on the server's disk.

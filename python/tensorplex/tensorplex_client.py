@@ -30,6 +30,10 @@ class TensorplexClient(ServerClient, Recording):
     def _sink(self):
         return self._native
 
+    def stats(self) -> dict[str, int]:
+        """What every client counts, and the records that could not be encoded (refused)."""
+        return super().stats() | {"refused": self._native.refused()}
+
     def add_scalars(self, tag_scalar_dict: Mapping[str, Any], global_step: Any = None, walltime: Any = None) -> None:
         """Records several numbers of one step, as ``add_scalar`` for each would."""
         if not isinstance(tag_scalar_dict, Mapping):
