@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use remotecall::{EncodedArgs, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError};
+use remotecall::{ClientId, EncodedArgs, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError};
 
 use crate::errors;
 use crate::exit::{Connection, seconds};
 use crate::future::RemoteFuture;
+use crate::local::warn_of_losses;
 use crate::lock::lock;
 use crate::values::Encoder;
 
@@ -20,6 +21,10 @@ pub(crate) struct Client {
     /// Shared with the same client with other deadlines.
     connection: Arc<Mutex<Arc<Connection>>>,
     deadline: Option<Duration>,
+    /// Instead of the connection's own.
+    client_id: Option<ClientId>,
+    /// Records whose loss was told.
+    told: Arc<Mutex<u64>>,
 }
 
 #[pymethods]
@@ -31,6 +36,8 @@ impl Client {
         Ok(Self {
             connection: Arc::new(Mutex::new(Connection::new(client))),
             deadline: None,
+            client_id: None,
+            told: Arc::default(),
         })
     }
 
@@ -41,9 +48,29 @@ impl Client {
             return Err(pyo3::exceptions::PyValueError::new_err(why));
         }
         Ok(Self {
-            connection: self.connection.clone(),
             deadline: Some(seconds(deadline)),
+            ..self.share()
         })
+    }
+
+    /// The same connection, for calls of another client, whose id goes on from this one's.
+    fn below(&self, py: Python<'_>, name: &str) -> PyResult<Self> {
+        let id = format!("{}/{name}", self.caller(&*self.here(py)?).client_id());
+        let id =
+            ClientId::new(&id).map_err(|why| pyo3::exceptions::PyValueError::new_err(why.to_string()))?;
+        Ok(Self {
+            client_id: Some(id),
+            ..self.share()
+        })
+    }
+
+    /// Waits until the records that were handed over are encoded.
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = lock(&self.connection).clone();
+        while !py.detach(|| connection.records().encoder.wait(SLICE)) {
+            py.check_signals()?;
+        }
+        Ok(())
     }
 
     /// Calls a method and returns a future of its result.
@@ -56,7 +83,7 @@ impl Client {
     ) -> PyResult<RemoteFuture> {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
-        match self.in_time(&connection).call_encoded(method, args) {
+        match self.caller(&connection).call_encoded(method, args) {
             Ok(future) => Ok(RemoteFuture::waiting(future, connection)),
             // The network's fault is the future's, never the call's.
             Err(full @ NotQueued::WindowFull { .. }) => {
@@ -76,7 +103,7 @@ impl Client {
     ) -> PyResult<bool> {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
-        match self.in_time(&connection).send_encoded(method, args) {
+        match self.caller(&connection).send_encoded(method, args) {
             Ok(()) => Ok(true),
             Err(NotQueued::WindowFull { .. }) => Ok(false),
             Err(error) => Err(errors::not_queued(py, error)),
@@ -85,22 +112,24 @@ impl Client {
 
     /// Waits until every call so far is acknowledged; false when the time was over, or calls were dropped.
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        let client = lock(&self.connection).0.clone();
-        flush(py, &client, timeout)
+        let connection = lock(&self.connection).clone();
+        let flushed = flush(py, &connection, timeout)?;
+        Ok(self.tell_of_losses(py, &connection)? && flushed)
     }
 
     /// Flushes and ends the connection.
     fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        let client = lock(&self.connection).0.clone();
-        let flushed = flush(py, &client, timeout);
+        let connection = lock(&self.connection).clone();
+        let flushed = self.flush(py, timeout);
         // After an interrupted flush too; what is outstanding has been told.
-        let _ = py.detach(|| client.close(Duration::ZERO));
+        let _ = py.detach(|| connection.0.close(Duration::ZERO));
         flushed
     }
 
     /// Numbers since the client was made.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = lock(&self.connection).0.stats();
+        let connection = lock(&self.connection).clone();
+        let stats = connection.0.stats();
         let dict = PyDict::new(py);
         dict.set_item("taken", stats.taken)?;
         dict.set_item("acked", stats.acked)?;
@@ -108,14 +137,47 @@ impl Client {
         dict.set_item("rewinds", stats.rewinds)?;
         Ok(dict)
     }
+
+    /// Records that could not be encoded.
+    fn refused(&self) -> u64 {
+        lock(&self.connection).lost().0
+    }
 }
 
 impl Client {
-    fn in_time<'a>(&self, connection: &'a Connection) -> Cow<'a, remotecall::Client> {
-        match self.deadline {
-            Some(deadline) => Cow::Owned(connection.0.with_deadline(deadline)),
-            None => Cow::Borrowed(&connection.0),
+    fn share(&self) -> Self {
+        Self {
+            connection: self.connection.clone(),
+            deadline: self.deadline,
+            client_id: self.client_id.clone(),
+            told: self.told.clone(),
         }
+    }
+
+    /// What calls, with the deadline and the id of this client.
+    pub(crate) fn caller<'a>(&self, connection: &'a Connection) -> Cow<'a, remotecall::Client> {
+        let mut client = Cow::Borrowed(&connection.0);
+        if let Some(deadline) = self.deadline {
+            client = Cow::Owned(client.with_deadline(deadline));
+        }
+        // It was checked when it was made.
+        if let Some(id) = &self.client_id
+            && let Ok(named) = client.with_client_id(id.as_str())
+        {
+            client = Cow::Owned(named);
+        }
+        client
+    }
+
+    /// Warns of records that were lost since the last time; whether there were none.
+    fn tell_of_losses(&self, py: Python<'_>, connection: &Connection) -> PyResult<bool> {
+        let (lost, why) = connection.lost();
+        let before = std::mem::replace(&mut *lock(&self.told), lost);
+        let more = lost.saturating_sub(before);
+        if more > 0 {
+            warn_of_losses(py, more, &why)?;
+        }
+        Ok(more == 0)
     }
 
     /// The connection of this process.
@@ -159,8 +221,19 @@ fn encode(
 }
 
 /// Flushes detached, in slices, so that Ctrl-C is heard.
-fn flush(py: Python<'_>, client: &remotecall::Client, timeout: f64) -> PyResult<bool> {
+fn flush(py: Python<'_>, connection: &Connection, timeout: f64) -> PyResult<bool> {
+    let client = &connection.0;
     let deadline = Instant::now() + seconds(timeout);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if py.detach(|| connection.records().encoder.wait(left.min(SLICE))) {
+            break;
+        }
+        py.check_signals()?;
+        if left <= SLICE {
+            return Ok(false);
+        }
+    }
     let mut dropped = 0;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use remotecall::{CLOSE_TIMEOUT, MISSING_AFTER};
+use tensorplex::{Encoder, LocalRecorder};
 
 use crate::lock::lock;
 use crate::owned::Owned;
@@ -22,16 +23,77 @@ static CLOSING: Mutex<Vec<Owned<JoinHandle<()>>>> = Mutex::new(Vec::new());
 /// How often a wait looks at threads that have no other way to tell.
 const POLL: Duration = Duration::from_millis(5);
 
+/// Writers of files that are in use.
+static FILES: Mutex<Vec<Weak<Files>>> = Mutex::new(Vec::new());
+
 /// A client of this process, shared by the object that calls and its futures.
-pub(crate) struct Connection(pub remotecall::Client, AtomicBool);
+pub(crate) struct Connection(pub remotecall::Client, AtomicBool, Arc<Records>);
+
+/// What becomes of the records of a connection before they are calls.
+#[derive(Default)]
+pub(crate) struct Records {
+    pub encoder: Encoder,
+    /// How many could not be encoded, and why the last of them. The one lock that a thread takes which is not attached.
+    pub lost: Mutex<(u64, String)>,
+}
+
+/// The files of a local writer of this process.
+pub(crate) struct Files(Owned<Arc<LocalRecorder>>);
+
+impl Files {
+    pub fn new(recorder: LocalRecorder) -> Arc<Self> {
+        let files = Arc::new(Self(Owned::new(Arc::new(recorder))));
+        let mut all = lock(&FILES);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&files));
+        files
+    }
+
+    /// `None` in a child process.
+    pub fn get(&self) -> Option<&LocalRecorder> {
+        self.0.get().map(|recorder| &**recorder)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let Some(recorder) = self.0.take() else { return };
+        if !recorder.wait(Duration::ZERO) {
+            end_elsewhere(move || drop(recorder));
+        }
+    }
+}
+
+/// Has a thread do what waits: the end of an object must not.
+fn end_elsewhere(end: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new()
+        .name("tensorplex-close".into())
+        .spawn(end);
+    let mut closing = lock(&CLOSING);
+    closing.retain(|thread| thread.get().is_some_and(|thread| !thread.is_finished()));
+    closing.extend(thread.map(Owned::new));
+}
 
 impl Connection {
     pub fn new(client: remotecall::Client) -> Arc<Self> {
-        let connection = Arc::new(Self(client, AtomicBool::new(false)));
+        let connection = Arc::new(Self(client, AtomicBool::new(false), Arc::default()));
         let mut live = lock(&LIVE);
         live.retain(|other| other.strong_count() > 0);
         live.push(Arc::downgrade(&connection));
         connection
+    }
+
+    pub fn records(&self) -> &Arc<Records> {
+        &self.2
+    }
+
+    /// Records that could not be encoded, and why the last of them.
+    pub fn lost(&self) -> (u64, String) {
+        // In a child the lock may be held for ever, by a thread that is not there.
+        match self.0.is_here() {
+            true => lock(&self.2.lost).clone(),
+            false => (0, String::new()),
+        }
     }
 
     /// Tells, once for each time that the server goes missing, that somebody waits for it.
@@ -52,24 +114,22 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let client = self.0.clone();
-        if !client.is_here() || client.flush(Duration::ZERO).is_ok() {
+        let records = self.2.clone();
+        let is_done = records.encoder.wait(Duration::ZERO) && client.flush(Duration::ZERO).is_ok();
+        if !client.is_here() || is_done {
             // Nothing is outstanding, so this does not wait.
             let _ = client.close(Duration::ZERO);
             return;
         }
-        let close = move || {
+        end_elsewhere(move || {
+            records.encoder.wait(CLOSE_TIMEOUT);
             let _ = client.close(CLOSE_TIMEOUT);
-        };
-        let thread = std::thread::Builder::new()
-            .name("remotecall-close".into())
-            .spawn(close);
-        let mut closing = lock(&CLOSING);
-        closing.retain(|thread| thread.get().is_some_and(|thread| !thread.is_finished()));
-        closing.extend(thread.map(Owned::new));
+        });
     }
 }
 
-/// Flushes and closes every client of this process; returns whether everything was acknowledged in time.
+/// Flushes and closes every client of this process, and writes every file; returns whether everything was acknowledged and
+/// written in time.
 #[pyfunction]
 pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
     let deadline = Instant::now() + seconds(timeout);
@@ -77,11 +137,19 @@ pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
         .drain(..)
         .filter_map(|client| client.upgrade())
         .collect();
+    let files: Vec<_> = lock(&FILES)
+        .drain(..)
+        .filter_map(|files| files.upgrade())
+        .collect();
     let threads: Vec<_> = lock(&CLOSING).drain(..).collect();
     py.detach(|| {
         let left = || deadline.saturating_duration_since(Instant::now());
         let mut all = true;
+        for recorder in files.iter().filter_map(|files| files.get()) {
+            all &= recorder.wait(left()) && recorder.flush().is_ok();
+        }
         for client in clients {
+            all &= client.records().encoder.wait(left());
             all &= client.0.close(left()).is_ok();
         }
         for mut thread in threads {

@@ -7,6 +7,7 @@
 //! broker    the embedded broker
 //! plex      the servers of records and log lines; report: what they say
 //! records   images and their like
+//! local     a directory instead of a server
 //! exit      what is still on its way when the interpreter ends
 //! errors    which exception stands for what
 //! ```
@@ -14,7 +15,7 @@
 //! Two rules keep threads and forks out of each other's way. A lock of this crate is held only while
 //! attached to the interpreter and never while Python code runs: then no thread waits for a lock that a
 //! detached thread holds, and a forking thread finds every lock free. And what lives in threads or sockets is
-//! used only by the process that made it.
+//! used only by the process that made it. The threads that encode are never attached, and never wait for one that is.
 
 use pyo3::prelude::*;
 
@@ -23,6 +24,7 @@ mod client;
 mod errors;
 mod exit;
 mod future;
+mod local;
 mod lock;
 mod owned;
 mod plex;
@@ -42,11 +44,14 @@ mod _native {
     #[pymodule_export]
     use crate::future::RemoteFuture;
     #[pymodule_export]
+    use crate::local::LocalWriter;
+    #[pymodule_export]
     use crate::plex::{LogLines, check_group, export_json, runs, serve_lines, serve_records};
     #[pymodule_export]
     use crate::records::{
-        add_audio, add_custom_scalars, add_embedding, add_graph, add_histogram, add_hparams, add_image,
-        add_mesh, add_onnx_graph, add_pr_curve, add_pr_curve_raw, add_video,
+        add_audio, add_custom_scalars, add_embedding, add_event, add_graph, add_histogram, add_hparams,
+        add_image, add_mesh, add_onnx_graph, add_pr_curve, add_pr_curve_raw, add_scalar_tensor, add_summary,
+        add_tensor, add_video,
     };
     #[pymodule_export]
     use crate::server::{Server, ServerHandle};

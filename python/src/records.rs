@@ -1,6 +1,6 @@
 //! Records beyond numbers and texts: the Python class hands arrays over, `tensorplex::records` checks and encodes them.
 //!
-//! What is wrong with a record is a `ValueError` in its caller. Encoding runs detached, so other Python threads go on.
+//! What is wrong with a record is a `ValueError` in its caller. Its data is taken over, and encoded in a thread.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,16 +9,33 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use remotecall::NotQueued;
 use tensorplex::records::{
-    Array, Audio, Bins, Chart, CustomScalars, Embedding, Encode, Graph, HParams, Histogram, Image, Mesh,
-    PrCurve, PrCurveRaw, Rule, Setting, Status, Video,
+    Array, Audio, Bins, Chart, CustomScalars, Element, Embedding, Encode, Graph, GraphProfile, HParams,
+    Histogram, Image, Mesh, PrCurve, PrCurveRaw, ReadyEvent, ReadySummary, Rule, ScalarTensor, Setting,
+    Status, Tensor, Video,
 };
 use tensorplex::{RecordError, TensorplexClient};
 
 use crate::client::Client;
 use crate::errors;
+use crate::local::LocalWriter;
+use crate::lock::lock;
 
 /// Step and wall time of a record.
 type At = (i64, Option<f64>);
+
+/// Where records go.
+#[derive(FromPyObject)]
+pub(crate) enum Sink<'py> {
+    Server(PyRef<'py, Client>),
+    Directory(PyRef<'py, LocalWriter>),
+}
+
+/// Values of a histogram.
+#[derive(FromPyObject)]
+pub(crate) enum Values {
+    F32(PyBuffer<f32>),
+    F64(PyBuffer<f64>),
+}
 
 /// Samples in C order, as bytes or as floats.
 #[derive(FromPyObject)]
@@ -56,20 +73,69 @@ pub(crate) enum HParam {
 #[pyfunction]
 pub(crate) fn add_histogram(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
-    values: PyBuffer<f64>,
+    values: Values,
     bins: BinChoice,
+    most: Option<usize>,
     at: At,
 ) -> PyResult<()> {
-    let histogram = Histogram::doubles(tag, values.to_vec(py)?, bins.into_bins()?);
-    add(py, client, histogram.map_err(refused)?, at)
+    let bins = bins.into_bins()?;
+    let histogram = match values {
+        Values::F32(values) => Histogram::new(tag, values.to_vec(py)?, bins),
+        Values::F64(values) => Histogram::doubles(tag, values.to_vec(py)?, bins),
+    };
+    let mut histogram = histogram.map_err(refused)?;
+    if let Some(most) = most {
+        histogram = histogram.at_most(most).map_err(refused)?;
+    }
+    add(py, &sink, histogram, at)
+}
+
+/// A number as a tensor, with a name and a description.
+#[pyfunction]
+pub(crate) fn add_scalar_tensor(
+    py: Python<'_>,
+    sink: Sink<'_>,
+    tag: &str,
+    value: f64,
+    name: &str,
+    description: &str,
+    at: At,
+) -> PyResult<()> {
+    let scalar = ScalarTensor::new(tag, value, name, description).map_err(refused)?;
+    add(py, &sink, scalar, at)
+}
+
+/// `bytes`: the elements in C order, little-endian.
+#[pyfunction]
+pub(crate) fn add_tensor(
+    py: Python<'_>,
+    sink: Sink<'_>,
+    tag: &str,
+    dtype: &str,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+    at: At,
+) -> PyResult<()> {
+    let element = match dtype {
+        "float32" => Element::F32,
+        "float64" => Element::F64,
+        "int32" => Element::I32,
+        "int64" => Element::I64,
+        other => {
+            let why = format!("tensor of {other}: float32, float64, int32 or int64 is wanted");
+            return Err(PyValueError::new_err(why));
+        }
+    };
+    let tensor = Tensor::new(tag, element, &shape, bytes).map_err(refused)?;
+    add(py, &sink, tensor, at)
 }
 
 #[pyfunction]
 pub(crate) fn add_image(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
     pixels: Samples,
     format: &str,
@@ -77,13 +143,13 @@ pub(crate) fn add_image(
     at: At,
 ) -> PyResult<()> {
     let image = Image::new(tag, pixels.array(py)?, format).map_err(refused)?;
-    add(py, client, image.with_boxes(&boxes), at)
+    add(py, &sink, image.with_boxes(&boxes), at)
 }
 
 #[pyfunction]
 pub(crate) fn add_video(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
     frames: Samples,
     format: &str,
@@ -91,13 +157,13 @@ pub(crate) fn add_video(
     at: At,
 ) -> PyResult<()> {
     let video = Video::new(tag, frames.array(py)?, format, fps).map_err(refused)?;
-    add(py, client, video, at)
+    add(py, &sink, video, at)
 }
 
 #[pyfunction]
 pub(crate) fn add_audio(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
     samples: PyBuffer<f32>,
     channels: u16,
@@ -105,35 +171,37 @@ pub(crate) fn add_audio(
     at: At,
 ) -> PyResult<()> {
     let audio = Audio::new(tag, samples.to_vec(py)?, channels, sample_rate).map_err(refused)?;
-    add(py, client, audio, at)
+    add(py, &sink, audio, at)
 }
 
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "those of the method in Python")]
 pub(crate) fn add_pr_curve(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
-    labels: Vec<bool>,
+    labels: PyBuffer<u8>,
     predictions: PyBuffer<f32>,
-    weights: Option<Vec<f32>>,
+    weights: Option<PyBuffer<f32>>,
     thresholds: usize,
     at: At,
 ) -> PyResult<()> {
+    let labels = labels.to_vec(py)?.into_iter().map(|label| label != 0).collect();
+    let weights = weights.map(|weights| weights.to_vec(py)).transpose()?;
     let predictions = predictions.to_vec(py)?;
     let curve = PrCurve::new(tag, labels, predictions, weights, thresholds).map_err(refused)?;
-    add(py, client, curve, at)
+    add(py, &sink, curve, at)
 }
 
 #[pyfunction]
 pub(crate) fn add_pr_curve_raw(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
     rows: [Vec<f32>; 6],
     at: At,
 ) -> PyResult<()> {
-    add(py, client, PrCurveRaw::new(tag, rows).map_err(refused)?, at)
+    add(py, &sink, PrCurveRaw::new(tag, rows).map_err(refused)?, at)
 }
 
 /// Title, whether it is a margin chart, tags.
@@ -143,7 +211,7 @@ type ChartParts = (String, bool, Vec<String>);
 #[pyfunction]
 pub(crate) fn add_custom_scalars(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     layout: Vec<(String, Vec<ChartParts>)>,
 ) -> PyResult<()> {
     let mut record = CustomScalars::default();
@@ -151,7 +219,7 @@ pub(crate) fn add_custom_scalars(
         let charts: Result<Vec<_>, _> = charts.iter().map(chart).collect();
         record = record.section(&title, charts?);
     }
-    add(py, client, record, (0, None))
+    add(py, &sink, record, (0, None))
 }
 
 fn chart((title, is_margin, tags): &ChartParts) -> PyResult<Chart> {
@@ -173,7 +241,7 @@ fn chart((title, is_margin, tags): &ChartParts) -> PyResult<Chart> {
 #[expect(clippy::too_many_arguments, reason = "those of the method in Python")]
 pub(crate) fn add_mesh(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
     vertices: Vec<[f32; 3]>,
     colors: Option<Vec<[u8; 3]>>,
@@ -191,14 +259,14 @@ pub(crate) fn add_mesh(
     if let Some(config) = config {
         mesh = mesh.config(config);
     }
-    add(py, client, mesh, at)
+    add(py, &sink, mesh, at)
 }
 
 /// The settings of a session, and that it has ended well: what `add_hparams` of torch says.
 #[pyfunction]
 pub(crate) fn add_hparams(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     settings: Vec<(String, HParam)>,
     name: Option<&str>,
 ) -> PyResult<()> {
@@ -207,25 +275,51 @@ pub(crate) fn add_hparams(
     if let Some(name) = name {
         hparams = hparams.group_name(name);
     }
-    add(py, client, hparams, (0, None))?;
-    add(py, client, Status::Success, (0, None))
+    add(py, &sink, hparams, (0, None))?;
+    add(py, &sink, Status::Success, (0, None))
+}
+
+/// `profile`: its tag, and a serialized `RunMetadata`.
+#[pyfunction]
+pub(crate) fn add_graph(
+    py: Python<'_>,
+    sink: Sink<'_>,
+    graph_def: Vec<u8>,
+    profile: Option<(String, Vec<u8>)>,
+    at: At,
+) -> PyResult<()> {
+    let graph = Graph::new(graph_def).map_err(refused)?;
+    let profile = profile.map(|(tag, bytes)| GraphProfile::new(&tag, bytes));
+    let profile = profile.transpose().map_err(refused)?;
+    add(py, &sink, graph, at)?;
+    match profile {
+        Some(profile) => add(py, &sink, profile, at),
+        None => Ok(()),
+    }
+}
+
+/// A ready-made `Summary`.
+#[pyfunction]
+pub(crate) fn add_summary(py: Python<'_>, sink: Sink<'_>, summary: &[u8], at: At) -> PyResult<()> {
+    add(py, &sink, ReadySummary::new(summary).map_err(refused)?, at)
+}
+
+/// A ready-made `Event`, with its own step and time.
+#[pyfunction]
+pub(crate) fn add_event(py: Python<'_>, sink: Sink<'_>, event: &[u8]) -> PyResult<()> {
+    add(py, &sink, ReadyEvent::new(event).map_err(refused)?, (0, None))
 }
 
 #[pyfunction]
-pub(crate) fn add_graph(py: Python<'_>, client: &Client, graph_def: Vec<u8>) -> PyResult<()> {
-    add(py, client, Graph::new(graph_def).map_err(refused)?, (0, None))
-}
-
-#[pyfunction]
-pub(crate) fn add_onnx_graph(py: Python<'_>, client: &Client, model: &[u8]) -> PyResult<()> {
-    add(py, client, Graph::from_onnx(model).map_err(refused)?, (0, None))
+pub(crate) fn add_onnx_graph(py: Python<'_>, sink: Sink<'_>, model: &[u8]) -> PyResult<()> {
+    add(py, &sink, Graph::from_onnx(model).map_err(refused)?, (0, None))
 }
 
 /// `table`: the names of the columns, and the labels of each row.
 #[pyfunction]
 pub(crate) fn add_embedding(
     py: Python<'_>,
-    client: &Client,
+    sink: Sink<'_>,
     tag: &str,
     vectors: PyBuffer<f32>,
     table: Option<(Vec<String>, Vec<Vec<String>>)>,
@@ -241,18 +335,36 @@ pub(crate) fn add_embedding(
     if let Some((pixels, format)) = pictures {
         embedding = embedding.pictures(pixels.array(py)?, &format).map_err(refused)?;
     }
-    add(py, client, embedding, at)
+    add(py, &sink, embedding, at)
 }
 
-fn add(py: Python<'_>, client: &Client, record: impl Encode + Send, (step, walltime): At) -> PyResult<()> {
+fn add(
+    py: Python<'_>,
+    sink: &Sink<'_>,
+    record: impl Encode + Send + 'static,
+    (step, walltime): At,
+) -> PyResult<()> {
+    let client = match sink {
+        Sink::Directory(writer) => return writer.add(py, record, (step, walltime)),
+        Sink::Server(client) => client,
+    };
     let connection = client.here(py)?;
     if connection.0.is_closed() {
         return Err(errors::not_queued(py, NotQueued::Closed));
     }
-    let sender = TensorplexClient::new(connection.0.clone()).one_way();
+    let sender = TensorplexClient::new(client.caller(&connection).into_owned()).one_way();
+    let records = connection.records().clone();
+    // The time of a record is that of the call.
     let walltime = walltime.unwrap_or_else(now);
-    py.detach(|| sender.add(record, Some(step), walltime))
-        .map_err(refused)
+    let job = move || {
+        if let Err(error) = sender.add(record, Some(step), walltime) {
+            let mut lost = lock(&records.lost);
+            *lost = (lost.0 + 1, error.to_string());
+        }
+    };
+    // The queue may be full, and then it waits.
+    py.detach(|| connection.records().encoder.run(job));
+    Ok(())
 }
 
 fn now() -> f64 {

@@ -20,9 +20,11 @@ from tensorplex._errors import (
     WindowFull,
 )
 from tensorplex._native import EmbeddedBroker, RemoteFuture
+from tensorplex._patch import Patch, patch
 from tensorplex.loggerplex_client import LoggerplexClient, LoggerplexHandler
 from tensorplex.loggerplex_server import Loggerplex
 from tensorplex.remote_call import RemoteCall, RemoteClient
+from tensorplex.summary_writer import SummaryWriter
 from tensorplex.tensorplex_client import TensorplexClient
 from tensorplex.tensorplex_server import Tensorplex
 
@@ -41,16 +43,19 @@ __all__ = [
     "MethodRaised",
     "NoReturnValues",
     "OtherProcess",
+    "Patch",
     "RemoteCall",
     "RemoteClient",
     "RemoteError",
     "RemoteFuture",
     "ResultExpired",
     "ServerError",
+    "SummaryWriter",
     "Tensorplex",
     "TensorplexClient",
     "TooLarge",
     "UnknownMethod",
     "UnreadableCall",
     "WindowFull",
+    "patch",
 ]

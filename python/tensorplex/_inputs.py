@@ -6,6 +6,7 @@ No library is imported for this: arrays come by ``__array__`` or DLPack, images 
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ def scalar(value: Any, what: str = "scalar_value") -> float:
 def step(value: Any) -> int:
     if value is None:
         return 0
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
     try:
         found = operator.index(value)
     except TypeError:
@@ -64,6 +67,9 @@ def array(value: Any, what: str) -> np.ndarray:
         method = getattr(value, name, None)
         if callable(method):
             value = method()
+    # NumPy has no such numbers: torch refuses to hand them over, JAX has a type of its own for them.
+    if str(getattr(value, "dtype", "")).endswith("bfloat16"):
+        value = value.float() if hasattr(value, "float") else np.asarray(value).astype(np.float32)
     try:
         if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
             found = np.from_dlpack(value)
@@ -82,6 +88,15 @@ def numbers(value: Any, what: str, dtype: type = np.float32) -> np.ndarray:
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{what} has dtype {found.dtype}: real numbers are wanted")
     return np.ascontiguousarray(found, dtype)
+
+
+def samples(value: Any, what: str) -> np.ndarray:
+    """Real numbers in one row, at least one: 32-bit floats if they hold what there is, else 64-bit ones."""
+    found = array(value, what)
+    if found.size == 0:
+        raise ValueError(f"{what} has shape {found.shape}: at least one number is wanted")
+    is_small = found.dtype.itemsize <= (4 if found.dtype.kind == "f" else 2)
+    return numbers(found, what, np.float32 if is_small else np.float64).reshape(-1)
 
 
 def rows(value: Any, what: str, columns: int, dtype: type) -> list[list[Any]]:
@@ -108,6 +123,27 @@ def pixels(value: Any, what: str, dataformats: str) -> tuple[np.ndarray, str]:
     if found.dtype.kind != "f":
         raise TypeError(f"{what} has dtype {found.dtype}: uint8 (0 to 255) or floats (0 to 1) are wanted")
     return np.ascontiguousarray(found, np.float32), dataformats
+
+
+def settings(hparam_dict: Any) -> list[tuple[str, bool | float | str]]:
+    """Hyperparameters; those that are None are left out, as torch does it."""
+    if not isinstance(hparam_dict, Mapping):
+        raise TypeError(f"hparam_dict is a {_kind(hparam_dict)}: a dict of names and values is wanted")
+    return [(str(key), _setting(key, value)) for key, value in hparam_dict.items() if value is not None]
+
+
+def _setting(key: Any, value: Any) -> bool | float | str:
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    return scalar(value, f"hparam {key!r}")
+
+
+def metrics(metric_dict: Any) -> dict[str, float]:
+    if not isinstance(metric_dict, Mapping):
+        raise TypeError(f"metric_dict is a {_kind(metric_dict)}: a dict of tags and numbers is wanted")
+    return {tag(name): scalar(value, repr(name)) for name, value in metric_dict.items()}
 
 
 def message(value: Any, what: str) -> bytes:

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tensorplex import _inputs, _native
-from tensorplex.remote_call import RemoteClient
+from tensorplex import _buckets, _figure, _graph, _inputs, _native
 
-#: Longest event that travels in one call.
-_MAX_EVENT = 4 << 20
+#: Types of tensors as they are written, by those that they hold.
+_TENSORS = {"float32": np.float32, "float64": np.float64, "int32": np.int32, "int64": np.int64, "bool": np.int32}
 
 
-class Recording(RemoteClient):
+class Recording:
     """What records into a run.
 
     Every method takes ``global_step`` (None is 0) and ``walltime`` (seconds since 1970; None is the time of the call)
@@ -24,46 +23,114 @@ class Recording(RemoteClient):
     arguments is a TypeError or ValueError that says what came and what is wanted.
     """
 
-    def add_scalar(self, tag: str, scalar_value: Any, global_step: Any = None, walltime: Any = None) -> None:
-        """Records a number: a Python or NumPy one, or an array of any library with one element."""
-        if type(scalar_value) is not float:
-            scalar_value = _inputs.scalar(scalar_value)
+    #: Where the records go: a client or a directory of ``_native``.
+    _sink: Any
+
+    def _send(self, method: str, args: tuple, kwargs: dict[str, Any]) -> None:
+        self._sink.send(method, args, kwargs)
+
+    def _at(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
         if type(global_step) is not int or global_step not in _inputs.STEPS:
             global_step = _inputs.step(global_step)
-        if walltime is not None:
-            walltime = _inputs.walltime(walltime)
-        self._send("add_scalar", (_inputs.tag(tag), scalar_value, global_step, walltime), {})
+        return global_step, None if walltime is None else _inputs.walltime(walltime)
+
+    def add_scalar(
+        self,
+        tag: str,
+        scalar_value: Any,
+        global_step: Any = None,
+        walltime: Any = None,
+        new_style: Any = False,
+        double_precision: Any = False,
+        display_name: str = "",
+        summary_description: str = "",
+    ) -> None:
+        """Records a number: a Python or NumPy one, or an array of any library with one element.
+
+        Args:
+            new_style: torch's: the number as a tensor.
+            double_precision: torch's, without effect: TensorBoard's data server shows no doubles.
+            display_name: tensorboardX's: a title for the chart. It and the next may stand where torch's two stand.
+            summary_description: a text beside the chart.
+        """
+        if type(scalar_value) is not float:
+            scalar_value = _inputs.scalar(scalar_value)
+        tag, at = _inputs.tag(tag), self._at(global_step, walltime)
+        display_name = new_style if isinstance(new_style, str) else display_name
+        summary_description = double_precision if isinstance(double_precision, str) else summary_description
+        if new_style or display_name or summary_description:
+            _native.add_scalar_tensor(self._sink, tag, scalar_value, display_name, summary_description, at)
+        else:
+            self._send("add_scalar", (tag, scalar_value, *at), {})
+
+    def add_tensor(self, tag: str, tensor: Any, global_step: Any = None, walltime: Any = None) -> None:
+        """Records an array of any shape. No dashboard shows it; what reads event files does."""
+        found = _inputs.array(tensor, "tensor")
+        dtype = _TENSORS.get(found.dtype.name)
+        if dtype is None:
+            raise TypeError(f"tensor has dtype {found.dtype}: one of {', '.join(_TENSORS)} is wanted")
+        found = np.asarray(found, np.dtype(dtype).newbyteorder("<"))
+        at = self._at(global_step, walltime)
+        _native.add_tensor(self._sink, _inputs.tag(tag), np.dtype(dtype).name, found.shape, found.tobytes(), at)
 
     def add_histogram(
-        self, tag: str, values: Any, global_step: Any = None, bins: Any = "tensorflow", walltime: Any = None
+        self,
+        tag: str,
+        values: Any,
+        global_step: Any = None,
+        bins: Any = "tensorflow",
+        walltime: Any = None,
+        max_bins: int | None = None,
     ) -> None:
         """Records how values are distributed; those that are not finite are left out.
 
         Args:
             bins: ``"tensorflow"``: TensorBoard's thirty buckets; the name of a rule of ``numpy.histogram`` (all but
                 ``stone``), a number of buckets, or their edges.
+            max_bins: neighbours are joined until there are at most so many.
         """
-        values = _inputs.numbers(values, "values", np.float64).reshape(-1)
+        values = _inputs.samples(values, "values")
         if not isinstance(bins, (str, int)):
-            bins = _inputs.numbers(bins, "bins", np.float64).tolist()
-        _native.add_histogram(self._native, _inputs.tag(tag), values, bins, _at(global_step, walltime))
+            bins = _inputs.numbers(bins, "bins", np.float64).reshape(-1).tolist()
+        _native.add_histogram(self._sink, _inputs.tag(tag), values, bins, max_bins, self._at(global_step, walltime))
+
+    def add_histogram_raw(
+        self,
+        tag: str,
+        min: Any,
+        max: Any,
+        num: Any,
+        sum: Any,
+        sum_squares: Any,
+        bucket_limits: Any,
+        bucket_counts: Any,
+        global_step: Any = None,
+        walltime: Any = None,
+    ) -> None:
+        """Records a distribution that is sorted into buckets already, given by their upper limits and counts.
+
+        ``num``, ``sum`` and ``sum_squares`` are torch's: no reader of TensorBoard shows them.
+        """
+        lowest, highest = _inputs.scalar(min, "min"), _inputs.scalar(max, "max")
+        buckets = _buckets.of_limits(lowest, highest, bucket_limits, bucket_counts)
+        self._send("add_histogram_buckets", (_inputs.tag(tag), buckets, *self._at(global_step, walltime)), {})
 
     def add_text(self, tag: str, text_string: str, global_step: Any = None, walltime: Any = None) -> None:
         """Records a text, shown as Markdown."""
         text_string = _inputs.text(text_string, "text_string")
-        self._send("add_text", (_inputs.tag(tag), text_string, *_at(global_step, walltime)), {})
+        self._send("add_text", (_inputs.tag(tag), text_string, *self._at(global_step, walltime)), {})
 
     def add_image(
         self, tag: str, img_tensor: Any, global_step: Any = None, walltime: Any = None, dataformats: str = "CHW"
     ) -> None:
         """Records an image: uint8 from 0 to 255, or floats from 0 to 1, in any order of the axes; or an image of PIL."""
-        self._image(tag, img_tensor, dataformats, [], _at(global_step, walltime))
+        self._image(tag, img_tensor, dataformats, [], self._at(global_step, walltime))
 
     def add_images(
         self, tag: str, img_tensor: Any, global_step: Any = None, walltime: Any = None, dataformats: str = "NCHW"
     ) -> None:
         """Records images as one, in a grid of up to eight columns."""
-        self._image(tag, img_tensor, dataformats, [], _at(global_step, walltime))
+        self._image(tag, img_tensor, dataformats, [], self._at(global_step, walltime))
 
     def add_image_with_boxes(
         self,
@@ -72,15 +139,35 @@ class Recording(RemoteClient):
         box_tensor: Any,
         global_step: Any = None,
         walltime: Any = None,
+        rescale: float = 1,
         dataformats: str = "CHW",
+        labels: str | Sequence[str] | None = None,
     ) -> None:
-        """Records an image with red frames, each given by its left, upper, right and lower edge in pixels."""
+        """Records an image with red frames, each given by its left, upper, right and lower edge in pixels.
+
+        Args:
+            rescale: the image is made so many times larger. This, and labels, need Pillow and are done in this thread.
+            labels: a text per frame.
+        """
+        if np.ndim(box_tensor) == 1:
+            box_tensor = [box_tensor]
         boxes = _inputs.rows(box_tensor, "box_tensor", 4, np.float32)
-        self._image(tag, img_tensor, dataformats, boxes, _at(global_step, walltime))
+        if labels is not None or rescale != 1:
+            pixels, axes = _inputs.pixels(img_tensor, "img_tensor", dataformats)
+            img_tensor = _figure.framed(pixels, axes, boxes, _inputs.scalar(rescale, "rescale"), labels)
+            dataformats, boxes = "HWC", []
+        self._image(tag, img_tensor, dataformats, boxes, self._at(global_step, walltime))
 
     def _image(self, tag: str, img_tensor: Any, dataformats: str, boxes: list, at: tuple) -> None:
         pixels, axes = _inputs.pixels(img_tensor, "img_tensor", dataformats)
-        _native.add_image(self._native, _inputs.tag(tag), pixels, axes, boxes, at)
+        _native.add_image(self._sink, _inputs.tag(tag), pixels, axes, boxes, at)
+
+    def add_figure(
+        self, tag: str, figure: Any, global_step: Any = None, close: bool = True, walltime: Any = None
+    ) -> None:
+        """Records a figure of matplotlib, or several as a grid, and closes them unless told otherwise."""
+        tag, at = _inputs.tag(tag), self._at(global_step, walltime)
+        self._image(tag, _figure.pixels(figure, close), "NHWC", [], at)
 
     def add_video(
         self,
@@ -94,7 +181,7 @@ class Recording(RemoteClient):
         """Records a video, as a GIF: uint8 from 0 to 255, or floats from 0 to 1."""
         frames, axes = _inputs.pixels(vid_tensor, "vid_tensor", dataformats)
         fps = _inputs.scalar(fps, "fps")
-        _native.add_video(self._native, _inputs.tag(tag), frames, axes, fps, _at(global_step, walltime))
+        _native.add_video(self._sink, _inputs.tag(tag), frames, axes, fps, self._at(global_step, walltime))
 
     def add_audio(
         self, tag: str, snd_tensor: Any, global_step: Any = None, sample_rate: int = 44100, walltime: Any = None
@@ -109,7 +196,7 @@ class Recording(RemoteClient):
         if channels not in (1, 2):
             raise ValueError(f"snd_tensor has shape {sound.shape}: (n,), (1, n), (n, 1) or (n, 2) is wanted")
         sound = np.ascontiguousarray(sound)
-        _native.add_audio(self._native, _inputs.tag(tag), sound, channels, sample_rate, _at(global_step, walltime))
+        _native.add_audio(self._sink, _inputs.tag(tag), sound, channels, sample_rate, self._at(global_step, walltime))
 
     def add_pr_curve(
         self,
@@ -122,12 +209,12 @@ class Recording(RemoteClient):
         walltime: Any = None,
     ) -> None:
         """Records precision and recall of predictions, from 0 to 1, of labels that are 0 or 1."""
-        labels = (_inputs.numbers(labels, "labels").reshape(-1) != 0).tolist()
+        labels = (_inputs.numbers(labels, "labels").reshape(-1) != 0).view(np.uint8)
         predictions = _inputs.numbers(predictions, "predictions").reshape(-1)
         if weights is not None:
-            weights = _inputs.numbers(weights, "weights").reshape(-1).tolist()
-        at = _at(global_step, walltime)
-        _native.add_pr_curve(self._native, _inputs.tag(tag), labels, predictions, weights, num_thresholds, at)
+            weights = _inputs.numbers(weights, "weights").reshape(-1)
+        at = self._at(global_step, walltime)
+        _native.add_pr_curve(self._sink, _inputs.tag(tag), labels, predictions, weights, num_thresholds, at)
 
     def add_pr_curve_raw(
         self,
@@ -139,9 +226,14 @@ class Recording(RemoteClient):
         precision: Any,
         recall: Any,
         global_step: Any = None,
+        num_thresholds: int | None = None,
+        weights: Any = None,
         walltime: Any = None,
     ) -> None:
-        """Records a PR curve that is computed already: a number per threshold in each of the six."""
+        """Records a PR curve that is computed already: a number per threshold in each of the six.
+
+        ``num_thresholds`` and ``weights`` are torch's: how many numbers there are is seen, and no weights are needed.
+        """
         rows = {
             "true_positive_counts": true_positive_counts,
             "false_positive_counts": false_positive_counts,
@@ -151,7 +243,7 @@ class Recording(RemoteClient):
             "recall": recall,
         }
         rows = [_inputs.numbers(row, name).reshape(-1).tolist() for name, row in rows.items()]
-        _native.add_pr_curve_raw(self._native, _inputs.tag(tag), rows, _at(global_step, walltime))
+        _native.add_pr_curve_raw(self._sink, _inputs.tag(tag), rows, self._at(global_step, walltime))
 
     def add_custom_scalars(self, layout: Mapping[str, Mapping[str, Sequence]]) -> None:
         """Says which charts the dashboard of custom scalars has: ``{section: {title: ["Multiline" or "Margin", tags]}}``.
@@ -159,6 +251,8 @@ class Recording(RemoteClient):
         A margin chart has three tags: value, lower and upper edge.
         """
         sections = []
+        if not isinstance(layout, Mapping):
+            raise TypeError(f"layout is a {type(layout).__name__}: {{section: {{title: [kind, tags]}}}} is wanted")
         for section, charts in layout.items():
             found = []
             for title, (kind, tags) in charts.items():
@@ -166,7 +260,7 @@ class Recording(RemoteClient):
                     raise ValueError(f"chart {title!r} is {kind!r}: 'Multiline' or 'Margin' is wanted")
                 found.append((title, kind == "Margin", list(tags)))
             sections.append((section, found))
-        _native.add_custom_scalars(self._native, sections)
+        _native.add_custom_scalars(self._sink, sections)
 
     def add_custom_scalars_multilinechart(
         self, tags: Iterable[str], category: str = "default", title: str = "untitled"
@@ -195,8 +289,8 @@ class Recording(RemoteClient):
         colors = None if colors is None else _inputs.rows(colors, "colors", 3, np.uint8)
         faces = None if faces is None else _inputs.rows(faces, "faces", 3, np.int32)
         config = None if config_dict is None else json.dumps(config_dict)
-        at = _at(global_step, walltime)
-        _native.add_mesh(self._native, _inputs.tag(tag), vertices, colors, faces, config, at)
+        at = self._at(global_step, walltime)
+        _native.add_mesh(self._sink, _inputs.tag(tag), vertices, colors, faces, config, at)
 
     def add_hparams(
         self,
@@ -210,21 +304,28 @@ class Recording(RemoteClient):
         Args:
             name: of the group of runs that have the same settings.
         """
-        settings = [(str(key), _setting(key, value)) for key, value in hparam_dict.items()]
-        metrics = {_inputs.tag(tag): _inputs.scalar(value, repr(tag)) for tag, value in metric_dict.items()}
-        at = _at(global_step, None)
-        _native.add_hparams(self._native, settings, name)
-        self._send("add_scalars", (metrics, *at), {})
+        settings, metrics = _inputs.settings(hparam_dict), _inputs.metrics(metric_dict)
+        at = self._at(global_step, None)
+        _native.add_hparams(self._sink, settings, name)
+        for tag, value in metrics.items():
+            self._send("add_scalar", (tag, value, *at), {})
 
-    def add_graph(self, graph_def: Any) -> None:
-        """Records a graph: a ``GraphDef`` message, or its bytes."""
-        _native.add_graph(self._native, _inputs.message(graph_def, "graph_def"))
+    def add_graph(
+        self, model: Any, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
+    ) -> None:
+        """Records a graph: a ``GraphDef`` message, its bytes, or a module of torch, which torch traces with its input."""
+        graph_def, profile = _graph.traced(model, input_to_model, verbose, use_strict_trace)
+        _native.add_graph(self._sink, graph_def, profile, self._at(None, None))
 
     def add_onnx_graph(self, onnx_model_file: str | os.PathLike[str]) -> None:
         """Records the graph of an ONNX file, without its weights."""
         with open(onnx_model_file, "rb") as file:
             model = file.read()
-        _native.add_onnx_graph(self._native, model)
+        _native.add_onnx_graph(self._sink, model)
+
+    def add_openvino_graph(self, xmlname: str | os.PathLike[str]) -> None:
+        """Records the graph of an OpenVINO file (``.xml``)."""
+        _native.add_graph(self._sink, _graph.of_openvino(xmlname), None, self._at(None, None))
 
     def add_embedding(
         self,
@@ -250,28 +351,27 @@ class Recording(RemoteClient):
             rows = [list(map(str, row)) if metadata_header else [str(row)] for row in metadata]
             table = (list(metadata_header or ["label"]), rows)
         pictures = None if label_img is None else _inputs.pixels(label_img, "label_img", "NCHW")
-        _native.add_embedding(self._native, _inputs.tag(tag), vectors, table, pictures, _at(global_step, walltime))
+        _native.add_embedding(self._sink, _inputs.tag(tag), vectors, table, pictures, self._at(global_step, walltime))
 
     def add_summary(self, summary: Any, global_step: Any = None, walltime: Any = None) -> None:
         """Records a ready-made ``Summary``: the message, or its bytes; all of its values or none."""
         summary = _inputs.message(summary, "summary")
-        self._send("add_summary", (summary, *_at(global_step, walltime)), {})
+        _native.add_summary(self._sink, summary, self._at(global_step, walltime))
 
     def add_event(self, event: Any) -> None:
         """Records a ready-made ``Event``, the message or its bytes, at its own step and time."""
-        event = _inputs.message(event, "event")
-        if len(event) > _MAX_EVENT:
-            raise ValueError(f"event of {len(event)} bytes: at most {_MAX_EVENT} are allowed")
-        self._send("add_event", (event,), {})
+        _native.add_event(self._sink, _inputs.message(event, "event"))
 
+    def rewind(self, step: Any) -> None:
+        """Goes back to a step: what was logged from it on counts no more, in either reader of TensorBoard."""
+        step = _inputs.step(step)
+        # What is being encoded was logged before.
+        self._sink.drain()
+        self._send("rewind", (step,), {})
 
-def _at(global_step: Any, walltime: Any) -> tuple[int, float | None]:
-    return _inputs.step(global_step), _inputs.walltime(walltime)
+    def resume(self) -> None:
+        """Says that this process goes on where another one ended that recorded into this run.
 
-
-def _setting(key: Any, value: Any) -> bool | float | str:
-    if isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    return _inputs.scalar(value, f"hparam {key!r}")
+        If its first scalar is at a step that was logged before, or at an earlier one, that is a rewind to this step.
+        """
+        self._send("resume", (), {})

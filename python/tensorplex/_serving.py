@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from tensorplex import _exit, _native
 from tensorplex.remote_call import DEFAULT_PORT, RemoteClient, _address, _drained_by_signals
-from tensorplex.tensorplex_client import SERVER_PORT
+from tensorplex.server_client import SERVER_PORT
 
 #: Seconds between two looks at whether the server still runs.
 _TICK = 0.05

@@ -7,11 +7,11 @@ from typing import TextIO
 
 from tensorplex._echo import Echo
 from tensorplex._log_methods import HIGHEST, LogMethods, text_of
-from tensorplex.remote_call import DEFAULT_HOST, RemoteClient, _address
-from tensorplex.tensorplex_client import SERVER_PORT, _reconnect
+from tensorplex.remote_call import DEFAULT_HOST
+from tensorplex.server_client import SERVER_PORT, ServerClient
 
 
-class LoggerplexClient(LogMethods, RemoteClient):
+class LoggerplexClient(LogMethods, ServerClient):
     """Logs into the file of a client id, ``logs/<client_id>.log`` on the server.
 
     Messages are given as to ``print``: any objects, with ``sep`` between them; as a template and its values to the methods
@@ -30,6 +30,8 @@ class LoggerplexClient(LogMethods, RemoteClient):
         local_logger_time_format: how the time is written here; see ``Loggerplex``.
     """
 
+    _queue = "loggerplex"
+
     def __init__(
         self,
         client_id: str | int,
@@ -43,13 +45,12 @@ class LoggerplexClient(LogMethods, RemoteClient):
         local_logger_format: str | None = None,
         local_logger_time_format: str | None = None,
     ) -> None:
-        RemoteClient.__init__(self, client_id, _address(host, port, url), "loggerplex")
+        ServerClient.__init__(self, client_id, host, port, url=url)
         echo = (local_logger_stream, local_logger_level, local_logger_format, local_logger_time_format)
         self._echo = Echo(*echo) if enable_local_logger else None
 
     def __reduce__(self):
-        client_id, address, _ = self._origin
-        return _reconnect, (type(self), client_id, address, self._deadline), {"_echo": self._echo}
+        return (*super().__reduce__(), {"_echo": self._echo})
 
     def _line(self, level: int, text: str) -> None:
         self._send("log", (level, text), {})

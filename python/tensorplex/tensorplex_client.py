@@ -7,13 +7,10 @@ from typing import Any
 
 from tensorplex import _inputs
 from tensorplex._recording import Recording
-from tensorplex.remote_call import DEFAULT_HOST, RemoteClient, _address
-
-#: The port on which a tensorplex-server listens when it is not told another.
-SERVER_PORT = 8008
+from tensorplex.server_client import ServerClient
 
 
-class TensorplexClient(Recording):
+class TensorplexClient(ServerClient, Recording):
     """Records into the run of a client id, on the server at an address.
 
     No method waits for the network: records gather in a window of 64 MiB, and when that is full they are dropped and
@@ -27,34 +24,19 @@ class TensorplexClient(Recording):
         url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``.
     """
 
-    def __init__(
-        self, client_id: str | int, host: str = DEFAULT_HOST, port: int = SERVER_PORT, *, url: str | None = None
-    ) -> None:
-        RemoteClient.__init__(self, client_id, _address(host, port, url), "tensorplex")
+    _queue = "tensorplex"
 
-    def __reduce__(self):
-        client_id, address, _ = self._origin
-        return _reconnect, (type(self), client_id, address, self._deadline)
+    @property
+    def _sink(self):
+        return self._native
+
+    def stats(self) -> dict[str, int]:
+        """What every client counts, and the records that could not be encoded (refused)."""
+        return super().stats() | {"refused": self._native.refused()}
 
     def add_scalars(self, tag_scalar_dict: Mapping[str, Any], global_step: Any = None, walltime: Any = None) -> None:
         """Records several numbers of one step, as ``add_scalar`` for each would."""
         if not isinstance(tag_scalar_dict, Mapping):
             raise TypeError(f"tag_scalar_dict is a {type(tag_scalar_dict).__name__}: a dict of tags and numbers is wanted")
         scalars = {_inputs.tag(tag): _inputs.scalar(value, repr(tag)) for tag, value in tag_scalar_dict.items()}
-        self._send("add_scalars", (scalars, _inputs.step(global_step), _inputs.walltime(walltime)), {})
-
-    def rewind(self, step: Any) -> None:
-        """Goes back to a step: what was logged from it on counts no more, in either reader of TensorBoard."""
-        self._send("rewind", (_inputs.step(step),), {})
-
-    def resume(self) -> None:
-        """Says that this process goes on where another one under this client id ended.
-
-        If its first scalar is at a step that was logged before, or at an earlier one, that is a rewind to this step.
-        """
-        self._send("resume", (), {})
-
-
-def _reconnect(cls: type[RemoteClient], client_id: str | int, address: str, deadline: float | None) -> RemoteClient:
-    client = cls(client_id, url=address)
-    return client if deadline is None else client.with_deadline(deadline)
+        self._send("add_scalars", (scalars, *self._at(global_step, walltime)), {})

@@ -339,7 +339,7 @@ def test_a_level_is_a_number_from_0_to_255(level, kind):
     client.close(0)
 
 
-@pytest.mark.parametrize("page, block", [("README.md", 0), ("docs/python.md", 0), ("docs/python.md", 1)])
+@pytest.mark.parametrize("page, block", [("README.md", 0), ("docs/python.md", 0), ("docs/python.md", 3)])
 def test_the_documentation_runs(server, page, block):
     source = (ROOT / page).read_text().split("```python\n")[1 + block].split("```")[0]
     for where in (', host="localhost", port=8008)', ')'):

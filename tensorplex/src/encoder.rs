@@ -5,11 +5,14 @@
 //! ```
 //!
 //! When the queue is full the caller waits for room: records of a tag must stay in order, and memory is bounded. The thread
-//! starts with the first job, ends when the last recorder is gone, and is joined then. A child process after a fork has no such thread; it
-//! touches nothing of the parent's.
+//! starts with the first job, ends when the last recorder is gone, and is joined then. When it has nothing to do it may look
+//! after something else from time to time. A child process after a fork has no such thread; it touches nothing of the
+//! parent's.
 
-use std::sync::mpsc::{Receiver, SendError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,11 +22,20 @@ const QUEUE: usize = 64;
 /// Something to be done elsewhere.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Does jobs one after the other.
+/// A thread for what is slow to encode: does jobs one after the other, and starts with the first.
 #[derive(Debug)]
-pub(crate) struct Encoder {
+pub struct Encoder {
     process: u32,
     thread: Mutex<Option<Thread>>,
+    started: AtomicBool,
+    idle: Option<Idle>,
+}
+
+/// What the thread does when no job has come for so long.
+#[derive(Clone)]
+struct Idle {
+    pause: Duration,
+    act: Arc<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Debug)]
@@ -32,11 +44,35 @@ struct Thread {
     handle: JoinHandle<()>,
 }
 
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Encoder {
+    /// Without a thread yet.
     pub fn new() -> Self {
         Self {
             process: std::process::id(),
             thread: Mutex::new(None),
+            started: AtomicBool::new(false),
+            idle: None,
+        }
+    }
+
+    /// The same, and its thread calls `act` whenever no job has come for `pause`.
+    pub(crate) fn with_idle(pause: Duration, act: impl Fn() + Send + Sync + 'static) -> Self {
+        let mut encoder = Self::new();
+        let act = Arc::new(act);
+        encoder.idle = Some(Idle { pause, act });
+        encoder
+    }
+
+    /// Starts the thread, if it does not run yet.
+    pub(crate) fn start(&self) {
+        if !self.started.swap(true, Ordering::Relaxed) {
+            self.run(|| {});
         }
     }
 
@@ -55,7 +91,7 @@ impl Encoder {
         let jobs = {
             let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
             if thread.is_none() {
-                *thread = Thread::start();
+                *thread = Thread::start(self.idle.clone());
             }
             thread.as_ref().map(|thread| thread.jobs.clone())
         };
@@ -101,10 +137,10 @@ impl Encoder {
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl Thread {
-    fn start() -> Option<Self> {
+    fn start(idle: Option<Idle>) -> Option<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
         let builder = std::thread::Builder::new().name("tensorplex-encoder".into());
-        match builder.spawn(move || work(&queue)) {
+        match builder.spawn(move || work(&queue, idle.as_ref())) {
             Ok(handle) => Some(Self { jobs, handle }),
             Err(error) => {
                 tracing::warn!(%error, "no thread for encoding; records are encoded where they are logged");
@@ -115,9 +151,25 @@ impl Thread {
 }
 
 /// Works until every sender is gone.
-fn work(queue: &Receiver<Job>) {
-    while let Ok(job) = queue.recv() {
-        job();
+fn work(queue: &Receiver<Job>, idle: Option<&Idle>) {
+    loop {
+        let job = match idle {
+            Some(idle) => queue.recv_timeout(idle.pause),
+            None => queue.recv().map_err(RecvTimeoutError::from),
+        };
+        match (job, idle) {
+            (Ok(job), _) => job(),
+            (Err(RecvTimeoutError::Timeout), Some(idle)) => (idle.act)(),
+            (Err(_), _) => return,
+        }
+    }
+}
+
+impl fmt::Debug for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idle")
+            .field("pause", &self.pause)
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,8 +195,7 @@ impl Drop for Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     #[test]
     fn all_jobs_are_done_in_order_also_when_the_queue_is_full() {

@@ -2,8 +2,9 @@
 //!
 //! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
 //! its id names. A worker uses a [`Recorder`], or the generated [`TensorplexClient`] beneath it. [`SummaryWriter`]
-//! writes one run from this process, without any server. What is neither a number nor a text is in [`records`]. [`logdir`] reads
-//! log directories of any writer, [`doctor`] finds and mends their faults; [`tfevents`] knows the bytes.
+//! writes one run from this process, without any server; a [`LocalRecorder`] does so for many threads. What is neither a
+//! number nor a text is in [`records`]. [`logdir`] reads log directories of any writer, [`doctor`] finds and mends their
+//! faults; [`tfevents`] knows the bytes.
 
 mod client;
 pub mod doctor;
@@ -11,6 +12,7 @@ mod encoder;
 mod file_name;
 mod group;
 mod groups;
+mod local_recorder;
 pub mod logdir;
 mod pieces;
 mod recorder;
@@ -23,8 +25,10 @@ pub mod tfevents;
 mod value;
 
 pub use client::PIECE;
+pub use encoder::Encoder;
 pub use group::{BinName, Group, GroupError, TryBinName};
 pub use groups::{LOGS, PRIVATE, PlaceError};
+pub use local_recorder::{LocalRecorder, Lost};
 pub use recorder::{QUEUE, Recorder};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;

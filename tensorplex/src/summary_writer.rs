@@ -9,7 +9,7 @@ use crate::runs::Runs;
 use crate::scalars::Scalars;
 use crate::tfevents::messages::What;
 use crate::tfevents::{Bucket, Point, bucket};
-use crate::value::{RecordError, Value, check_tag};
+use crate::value::{Kind, RecordError, Value, check_tag};
 
 /// Bytes that are written at the latest when so many wait.
 const BUFFER: usize = 64 << 10;
@@ -39,6 +39,9 @@ pub struct SummaryWriter {
     runs: Runs,
     tag: String,
     written: Instant,
+    pause: Duration,
+    /// The highest step that was there when this writer was told to go on.
+    resume_after: Option<i64>,
 }
 
 /// A record could not be written.
@@ -66,7 +69,16 @@ impl SummaryWriter {
             runs: Runs::open(log_dir.as_ref(), None)?,
             tag: String::new(),
             written: Instant::now(),
+            pause: PAUSE,
+            resume_after: None,
         })
+    }
+
+    /// Has records written when the next one comes `pause` after the last writing, instead of two seconds.
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
     }
 
     /// Records a number. A step that is not given is 0; a wall time that is not given, or not finite, is now.
@@ -173,8 +185,12 @@ impl SummaryWriter {
         let wall_time = finite_or_now(Some(wall_time));
         match record.content {
             Content::Event(What::Summary(summary)) => {
-                let values: Result<_, RecordError> = summary.value.into_iter().map(ready).collect();
-                self.runs.append_values("", (step, wall_time), values?)?;
+                let values: Result<Vec<_>, RecordError> = summary.value.into_iter().map(ready).collect();
+                let values = values?;
+                if values.iter().any(|(kind, _)| *kind == Some(Kind::Scalar)) {
+                    self.notice_scalar(step)?;
+                }
+                self.runs.append_values("", (step, wall_time), values)?;
             }
             Content::Event(what) => self.runs.append_graph("", (step, wall_time), what)?,
             Content::Embedding(mut files) => {
@@ -216,6 +232,25 @@ impl SummaryWriter {
         self.write_in_time()
     }
 
+    /// Says that this writer goes on where another one of the same directory ended: if its first scalar is at a step that is
+    /// in the directory, or at an earlier one, that is a [`rewind`](Self::rewind) to this step.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn resume(&mut self) -> Result<(), WriteError> {
+        self.flush()?;
+        self.resume_after = self.runs.last_step("")?;
+        Ok(())
+    }
+
+    /// Notices the first scalar after [`resume`](Self::resume).
+    fn notice_scalar(&mut self, step: i64) -> Result<(), WriteError> {
+        match self.resume_after.take() {
+            Some(last) if step <= last => self.rewind(step),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes what waits, to where readers see it.
     ///
     /// # Errors
@@ -232,8 +267,12 @@ impl SummaryWriter {
         at: (Option<i64>, Option<f64>),
     ) -> Result<(), WriteError> {
         self.make_room()?;
+        check_tag(tag)?;
+        if value.kind() == Kind::Scalar {
+            self.notice_scalar(at.0.unwrap_or(0))?;
+        }
         self.tag.clear();
-        self.tag.push_str(check_tag(tag)?);
+        self.tag.push_str(tag);
         self.tag.push_str(value.kind().suffix());
         let (step, wall_time) = at;
         let point = Point {
@@ -253,7 +292,7 @@ impl SummaryWriter {
     }
 
     fn write_in_time(&mut self) -> Result<(), WriteError> {
-        if self.runs.pending_bytes() >= BUFFER || self.written.elapsed() >= PAUSE {
+        if self.runs.pending_bytes() >= BUFFER || self.written.elapsed() >= self.pause {
             self.flush()?;
         }
         Ok(())

@@ -79,3 +79,25 @@ fn values_that_are_not_finite_are_left_out_and_bad_bins_refused() {
         );
     }
 }
+
+#[test]
+fn neighbours_are_joined_until_there_are_few_enough() {
+    let values: Vec<f32> = (0..10).map(|n| n as f32).collect();
+    let most = |most| {
+        Histogram::new("h", values.clone(), Bins::Edges((0..11).map(f64::from).collect()))?.at_most(most)
+    };
+    let counts = |n| {
+        buckets(most(n).unwrap())
+            .iter()
+            .map(|bucket| bucket[2])
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(counts(10), [1.0; 10]);
+    assert_eq!(counts(9), [2.0; 5]);
+    assert_eq!(counts(3), [4.0, 4.0, 2.0]);
+    assert_eq!(buckets(most(1).unwrap()), [[0.0, 10.0, 10.0]]);
+    assert_eq!(
+        most(0).unwrap_err().to_string(),
+        "histogram: at most 0 buckets; expected at least 1"
+    );
+}

@@ -201,6 +201,23 @@ fn ready_made_values_get_the_form_that_both_readers_show() {
 }
 
 #[test]
+fn settings_of_others_that_have_no_value_get_one() {
+    let value = Value {
+        tag: "_hparams_/session_start_info".to_owned(),
+        metadata: stated("hparams"),
+        value: None,
+    };
+    let nothing = Summary { value: vec![value] }.encode_to_vec();
+    let disk = Disk::new();
+    let mut plex = disk.plex();
+    plex.add_summary(&at(&id("a")), &nothing, None, None).unwrap();
+    plex.commit().unwrap();
+    let (_, value) = values(&disk.file("a")).remove(0);
+    assert_eq!(class(&value), DataClass::Tensor);
+    assert!(matches!(value.value, Some(Datum::Tensor(_))));
+}
+
+#[test]
 fn ready_made_values_that_nobody_shows_are_refused_whole() {
     let disk = Disk::new();
     let mut plex = disk.plex();
@@ -417,6 +434,36 @@ fn a_process_that_resumes_at_an_earlier_step_rewinds() {
     assert_eq!(resumed(&[4, 2]), [vec![0, 1, 2, 3, 4, 2]]);
     assert_eq!(resumed(&[3, 4]), [vec![0, 1, 2, 3], vec![2, 3, 4]]);
     assert_eq!(resumed(&[0, 1]), [vec![0, 1, 2, 3], vec![0, 1]]);
+}
+
+/// Steps of `x` in each file, after a local writer that goes on with `steps`.
+fn resumed_locally(steps: &[i64]) -> Vec<Vec<i64>> {
+    let disk = Disk::new();
+    let write = |writer: &mut SummaryWriter, steps: &[i64]| {
+        writer.add_text("about", "words", Some(0), None).unwrap();
+        for &step in steps {
+            writer.add_scalar("x", 1.0, Some(step), None).unwrap();
+        }
+    };
+    write(&mut SummaryWriter::create(disk.root()).unwrap(), &[0, 1, 2, 3]);
+    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    writer.resume().unwrap();
+    write(&mut writer, steps);
+    drop(writer);
+    let files = disk.files().into_iter().map(|file| {
+        let values = values(&file).into_iter().filter(|(_, value)| value.tag == "x");
+        values.map(|(event, _)| event.step).collect()
+    });
+    files.collect()
+}
+
+#[test]
+fn a_local_writer_that_resumes_at_an_earlier_step_rewinds() {
+    let old = vec![0, 1, 2, 3];
+    assert_eq!(resumed_locally(&[4, 2]), [old.clone(), vec![4, 2]]);
+    // The text stands in a file of its own; the next one begins with what was before.
+    assert_eq!(resumed_locally(&[3, 4]), [old.clone(), vec![], vec![2, 3, 4]]);
+    assert_eq!(resumed_locally(&[0, 1]), [old, vec![], vec![0, 1]]);
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub struct Histogram {
     tag: String,
     values: Values,
     bins: Bins,
+    most: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +99,20 @@ impl Histogram {
             tag: owned_tag(tag)?,
             values,
             bins,
+            most: MAX_BUCKETS,
         })
+    }
+
+    /// Joins neighbours until there are at most so many buckets.
+    ///
+    /// # Errors
+    /// When that is none.
+    pub fn at_most(mut self, buckets: usize) -> Result<Self, RecordError> {
+        if buckets == 0 {
+            return Err(bad_shape("histogram", "at most 0 buckets", "at least 1"));
+        }
+        self.most = buckets;
+        Ok(self)
     }
 }
 
@@ -108,6 +122,7 @@ impl Encode for Histogram {
             Values::F32(values) => sorted(values.iter().map(|&value| f64::from(value)), &self.bins),
             Values::F64(values) => sorted(values.iter().copied(), &self.bins),
         };
+        let buckets = joined(buckets, self.most);
         let tensor = TensorProto {
             dtype: DataType::Double.into(),
             tensor_shape: shape(&[buckets.len(), 3]),
@@ -121,6 +136,22 @@ impl Encode for Histogram {
         let value = value(self.tag, ("histograms", &()), DataClass::Tensor, tensor);
         Ok(Record::values(vec![value]))
     }
+}
+
+/// At most `most` buckets, each of equally many neighbours.
+fn joined(buckets: Vec<Bucket>, most: usize) -> Vec<Bucket> {
+    if buckets.len() <= most {
+        return buckets;
+    }
+    let together = |some: &[Bucket]| {
+        let [left, ..] = some[0];
+        let [_, right, _] = some[some.len() - 1];
+        [left, right, some.iter().map(|[.., count]| count).sum()]
+    };
+    buckets
+        .chunks(buckets.len().div_ceil(most))
+        .map(together)
+        .collect()
 }
 
 fn sorted(values: impl Iterator<Item = f64> + Clone, bins: &Bins) -> Vec<Bucket> {

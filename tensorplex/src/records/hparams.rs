@@ -133,17 +133,21 @@ fn hparams_value(tag: &str, data: HParamsData) -> Value {
         version: 0,
         data: Some(data),
     };
-    let nothing = TensorProto {
-        dtype: DataType::Float.into(),
-        tensor_shape: shape(&[0]),
-        ..TensorProto::default()
-    };
     value(
         format!("{HPARAMS}{tag}"),
         ("hparams", &content),
         DataClass::Tensor,
-        nothing,
+        nothing(),
     )
+}
+
+/// The tensor of a value that is all metadata.
+pub(super) fn nothing() -> TensorProto {
+    TensorProto {
+        dtype: DataType::Float.into(),
+        tensor_shape: shape(&[0]),
+        ..TensorProto::default()
+    }
 }
 
 impl From<Setting> for HParamProto {

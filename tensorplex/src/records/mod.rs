@@ -21,6 +21,7 @@ mod pixels;
 mod pr_curve;
 mod ready;
 mod scalar;
+mod tensor;
 mod video;
 
 pub use array::{Array, MAX_SAMPLES, Samples};
@@ -37,6 +38,7 @@ pub use pr_curve::{MAX_THRESHOLDS, PrCurve, PrCurveRaw};
 pub use ready::{ReadyEvent, ReadySummary};
 pub(crate) use ready::{kind_of_plugin, ready};
 pub use scalar::ScalarTensor;
+pub use tensor::{Element, Tensor};
 pub use video::Video;
 
 use crate::tfevents::messages::{

@@ -8,11 +8,13 @@
 //! tensor of images or audio          gets the shape that one reader insists on
 //! tensor without a data class        gets that of its plugin; a plugin that nobody knows: tensor
 //! tensor without metadata            for a tag that is known
+//! hparams without a value            get one that says nothing, as readers would give them
 //! ```
 
 use prost::Message as _;
 
 use super::audio::audio_value;
+use super::hparams::nothing;
 use super::image::image_value;
 use super::scalar::scalar_value;
 use super::{Encode, Record, shape};
@@ -117,7 +119,10 @@ fn plugin_of(metadata: &SummaryMetadata) -> &str {
 }
 
 /// Brings a value into its form.
-pub(crate) fn ready(value: Value) -> Result<(Option<Kind>, Value), RecordError> {
+pub(crate) fn ready(mut value: Value) -> Result<(Option<Kind>, Value), RecordError> {
+    if value.value.is_none() && value.metadata.as_ref().is_some_and(|m| plugin_of(m) == "hparams") {
+        value.value = Some(Datum::Tensor(nothing()));
+    }
     let kind = kind_of(&value);
     let odd = |why: &str| RecordError::OddValue {
         tag: value.tag.clone(),

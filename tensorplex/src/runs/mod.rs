@@ -42,9 +42,11 @@ pub(crate) struct Runs {
     by_name: HashMap<String, usize>,
     names: usize,
     encoder: Encoder,
+    has_neighbours: bool,
 }
 
 impl Runs {
+    /// Without a manifest, others may write into the same directories.
     pub fn open(root: &Path, manifest: Option<&Path>) -> io::Result<Self> {
         Ok(Self {
             files: FileSet::open(root, manifest)?,
@@ -52,6 +54,7 @@ impl Runs {
             by_name: HashMap::new(),
             names: 0,
             encoder: Encoder::default(),
+            has_neighbours: manifest.is_none(),
         })
     }
 
@@ -77,7 +80,9 @@ impl Runs {
             return Ok(at);
         }
         take_room(&mut self.names, name)?;
-        Ok(self.add(Run::new(name.to_owned(), 0)))
+        let mut run = Run::new(name.to_owned(), 0);
+        run.has_neighbours = self.has_neighbours;
+        Ok(self.add(run))
     }
 
     fn add(&mut self, run: Run) -> usize {

@@ -58,6 +58,15 @@ impl Runs {
         self.go_on_from(run, at, kept)
     }
 
+    /// The highest step of a scalar in the directory of a run, whoever wrote it.
+    pub fn last_step(&self, run: &str) -> Result<Option<i64>, RecordError> {
+        let files = event_files(&self.files.root().join(run)).map_err(|why| unreadable(run, &why))?;
+        let mut files = files.into_iter();
+        files
+            .try_fold(None, |last, file| last_step_in(File::open(file)?, last))
+            .map_err(|why| unreadable(run, &why))
+    }
+
     /// What was written to the files of a run so far, the newest first.
     fn own_files(&self, run: usize) -> impl Iterator<Item = io::Result<impl Read>> {
         let run = &self.runs[run];
@@ -80,6 +89,8 @@ impl Runs {
         }
         let run = &mut self.runs[run];
         run.leave_file();
+        // The points of others are meant too.
+        run.has_neighbours = false;
         run.last = run.last.min(Some(step));
         let tag = "";
         run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
@@ -167,6 +178,35 @@ fn read_file(file: impl Read, limit: i64) -> io::Result<(HashMap<String, Kept>, 
         }
     }
     Ok((found, start))
+}
+
+/// The highest step of a scalar in a file and those before it, in which it was `last`.
+fn last_step_in(file: impl Read, mut last: Option<i64>) -> io::Result<Option<i64>> {
+    let mut reader = RecordReader::new(io::BufReader::new(file));
+    while let Some(event) = next_event(&mut reader)? {
+        match event.what {
+            Some(What::SessionLog(session)) if session.status() == SessionStatus::Start => {
+                // What was there from this step on counts no more.
+                last = last.min(Some(event.step.saturating_sub(1)));
+            }
+            Some(What::Summary(summary)) if summary.value.iter().any(is_scalar) => {
+                last = last.max(Some(event.step));
+            }
+            _ => {}
+        }
+    }
+    Ok(last)
+}
+
+fn is_scalar(value: &Value) -> bool {
+    match (&value.value, &value.metadata) {
+        (Some(Datum::SimpleValue(_)), _) => true,
+        (_, Some(metadata)) => {
+            let plugin = metadata.plugin_data.as_ref();
+            plugin.is_some_and(|plugin| plugin.plugin_name == "scalars")
+        }
+        _ => false,
+    }
 }
 
 /// The next event that can be read; a file may end in an unfinished one, and those of others may be damaged.

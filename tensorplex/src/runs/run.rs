@@ -22,6 +22,8 @@ pub(super) struct Run {
     pub last: Option<i64>,
     /// Whether a scalar at a step that was there means that its client goes on from an earlier one.
     pub resuming: bool,
+    /// Whether other writers may have files in the directory whose points must stay.
+    pub has_neighbours: bool,
 }
 
 pub(super) struct Tag {
@@ -53,6 +55,7 @@ impl Run {
             tags: HashMap::new(),
             last: None,
             resuming: false,
+            has_neighbours: false,
         }
     }
 
@@ -123,7 +126,9 @@ impl Run {
         let file = files.add(&self.key(), new_file(&self.name, first.wall_time));
         self.file = Some(file);
         let out = files.pending(file);
-        append_start(out, first.step, first.wall_time)?;
+        // The Python loader drops the points of earlier files from this step on: here, none.
+        let step = if self.has_neighbours { i64::MAX } else { first.step };
+        append_start(out, step, first.wall_time)?;
         Ok(out)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! first        file_version "brain.Event:2"   purge only when told to
-//! second       SessionLog START               its step: where this file goes on
+//! second       SessionLog START               its step: from where the points of earlier files count no more
 //! scalar       simple_value                   no metadata: readers make it up and ignore any that is there
 //! histogram    tensor [k, 3] of f64           plugin "histograms", rows left edge, right edge, count
 //! text         tensor [1] of strings          plugin "text", tag "<tag>/text_summary", as torch writes it

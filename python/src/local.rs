@@ -1,0 +1,241 @@
+//! Records into a directory of this machine, without a server.
+//!
+//! A writer and those of the runs below it share one `LocalRecorder`, until it is closed; the next record opens another. A
+//! child process, after a fork, opens one of its own, and never touches its parent's.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use remotecall::ClientId;
+use tensorplex::records::Encode;
+use tensorplex::tfevents::Bucket;
+use tensorplex::{LocalRecorder, Scalars, SummaryWriter, WriteError};
+
+use crate::client::{SLICE, watch_exit};
+use crate::exit::{Files, seconds};
+use crate::lock::lock;
+
+/// One run of a directory: what a `Client` is for a server.
+#[pyclass(frozen, module = "tensorplex._native")]
+pub(crate) struct LocalWriter {
+    shared: Arc<Shared>,
+    /// Its directory below the first one's, which is "".
+    run: String,
+}
+
+struct Shared {
+    /// `None` when nothing is to be written.
+    log_dir: Option<PathBuf>,
+    pause: Duration,
+    open: Mutex<Option<Arc<Files>>>,
+    told: Mutex<u64>,
+}
+
+#[pymethods]
+impl LocalWriter {
+    /// Makes the directory. A record waits for `pause` seconds, at most about twice as long. Without a directory records are
+    /// checked and nothing is written.
+    #[new]
+    fn new(py: Python<'_>, log_dir: Option<PathBuf>, pause: f64) -> PyResult<Self> {
+        let writer = Self {
+            shared: Arc::new(Shared {
+                log_dir,
+                pause: seconds(pause),
+                open: Mutex::new(None),
+                told: Mutex::new(0),
+            }),
+            run: String::new(),
+        };
+        writer.here(py)?;
+        Ok(writer)
+    }
+
+    /// The writer of a run below this one.
+    fn below(&self, name: &str) -> PyResult<Self> {
+        let name = ClientId::new(name).map_err(|why| PyValueError::new_err(why.to_string()))?;
+        let run = match self.run.as_str() {
+            "" => name.to_string(),
+            run => format!("{run}/{name}"),
+        };
+        Ok(Self {
+            shared: self.shared.clone(),
+            run,
+        })
+    }
+
+    /// The quick records, under the names that a server has for them.
+    fn send(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<bool> {
+        match method {
+            "add_scalar" => {
+                let (tag, value, step, time): (String, f64, i64, Option<f64>) = args.extract()?;
+                self.write(py, |writer| writer.add_scalar(&tag, value, Some(step), time))?;
+            }
+            "add_scalars" => {
+                let (scalars, step, time): (Bound<'_, PyDict>, i64, Option<f64>) = args.extract()?;
+                let scalars: Vec<(String, f64)> = scalars.items().extract()?;
+                let scalars: Scalars = scalars.into_iter().collect();
+                self.write(py, |writer| writer.add_scalars(&scalars, Some(step), time))?;
+            }
+            "add_histogram_buckets" => {
+                let (tag, buckets, step, time): (String, Vec<Bucket>, i64, Option<f64>) = args.extract()?;
+                self.write(py, |writer| {
+                    writer.add_histogram_buckets(&tag, &buckets, Some(step), time)
+                })?;
+            }
+            "add_text" => {
+                let (tag, text, step, time): (String, String, i64, Option<f64>) = args.extract()?;
+                self.write(py, |writer| writer.add_text(&tag, &text, Some(step), time))?;
+            }
+            "rewind" => {
+                let (step,): (i64,) = args.extract()?;
+                self.write(py, |writer| writer.rewind(step))?;
+            }
+            "resume" => self.write(py, SummaryWriter::resume)?,
+            other => return Err(PyValueError::new_err(format!("no such record: {other}"))),
+        }
+        Ok(true)
+    }
+
+    /// Waits until what was handed over is encoded.
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        match self.already_open() {
+            Some(files) => files.drain(py, f64::INFINITY).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes everything; false when that took too long, or when records were lost.
+    fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let Some(files) = self.already_open() else {
+            return Ok(true);
+        };
+        let encoded = files.drain(py, timeout)?;
+        let Some(recorder) = files.get() else {
+            return Ok(true);
+        };
+        py.detach(|| recorder.flush())?;
+        Ok(self.tell_of_losses(py, recorder)? && encoded)
+    }
+
+    /// Flushes and ends. The next record opens another file.
+    fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let flushed = self.flush(py, timeout);
+        let files = lock(&self.shared.open).take();
+        *lock(&self.shared.told) = 0;
+        drop(files);
+        flushed
+    }
+
+    /// Records that were lost since the writer was opened.
+    fn refused(&self, py: Python<'_>) -> u64 {
+        let files = self.already_open();
+        let recorder = files.as_ref().and_then(|files| files.get());
+        recorder.map_or(0, |recorder| py.detach(|| recorder.lost().records))
+    }
+}
+
+impl LocalWriter {
+    pub fn add(
+        &self,
+        py: Python<'_>,
+        record: impl Encode + Send + 'static,
+        (step, walltime): (i64, Option<f64>),
+    ) -> PyResult<()> {
+        if let Some(files) = self.here(py)?
+            && let Some(recorder) = files.get()
+        {
+            // The queue may be full, and then it waits.
+            py.detach(|| recorder.add(&self.run, record, Some(step), walltime));
+        }
+        Ok(())
+    }
+
+    fn write<F>(&self, py: Python<'_>, act: F) -> PyResult<()>
+    where
+        F: FnOnce(&mut SummaryWriter) -> Result<(), WriteError> + Send,
+    {
+        if let Some(files) = self.here(py)?
+            && let Some(recorder) = files.get()
+            && let Err(act) = recorder.try_write(&self.run, act)
+        {
+            // Somebody else writes, perhaps to a slow disk: other threads go on.
+            py.detach(|| recorder.write(&self.run, act));
+        }
+        Ok(())
+    }
+
+    /// The files of this process, if they are open.
+    fn already_open(&self) -> Option<Arc<Files>> {
+        let open = lock(&self.shared.open).clone();
+        open.filter(|files| files.get().is_some())
+    }
+
+    /// The files of this process; `None` when nothing is to be written.
+    fn here(&self, py: Python<'_>) -> PyResult<Option<Arc<Files>>> {
+        let Some(log_dir) = &self.shared.log_dir else {
+            return Ok(None);
+        };
+        if let Some(files) = self.already_open() {
+            return Ok(Some(files));
+        }
+        watch_exit(py)?;
+        let recorder = py.detach(|| LocalRecorder::create(log_dir, self.shared.pause))?;
+        let files = Files::new(recorder);
+        let mut open = lock(&self.shared.open);
+        // Another thread may have been faster.
+        if let Some(other) = open.clone().filter(|files| files.get().is_some()) {
+            return Ok(Some(other));
+        }
+        *open = Some(files.clone());
+        Ok(Some(files))
+    }
+
+    /// Warns of records that were lost since the last time; whether there were none.
+    fn tell_of_losses(&self, py: Python<'_>, recorder: &LocalRecorder) -> PyResult<bool> {
+        let lost = py.detach(|| recorder.lost());
+        let before = std::mem::replace(&mut *lock(&self.shared.told), lost.records);
+        let more = lost.records.saturating_sub(before);
+        if more > 0 {
+            warn_of_losses(py, more, &lost.why)?;
+        }
+        Ok(more == 0)
+    }
+}
+
+impl Files {
+    /// Waits in slices, so that Ctrl-C is heard.
+    fn drain(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
+        let Some(recorder) = self.get() else {
+            return Ok(true);
+        };
+        let deadline = Instant::now() + seconds(timeout);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if py.detach(|| recorder.wait(left.min(SLICE))) {
+                return Ok(true);
+            }
+            py.check_signals()?;
+            if left <= SLICE {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Tells the logger `tensorplex` of records that nobody will see.
+pub(crate) fn warn_of_losses(py: Python<'_>, count: u64, why: &str) -> PyResult<()> {
+    py.import("logging")?
+        .call_method1("getLogger", ("tensorplex",))?
+        .call_method1("warning", ("%d records were lost; the last: %s", count, why))
+        .map(drop)
+}

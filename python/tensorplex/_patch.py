@@ -1,0 +1,110 @@
+"""`patch`: the classes of torch and tensorboardX, replaced where they are, or when they come."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+from tensorplex.summary_writer import SummaryWriter
+
+#: Modules that have the name ``SummaryWriter``.
+_HOMES = (
+    "torch.utils.tensorboard",
+    "torch.utils.tensorboard.writer",
+    "tensorboardX",
+    "tensorboardX.writer",
+)
+
+
+class Patch:
+    """Classes that were replaced; ``undo`` brings them back, as does the end of a ``with`` block."""
+
+    def __init__(self) -> None:
+        self._changed: list[tuple[ModuleType, str, Any]] = []
+        self._finder = _Finder(self._replace_in)
+        sys.meta_path.insert(0, self._finder)
+        originals = [module.SummaryWriter for name in _HOMES if (module := _loaded(name)) is not None]
+        # Whoever imported the class before has it under a name of its own.
+        for module in list(sys.modules.values()):
+            for name, value in list(getattr(module, "__dict__", {}).items()):
+                if value is not SummaryWriter and any(value is original for original in originals):
+                    self._replace(module, name, value)
+
+    def _replace_in(self, module: ModuleType) -> None:
+        found = getattr(module, "SummaryWriter", None)
+        if found is SummaryWriter:
+            # A package took the class from its module `writer`, in which it was replaced already.
+            found = next((old for other, _, old in self._changed if other.__name__ == f"{module.__name__}.writer"), found)
+        if isinstance(found, type):
+            self._replace(module, "SummaryWriter", found)
+
+    def _replace(self, module: ModuleType, name: str, original: type) -> None:
+        self._changed.append((module, name, original))
+        setattr(module, name, SummaryWriter)
+
+    def undo(self) -> None:
+        """Brings the classes back. Writers that were made go on."""
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        while self._changed:
+            module, name, original = self._changed.pop()
+            setattr(module, name, original)
+
+    def __enter__(self) -> Patch:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.undo()
+
+
+def patch() -> Patch:
+    """Makes ``SummaryWriter`` of torch and of tensorboardX this package's, for whoever imported it or will import it.
+
+    Neither needs to be imported, or installed. ``undo()`` of the result brings them back.
+    """
+    return Patch()
+
+
+def _loaded(name: str) -> ModuleType | None:
+    module = sys.modules.get(name)
+    return module if isinstance(getattr(module, "SummaryWriter", None), type) else None
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds nothing itself; has a module that others find changed as soon as it is loaded."""
+
+    def __init__(self, change) -> None:
+        self._change = change
+        self._is_searching = False
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in _HOMES or self._is_searching:
+            return None
+        self._is_searching = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._is_searching = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._change)
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    def __init__(self, loader, change) -> None:
+        self._loader = loader
+        self._change = change
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module) -> None:
+        self._loader.exec_module(module)
+        self._change(module)
+
+    def __getattr__(self, name: str):
+        # Such as get_source, for tracebacks.
+        return getattr(self._loader, name)

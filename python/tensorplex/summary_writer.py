@@ -1,0 +1,281 @@
+"""`SummaryWriter`: what torch and tensorboardX have under this name, into a directory or to a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from tensorplex import _inputs, _native
+from tensorplex._file_writer import FileWriter
+from tensorplex._recording import Recording
+
+#: Address of a server, for writers that are not told where to write.
+URL_VARIABLE = "TENSORPLEX_URL"
+#: Longest time in seconds that a record waits to be written, whatever ``flush_secs`` says.
+MAX_PAUSE = 2.0
+_MIN_PAUSE = 0.1
+#: Most points that are kept for ``export_scalars_to_json`` of each series.
+MAX_EXPORTED = 10_000
+
+
+class SummaryWriter(Recording):
+    """Records into a run: a directory, or, when there is a ``url``, a client of the server there.
+
+    Takes the place of ``torch.utils.tensorboard.SummaryWriter`` and ``tensorboardX.SummaryWriter``: same arguments, same
+    methods. What cannot be kept is never an exception in a training loop: it is counted (``stats``) and logged.
+
+    Args:
+        log_dir: the directory; ``runs/<date>_<host><comment>`` if not given. tensorboardX calls it ``logdir``.
+        comment: see log_dir.
+        purge_step: what is there from this step on counts no more: see ``rewind``.
+        max_queue: without effect: what waits is bounded by its size.
+        flush_secs: longest time that a record waits to be written, but never more than two seconds.
+        filename_suffix: without effect: names of event files must sort in the order of writing.
+        write_to_disk: when false, records are checked and go nowhere.
+        comet_config: without effect; a warning says so.
+        url: of a tensorplex-server, ``redis://host:port``; if not given, that of the environment variable
+            ``TENSORPLEX_URL``; with ``""`` records go into the directory whatever the variable says.
+        client_id: the name of the run there; if not given, made from log_dir: its path below the working directory
+            without a leading ``runs``, or its whole path; what ids must not hold becomes ``_``.
+        resume: ``"auto"``: if the first scalar of a run has a step that is there already, or an earlier one, that is a
+            rewind to this step.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike[str] | None = None,
+        comment: str = "",
+        purge_step: Any = None,
+        max_queue: int = 10,
+        flush_secs: float = 120,
+        filename_suffix: str = "",
+        write_to_disk: bool = True,
+        *,
+        logdir: str | os.PathLike[str] | None = None,
+        comet_config: Mapping[str, Any] | None = None,
+        url: str | None = None,
+        client_id: str | int | None = None,
+        resume: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if resume not in (None, "auto"):
+            raise ValueError(f"resume is {resume!r}: None or 'auto' is wanted")
+        if comet_config is not None and not comet_config.get("disabled", False):
+            kwargs["comet_config"] = comet_config
+        if kwargs:
+            names = ", ".join(kwargs)
+            logging.getLogger("tensorplex").warning("SummaryWriter: no effect of %s: records go to TensorBoard", names)
+        log_dir = logdir if log_dir is None else log_dir
+        self.log_dir = self.logdir = _default_dir(comment) if not log_dir else os.fspath(log_dir)
+        if "://" in self.log_dir:
+            raise ValueError(f"log_dir is {self.log_dir!r}: a local directory is wanted; url= names a server")
+        self.purge_step = None if purge_step is None else _inputs.step(purge_step)
+        self.max_queue = self._max_queue = max_queue
+        self.flush_secs = self._flush_secs = _inputs.scalar(flush_secs, "flush_secs")
+        self.filename_suffix = self._filename_suffix = filename_suffix
+        self.kwargs = kwargs
+        self.url = (os.environ.get(URL_VARIABLE) if url is None else url) or None
+        self.client_id = None
+        if self.url is not None:
+            self.client_id = _client_id(self.log_dir) if client_id is None else client_id
+        self._write_to_disk = write_to_disk
+        self._resume = resume
+        self._metadata = (None, None)
+        self._scalars: dict[str, deque] = {}
+        self.file_writer: FileWriter | None = None
+        self.all_writers: dict[str, FileWriter] | None = None
+        self._get_file_writer()
+        if self.purge_step is not None:
+            self.rewind(self.purge_step)
+
+    def _get_file_writer(self) -> FileWriter:
+        """The run of this writer; opens it again when it was closed."""
+        if self.file_writer is None:
+            if not self._write_to_disk:
+                sink: Any = _native.LocalWriter(None, MAX_PAUSE)
+            elif self.url is not None:
+                sink = _native.Client(self.url, "tensorplex", str(self.client_id))
+            else:
+                pause = min(max(self.flush_secs, _MIN_PAUSE), MAX_PAUSE)
+                sink = _native.LocalWriter(os.path.abspath(self.log_dir), pause)
+            self.file_writer = self._opened(FileWriter(sink, self.log_dir))
+            self.all_writers = {self.log_dir: self.file_writer}
+        return self.file_writer
+
+    def _opened(self, run: FileWriter) -> FileWriter:
+        if self._resume == "auto":
+            run.resume()
+        return run
+
+    def _below(self, name: str) -> FileWriter:
+        """A run below this one."""
+        own = self._get_file_writer()
+        name = _plain(name)
+        directory = os.path.join(self.log_dir, name)
+        if directory not in self.all_writers:
+            self.all_writers[directory] = self._opened(FileWriter(own._sink.below(name), directory))
+        return self.all_writers[directory]
+
+    @property
+    def _sink(self) -> Any:
+        return self._get_file_writer()._sink
+
+    def _at(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
+        if self._metadata != (None, None):
+            step, time = self._metadata
+            global_step, walltime = step if global_step is None else global_step, time if walltime is None else walltime
+        return super()._at(global_step, walltime)
+
+    @contextlib.contextmanager
+    def use_metadata(self, *, global_step: Any = None, walltime: Any = None) -> Iterator[Self]:
+        """Within a ``with`` block, the step and the time of records that are given none. tensorboardX's."""
+        before, self._metadata = self._metadata, (global_step, walltime)
+        try:
+            yield self
+        finally:
+            self._metadata = before
+
+    def add_scalars(
+        self, main_tag: str, tag_scalar_dict: Mapping[str, Any], global_step: Any = None, walltime: Any = None
+    ) -> None:
+        """Records several numbers under one tag, each into a run of its own below this one, named as torch does it:
+        ``<main_tag>_<key>``.
+        """
+        main_tag, scalars = _inputs.tag(main_tag), _inputs.metrics(tag_scalar_dict)
+        step, walltime = self._at(global_step, walltime)
+        walltime = time.time() if walltime is None else walltime
+        runs = [self._below(f"{main_tag.replace('/', '_')}_{key}") for key in scalars]
+        for run, value in zip(runs, scalars.values()):
+            run._send("add_scalar", (main_tag, value, step, walltime), {})
+            kept = self._scalars.setdefault(run.get_logdir(), deque(maxlen=MAX_EXPORTED))
+            kept.append([walltime, step, value])
+
+    def add_hparams(
+        self,
+        hparam_dict: Mapping[str, Any],
+        metric_dict: Mapping[str, Any],
+        hparam_domain_discrete: Mapping[str, Any] | str | None = None,
+        run_name: str | None = None,
+        global_step: Any = None,
+        *,
+        name: str | None = None,
+    ) -> None:
+        """Records settings and the metrics to compare them by, into a run of their own below this one.
+
+        Args:
+            hparam_domain_discrete: torch's, without effect: TensorBoard finds the values itself. tensorboardX has the name
+                of the run here.
+            run_name: of the run; the time if not given. ``"."`` is this writer's own run. tensorboardX calls it ``name``.
+        """
+        if isinstance(hparam_domain_discrete, str):
+            name = hparam_domain_discrete
+        run_name = run_name or name or str(time.time())
+        settings, metrics = _inputs.settings(hparam_dict), _inputs.metrics(metric_dict)
+        at = self._at(global_step, None)
+        run = self._get_file_writer() if os.path.normpath(run_name) == "." else self._below(run_name)
+        if settings:
+            _native.add_hparams(run._sink, settings, None)
+        for tag, value in metrics.items():
+            run._send("add_scalar", (tag, value, *at), {})
+
+    def add_onnx_graph(
+        self, onnx_model_file: str | os.PathLike[str] | None = None, *, prototxt: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Records the graph of an ONNX file, without its weights. torch calls the file ``prototxt``."""
+        file = prototxt if onnx_model_file is None else onnx_model_file
+        if file is None:
+            raise TypeError("onnx_model_file is not given: the path of an ONNX file is wanted")
+        super().add_onnx_graph(file)
+
+    def rewind(self, step: Any) -> None:
+        """Goes back to a step: what is in the run, and in those below that this writer opened, from it on counts no more."""
+        self._get_file_writer()
+        for run in list(self.all_writers.values()):
+            run.rewind(step)
+
+    @property
+    def scalar_dict(self) -> dict[str, list]:
+        """The newest points of ``add_scalars``, as ``export_scalars_to_json`` writes them."""
+        return {run: list(points) for run, points in self._scalars.items()}
+
+    def export_scalars_to_json(self, path: str | os.PathLike[str]) -> None:
+        """Writes the points of ``add_scalars``, ``{run: [[time, step, value], …]}``, and forgets them. tensorboardX's."""
+        with open(path, "w") as file:
+            json.dump(self.scalar_dict, file)
+        self._scalars = {}
+
+    @cached_property
+    def default_bins(self) -> list[float]:
+        """torch's limits of buckets, from -1e20 to 1e20. ``add_histogram`` does not use them."""
+        bins = []
+        limit = 1e-12
+        while limit < 1e20:
+            bins.append(limit)
+            limit *= 1.1
+        return [-limit for limit in reversed(bins)] + [0] + bins
+
+    def get_logdir(self) -> str:
+        """The directory of the run."""
+        return self.log_dir
+
+    def stats(self) -> dict[str, int]:
+        """Records that were refused; with a server, also calls taken, acknowledged (acked) and dropped."""
+        sink = self._sink
+        return (sink.stats() if isinstance(sink, _native.Client) else {}) | {"refused": sink.refused()}
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Writes everything to where readers see it; with a server, waits until it is on the server's disk.
+
+        False when that took longer than ``timeout`` seconds, or records were lost since the last flush. An OSError when the
+        directory cannot be written to.
+        """
+        return self.file_writer is None or self.file_writer._sink.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Flushes and ends. A later record opens the run again, in another file."""
+        run, self.file_writer, self.all_writers = self.file_writer, None, None
+        return run is None or run._sink.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"file_writer": None, "all_writers": None, "_metadata": (None, None)}
+
+    def __repr__(self) -> str:
+        where = self.log_dir if self.url is None else f"{self.client_id}, {self.url}"
+        return f"<SummaryWriter {where}>"
+
+
+def _default_dir(comment: str) -> str:
+    now = datetime.now().strftime("%b%d_%H-%M-%S")
+    return os.path.join("runs", f"{now}_{socket.gethostname()}{comment}")
+
+
+def _client_id(log_dir: str) -> str:
+    path = Path(os.path.abspath(log_dir))
+    with contextlib.suppress(ValueError):
+        path = path.relative_to(Path.cwd())
+    parts = [part for part in path.parts if part != path.anchor]
+    parts = parts[1:] if parts[:1] == ["runs"] else parts
+    return _plain("/".join(parts) or "runs")
+
+
+def _plain(name: str) -> str:
+    """A name as ids and runs have it: what they must not hold becomes ``_``."""
+    parts = [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in name.split("/") if part]
+    return "/".join(re.sub(r"^\.", "_", part) for part in parts) or "_"

@@ -1,0 +1,469 @@
+"""SummaryWriter, into a directory and through a server, as TensorBoard's two readers see it."""
+
+import json
+import logging
+import math
+import os
+import pickle
+import sys
+import threading
+import time
+
+import matplotlib
+import numpy as np
+import pytest
+from conftest import DEADLINE, ROOT, Embedded, Redis, wait_for
+from test_records import Picture, Server, Tensor, points, server, server_program  # noqa: F401 (fixtures)
+
+import tensorplex
+from tensorplex import SummaryWriter
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+PIXELS = np.zeros((3, 8, 16), np.uint8)
+
+
+class Directory:
+    """Where a local writer writes; read as what a server wrote."""
+
+    readers = Server.readers
+
+    def __init__(self, logdir):
+        self.logdir = logdir
+
+    def writer(self, name, **options):
+        return SummaryWriter(self.logdir / name, **options)
+
+
+class Remote:
+    """A writer through a server; its runs are where the server writes."""
+
+    def __init__(self, server):
+        self.readers, self.logdir, self.url = server.readers, server.logdir, server.url
+
+    def writer(self, name, **options):
+        return SummaryWriter(f"runs/{name}", url=self.url, **options)
+
+
+@pytest.fixture
+def local(tmp_path):
+    return Directory(tmp_path / "runs")
+
+
+@pytest.fixture(params=["directory", "redis", "embedded"])
+def place(request, tmp_path):
+    if request.param == "directory":
+        yield Directory(tmp_path / "runs")
+        return
+    redis = Redis() if request.param == "redis" else None
+    running = Server(request.getfixturevalue("server_program"), tmp_path / "runs", redis)
+    yield Remote(running)
+    running.stop()
+    if redis:
+        redis.close()
+
+
+def test_every_method_is_shown_alike_by_both_readers(place, tmp_path):
+    onnx, openvino = tmp_path / "model.onnx", tmp_path / "model.xml"
+    onnx.write_bytes(bytes.fromhex(json.loads((ROOT / "tests/fixtures/onnx.json").read_text())["model"]))
+    openvino.write_text(
+        '<net><layers><layer id="0" name="in" type="Parameter"/><layer id="1" name="out" type="Result"/></layers>'
+        '<edges><edge from-layer="0" to-layer="1"/></edges></net>'
+    )
+    figure, axes = pyplot.subplots(figsize=(1, 1))
+    axes.plot([1, 2])
+    with place.writer("a") as w:
+        w.add_scalar("loss", Tensor([0.5]), np.int64(1), 1234.5)
+        w.add_scalar("float step", 1.5, 2.0)
+        w.add_scalar("new", 0.25, 1, new_style=True, double_precision=True)
+        w.add_scalar("described", 0.75, 1, None, "a name", "a *description*")
+        w.add_scalars("main/tag", {"x": 1, "y z": 2}, 3)
+        w.add_tensor("tensor", np.arange(6).reshape(2, 3), 1)
+        w.add_histogram("weights", Tensor([[1.0, 2.0], [3.0, math.nan]]), 1)
+        w.add_histogram("few", np.arange(100.0), 1, max_bins=4)
+        w.add_histogram("torch's", np.arange(4.0), 1, bins=w.default_bins)
+        w.add_histogram_raw("raw histogram", 0, 3, 3, 4, 6, [1.0, 2.0, 3.0], [1, 0, 2], 1)
+        w.add_image("image", PIXELS, 3)
+        w.add_image("pil", Picture(PIXELS.transpose(1, 2, 0)), 3)
+        w.add_images("images", np.zeros((9, 1, 4, 4), np.float32), 3)
+        w.add_image_with_boxes("boxes", PIXELS, [[1, 1, 5, 5]], 3)
+        w.add_image_with_boxes("labels", PIXELS, np.array([1, 1, 5, 5]), 3, rescale=2, labels="cat")
+        w.add_figure("figure", figure, 3)
+        w.add_video("video", np.zeros((1, 2, 3, 8, 8), np.uint8), 4, fps=8)
+        w.add_audio("sound", np.zeros((1, 100)), 5, sample_rate=8000)
+        w.add_text("note", "**bold**", 2)
+        w.add_pr_curve("pr", [0, 1, 1], [0.1, 0.9, 0.4], 6, num_thresholds=5, weights=[1, 2, 1])
+        w.add_pr_curve_raw("pr raw", *[[1, 0.5]] * 6, 6, 2)
+        w.add_custom_scalars({"losses": {"all": ["Multiline", ["a.*"]], "band": ["Margin", ["x", "y", "z"]]}})
+        w.add_mesh("mesh", np.zeros((1, 3, 3)), np.zeros((1, 3, 3), np.uint8), [[[0, 1, 2]]], {"a": 1}, 7)
+        w.add_hparams({"lr": 0.1, "amp": True, "opt": "adam", "none": None}, {"best": 0.75}, None, "hp", 8)
+        w.add_embedding(np.eye(3), metadata=["a", "b", "c"], label_img=np.zeros((3, 1, 2, 2)), global_step=9)
+        w.add_onnx_graph(onnx)
+        assert w.flush(DEADLINE)
+        assert w.stats()["refused"] == 0
+    # A run has one graph.
+    with place.writer("b") as w:
+        w.add_openvino_graph(openvino)
+        assert w.flush(DEADLINE)
+    assert not pyplot.fignum_exists(figure.number)
+    runs = place.readers()
+    run = runs["a"]
+    assert run["loss"]["points"] == [[1, 0.5, 1234.5]] and points(run["float step"]) == [[2, 1.5]]
+    assert points(run["new"]) == [[1, 0.25]] and points(run["described"]) == [[1, 0.75]]
+    assert points(runs["a/main_tag_x"]["main/tag"]) == [[3, 1.0]]
+    assert points(runs["a/main_tag_y_z"]["main/tag"]) == [[3, 2.0]]
+    assert points(run["tensor"]) == [[1, [[0, 1, 2], [3, 4, 5]]]]
+    assert sum(bucket[2] for bucket in points(run["weights"])[0][1]) == 3
+    assert len(points(run["few"])[0][1]) <= 4 and sum(bucket[2] for bucket in points(run["few"])[0][1]) == 100
+    assert points(run["raw histogram"]) == [[1, [[0, 1, 1], [1, 2, 0], [2, 3, 2]]]]
+    for tag in ("image", "pil", "images", "boxes", "labels", "figure", "video", "sound"):
+        assert run[tag]["kind"] == "blob" and len(points(run[tag])) == 1, tag
+    assert points(run["note/text_summary"]) == [[2, ["**bold**"]]]
+    assert np.shape(points(run["pr"])[0][1]) == (6, 5) and points(run["pr raw"]) == [[6, [[1.0, 0.5]] * 6]]
+    assert run["custom_scalars__config__"]["plugin"] == "custom_scalars"
+    assert {"mesh_VERTEX", "mesh_FACE", "mesh_COLOR", "__run_graph__"} <= run.keys() and "__run_graph__" in runs["b"]
+    assert {"_hparams_/session_start_info", "_hparams_/session_end_info", "best"} == runs["a/hp"].keys()
+    assert points(runs["a/hp"]["best"]) == [[8, 0.75]]
+    assert (place.logdir / "a" / "projector_config.pbtxt").exists()
+
+
+def test_ready_made_messages_of_two_libraries_are_taken(place):
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboardX.summary import hparams, scalar
+
+    summary = Summary(value=[Summary.Value(tag="ready", simple_value=0.5)])
+    with place.writer("a") as w:
+        file_writer = w._get_file_writer()
+        assert file_writer is w.file_writer and file_writer.get_logdir() == w.get_logdir() == w.log_dir == w.logdir
+        file_writer.add_summary(summary, 1)
+        file_writer.add_summary(scalar("ready", 0.5), 2)
+        event = Event(summary=summary)
+        file_writer.add_event(event, 3, 5.0)
+        w.add_event(Event(step=4, wall_time=6.0, summary=summary).SerializeToString())
+        for part in hparams({"lr": 0.1}, {"ready": 0.5}):
+            file_writer.add_summary(part)
+        graph = GraphDef()
+        graph.node.add(name="x", op="Const")
+        file_writer.add_graph((graph, Summary()))
+        assert w.flush(DEADLINE)
+    assert event == Event(summary=summary)
+    run = place.readers()["a"]
+    assert points(run["ready"]) == [[1, 0.5], [2, 0.5], [3, 0.5], [4, 0.5]]
+    assert [point[2] for point in run["ready"]["points"][2:]] == [5.0, 6.0]
+    assert {"_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info", "__run_graph__"} <= run.keys()
+
+
+def first_run(place):
+    with place.writer("a") as w:
+        for step in range(4):
+            w.add_scalar("loss", step, step)
+            w.add_scalars("s", {"k": step}, step)
+        w.add_image("early", PIXELS, 1)
+        assert w.flush(DEADLINE)
+
+
+# A point before the new start is stated again: the data server then forgets what came after it.
+def test_purge_step_leaves_one_curve(place):
+    first_run(place)
+    with place.writer("a", purge_step=2) as w:
+        w.add_scalar("loss", 20, 2)
+        assert w.flush(DEADLINE)
+    run = place.readers()["a"]
+    assert points(run["loss"]) == [[0, 0.0], [1, 1.0], [1, 1.0], [2, 20.0]]
+
+
+def test_rewind_waits_for_what_is_being_encoded(place):
+    with place.writer("a") as w:
+        for step in range(4):
+            w.add_image("image", np.full((3, 64, 64), step, np.uint8), step)
+        w.rewind(2)
+        w.add_image("image", PIXELS, 2)
+        assert w.flush(DEADLINE)
+    assert [step for step, _ in points(place.readers()["a"]["image"])] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("step, expect", [(2, [0, 1, 1, 2]), (4, [0, 1, 2, 3, 4])])
+def test_resume_goes_back_only_when_the_steps_do(place, step, expect):
+    first_run(place)
+    with place.writer("a", resume="auto") as w:
+        w.add_scalar("loss", 20, step)
+        w.add_scalars("s", {"k": 20}, step)
+        assert w.flush(DEADLINE)
+    runs = place.readers()
+    assert [step for step, _ in points(runs["a"]["loss"])] == expect
+    assert [step for step, _ in points(runs["a/s_k"]["s"])] == expect
+
+
+def test_after_close_the_next_record_opens_another_file(place):
+    w = place.writer("a")
+    assert list(w.all_writers) == [w.log_dir]
+    w.add_scalar("x", 1, 1)
+    assert w.close(DEADLINE) and w.close(DEADLINE)
+    assert w.file_writer is None and w.all_writers is None
+    w.add_scalar("x", 2, 2)
+    w.add_scalars("main", {"k": 1}, 1)
+    assert list(w.all_writers) == [w.log_dir, os.path.join(w.log_dir, "main_k")]
+    assert w.close(DEADLINE)
+    assert points(place.readers()["a"]["x"]) == [[1, 1.0], [2, 2.0]]
+
+
+def test_a_pickled_writer_and_a_child_go_on_with_files_of_their_own(place):
+    w = place.writer("a")
+    w.add_scalar("parent", 1, 1)
+    child = os.fork()
+    if child == 0:
+        w.add_scalar("child", 2, 1)
+        w.add_image("picture", PIXELS, 1)
+        os._exit(0 if w.flush(DEADLINE) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    with pickle.loads(pickle.dumps(w)) as other:
+        other.add_scalar("pickled", 3, 1)
+        assert other.flush(DEADLINE)
+    assert w.close(DEADLINE)
+    run = place.readers()["a"]
+    assert {tag: len(run[tag]["points"]) for tag in ("parent", "child", "picture", "pickled")} == dict.fromkeys(
+        ("parent", "child", "picture", "pickled"), 1
+    )
+
+
+def test_two_writers_of_one_directory_keep_each_others_points(local):
+    with local.writer("a") as train, local.writer("a") as val:
+        for step in range(3):
+            train.add_scalar("train", step, step)
+            val.add_scalar("val", step, step)
+    run = local.readers()["a"]
+    assert points(run["train"]) == points(run["val"]) == [[0, 0.0], [1, 1.0], [2, 2.0]]
+
+
+def test_many_threads_may_share_a_writer(place):
+    with place.writer("a") as w:
+
+        def log(n):
+            for step in range(100):
+                w.add_scalar(f"thread/{n}", step, step)
+                w.add_histogram(f"values/{n}", np.arange(10.0), step)
+
+        threads = [threading.Thread(target=log, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert w.flush(DEADLINE)
+    run = place.readers()["a"]
+    for n in range(4):
+        assert points(run[f"thread/{n}"]) == [[step, step] for step in range(100)]
+        assert [step for step, _ in points(run[f"values/{n}"])] == list(range(100))
+
+
+def test_records_are_on_disk_when_the_process_ends_without_closing(local, program):
+    source = """
+import sys, numpy, tensorplex
+writer = tensorplex.SummaryWriter(sys.argv[1])
+for step in range(20):
+    writer.add_scalar("loss", step, step)
+    writer.add_image("image", numpy.zeros((3, 64, 64)), step)
+"""
+    assert program(source, local.logdir / "a").end() == (0, "", "")
+    run = local.readers()["a"]
+    assert len(points(run["loss"])) == len(points(run["image"])) == 20
+
+
+def test_a_record_is_written_though_nothing_follows(local):
+    w = local.writer("a", flush_secs=0.1)
+    w.add_scalar("loss", 1, 1)
+    wait_for("the record", lambda: any(file.stat().st_size for file in local.logdir.rglob("*tfevents*")))
+    w.close()
+
+
+def test_default_step_and_time(local):
+    with local.writer("a") as w:
+        with w.use_metadata(global_step=7, walltime=1234.5):
+            w.add_scalar("x", 1)
+            w.add_scalar("x", 1, 8)
+            w.add_text("t", "x")
+        w.add_scalar("x", 1, 9, 1.0)
+    run = local.readers()["a"]
+    assert run["x"]["points"] == [[7, 1.0, 1234.5], [8, 1.0, 1234.5], [9, 1.0, 1.0]]
+    assert points(run["t/text_summary"]) == [[7, ["x"]]]
+
+
+def test_scalars_are_exported(local, tmp_path):
+    with local.writer("a") as w:
+        w.add_scalars("main", {"k": 0.5}, 3, 1.5)
+        run = os.path.join(w.log_dir, "main_k")
+        assert w.scalar_dict == {run: [[1.5, 3, 0.5]]}
+        w.export_scalars_to_json(tmp_path / "out.json")
+        assert json.loads((tmp_path / "out.json").read_text()) == {run: [[1.5, 3, 0.5]]} and w.scalar_dict == {}
+
+
+def test_the_arguments_of_both_libraries(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENSORPLEX_URL", raising=False)
+    w = SummaryWriter(None, "_c", None, 5, 30, ".suffix")
+    assert w.log_dir.startswith("runs/") and w.log_dir.endswith("_c") and os.path.isdir(w.log_dir)
+    assert (w.max_queue, w.flush_secs, w.filename_suffix, w.purge_step) == (5, 30, ".suffix", None)
+    assert w.default_bins[0] < -9e19 and len(w.default_bins) == 2 * 775 - 1 or sorted(w.default_bins) == w.default_bins
+    w = SummaryWriter(logdir=tmp_path / "x", comet_config={"disabled": True})
+    assert w.logdir == str(tmp_path / "x") and not caplog.messages
+    SummaryWriter(log_dir="y", comet_config={"project": "p"}, unknown=1)
+    assert ["comet_config", "unknown"] == [word for word in ("comet_config", "unknown") if word in caplog.text]
+    with SummaryWriter("nothing", write_to_disk=False) as w:
+        w.add_scalar("x", 1, 1)
+        w.add_image("i", PIXELS)
+        w.add_scalars("m", {"k": 1})
+        with pytest.raises(ValueError):
+            w.add_image("i", PIXELS[0])
+    assert not os.path.exists("nothing")
+
+
+@pytest.mark.parametrize(
+    "log_dir, client_id",
+    [
+        ("runs/exp/1", "exp/1"),
+        ("exp 1/ü", "exp_1/_"),
+        ("runs", "runs"),
+        (".hidden/x", "_hidden/x"),
+        ("/elsewhere/runs/x", "elsewhere/runs/x"),
+    ],
+)
+def test_a_client_id_is_made_from_the_directory(tmp_path, monkeypatch, log_dir, client_id):
+    monkeypatch.chdir(tmp_path)
+    embedded = Embedded()
+    monkeypatch.setenv("TENSORPLEX_URL", embedded.url)
+    w = SummaryWriter(log_dir)
+    assert w.client_id == client_id and repr(w).startswith(f"<SummaryWriter {client_id}, redis")
+    assert SummaryWriter(tmp_path / log_dir, client_id="agent/1").client_id == "agent/1"
+    assert SummaryWriter(tmp_path / "local", url="").client_id is None
+    assert not os.path.exists(log_dir) or log_dir.startswith("/")
+    w.close(0)
+    embedded.close()
+
+
+def test_what_was_refused_is_counted_and_told(place, caplog):
+    w = place.writer("a")
+    w.add_scalar("x", 1, 1)
+    w.add_histogram("x", [1.0], 2)
+    w.add_scalar("x", 3, 3)
+    told = w.flush(DEADLINE)
+    if w.url is None:
+        assert not told and w.stats()["refused"] == 1
+        assert "1 records were lost" in caplog.text and "is a scalar, not a histogram" in caplog.text
+        assert w.flush(DEADLINE)
+    assert w.close(DEADLINE)
+    assert points(place.readers()["a"]["x"]) == [[1, 1.0], [3, 3.0]]
+
+
+def test_a_disk_that_refuses_is_an_error_of_flush(tmp_path):
+    w = SummaryWriter(tmp_path / "a")
+    (tmp_path / "a").rmdir()
+    (tmp_path / "a").write_text("in the way")
+    w.add_scalar("x", 1, 1)
+    with pytest.raises(OSError):
+        w.flush()
+
+
+@pytest.fixture(params=["directory", "server"])
+def checked(request, tmp_path):
+    if request.param == "directory":
+        yield SummaryWriter(tmp_path / "checked")
+    else:
+        with tensorplex.EmbeddedBroker(port=0) as broker:
+            w = SummaryWriter("checked", url=broker.url)
+            yield w
+            w.close(0)
+
+
+@pytest.mark.parametrize(
+    "method, args, kind, text",
+    [
+        ("add_scalar", ("", 0.5), ValueError, "tag is empty"),
+        ("add_scalar", ("t", [1, 2]), ValueError, r"shape \(2,\): one number is wanted"),
+        ("add_scalar", ("t", 0.5, 1.5), TypeError, "global_step is a float: an int or None is wanted"),
+        ("add_scalars", ("m", {"a": 1, "b": [1, 2]}), ValueError, r"'b' has shape \(2,\)"),
+        ("add_scalars", ("m", [1]), TypeError, "metric_dict is a list"),
+        ("add_tensor", ("t", np.zeros(2, np.complex64)), TypeError, "dtype complex64: one of"),
+        ("add_histogram", ("t", []), ValueError, r"shape \(0,\): at least one number"),
+        ("add_histogram", ("t", ["x"]), TypeError, "values has dtype <U1"),
+        ("add_histogram", ("t", [1.0], 1, "stone"), ValueError, "stone"),
+        ("add_histogram", ("t", [1.0], 1, 10, None, 0), ValueError, "at most 0 buckets"),
+        ("add_histogram_raw", ("t", 0, 1, 1, 1, 1, [1, 2], [1]), ValueError, r"\(2,\) and bucket_counts \(1,\)"),
+        ("add_histogram_raw", ("t", 0, 3, 1, 1, 1, [2, 1, 3], [1, 1, 1]), ValueError, "rising order"),
+        ("add_histogram_raw", ("t", 0, 3, 1, 1, 1, [1, 2], [-1, 1]), ValueError, "none below 0"),
+        ("add_image", ("t", np.zeros((3, 4), np.uint8)), ValueError, r"\[3, 4\]"),
+        ("add_image_with_boxes", ("t", PIXELS, [[1, 2]]), ValueError, r"\(1, 2\): \(n, 4\) is wanted"),
+        ("add_image_with_boxes", ("t", PIXELS, [[1, 1, 2, 2]], 1, None, 1, "CHW", ["a", "b"]), ValueError, "2 labels"),
+        ("add_figure", ("t", np.zeros(3)), TypeError, "a figure of matplotlib"),
+        ("add_video", ("t", np.zeros((3, 4, 4))), ValueError, r"\[3, 4, 4\]"),
+        ("add_audio", ("t", np.zeros((3, 4))), ValueError, r"\(3, 4\)"),
+        ("add_text", ("t", 1), TypeError, "text_string is a int"),
+        ("add_pr_curve", ("t", [0, 1], [0.5]), ValueError, "pr curve"),
+        ("add_pr_curve_raw", ("t", *[[1, 2]] * 5, [1]), ValueError, "pr curve"),
+        ("add_custom_scalars", ([],), TypeError, "layout is a list"),
+        ("add_custom_scalars_marginchart", (["a", "b"],), ValueError, "3 are needed"),
+        ("add_mesh", ("t", np.zeros((4, 2))), ValueError, r"\(4, 2\): \(n, 3\) is wanted"),
+        ("add_hparams", ({"a": [1, 2]}, {}), ValueError, r"hparam 'a' has shape \(2,\)"),
+        ("add_hparams", ({"a": 1}, {"m": "x"}), TypeError, "'m' is a str"),
+        ("add_embedding", (np.zeros(3),), ValueError, r"\(3,\): \(n, size\) is wanted"),
+        ("add_graph", ("model",), TypeError, "model is a str"),
+        ("add_onnx_graph", (), TypeError, "onnx_model_file is not given"),
+        ("add_summary", (b"\xff",), ValueError, "not a message"),
+        ("add_event", (b"",), ValueError, "no value, no graph"),
+    ],
+)
+def test_wrong_input_raises_in_the_caller_and_nothing_is_written(checked, method, args, kind, text):
+    with pytest.raises(kind, match=text):
+        getattr(checked, method)(*args)
+    if checked.url is None:
+        assert checked.flush()
+        assert [file for file in os.listdir(checked.log_dir) if os.path.getsize(f"{checked.log_dir}/{file}")] == []
+    else:
+        assert checked.stats()["taken"] == 0
+
+
+@pytest.mark.parametrize("options, text", [({"resume": "yes"}, "resume is 'yes'"), ({"log_dir": "s3://b"}, "local directory")])
+def test_wrong_arguments_of_a_writer(tmp_path, options, text):
+    with pytest.raises(ValueError, match=text):
+        SummaryWriter(**options)
+
+
+def test_encoding_is_not_the_callers(tmp_path):
+    """The thread that encodes shows in the time that the caller takes: a 1000th of what the record takes."""
+    pixels = np.random.default_rng(1).integers(0, 256, (1024, 1024, 3), np.uint8)
+    with SummaryWriter(tmp_path) as w:
+        start = time.perf_counter()
+        w.add_image("noise", pixels, 1, dataformats="HWC")
+        called = time.perf_counter()
+        assert w.flush(DEADLINE)
+        assert called - start < (time.perf_counter() - start) / 2
+
+
+def test_a_deadline_holds_for_pictures_too(server):  # noqa: F811
+    with tensorplex.TensorplexClient("worker/1", url=server.url) as client:
+        hurried = client.with_deadline(1e-9)
+        hurried.add_image("late", PIXELS, 1)
+        hurried.add_scalar("late scalar", 1, 1)
+        client.add_image("in time", PIXELS, 1)
+        assert client.flush(DEADLINE)
+    assert list(server.readers()["worker/1"]) == ["in time"]
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_the_documentation_runs(tmp_path, monkeypatch, block):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/python.md").read_text().split("## SummaryWriter\n")[1]
+    exec(page.split("```python\n")[1 + block].split("```")[0], {})
+    if block == 0:
+        runs = Directory(tmp_path / "runs").readers()
+        assert runs.keys() == {"first", "first/both_train", "first/both_val"}
+
+
+def test_every_method_of_both_libraries_is_there():
+    import tensorboardX
+
+    # The names of torch 2.15, for those that tensorboardX has not.
+    names = {"add_tensor", "get_logdir", "add_histogram_raw"} | set(dir(tensorboardX.SummaryWriter))
+    public = {name for name in names if not name.startswith("_")}
+    assert public - set(dir(SummaryWriter)) == set()

@@ -1,0 +1,190 @@
+//! A writer that threads share, and that never keeps its callers waiting for an encoder.
+//!
+//! ```text
+//! caller ─► number, text ─────────────────────────► SummaryWriter of the run ─► file
+//!       └─► record ─► thread: PNG, GIF, WAV, sorting ─►┘        ▲
+//!                     the same thread, when idle: what has waited for `pause`
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use crate::encoder::Encoder;
+use crate::records::Encode;
+use crate::summary_writer::{SummaryWriter, WriteError, now};
+
+/// Records into a directory, and into directories below it, without a server.
+///
+/// What a [`SummaryWriter`] does in its caller's thread is done in a thread here, as by a [`Recorder`](crate::Recorder).
+/// Records that are refused because of what was recorded before, and those for which the disk has no room, are counted.
+/// Dropping it writes what waits. A child process after a fork must not use or drop it.
+#[derive(Debug)]
+pub struct LocalRecorder {
+    shared: Arc<Shared>,
+    encoder: Encoder,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    pause: Duration,
+    state: Mutex<State>,
+}
+
+/// The open runs, and what went wrong since the last look.
+#[derive(Default)]
+struct State {
+    runs: BTreeMap<String, SummaryWriter>,
+    lost: Lost,
+}
+
+/// Records that were not taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// How many, since the recorder was made.
+    pub records: u64,
+    /// Why the last of them.
+    pub why: String,
+}
+
+impl LocalRecorder {
+    /// A recorder of the run in directory `log_dir`, which is made when missing. A record waits for `pause`, at most about
+    /// twice as long, before it is written.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn create(log_dir: impl AsRef<Path>, pause: Duration) -> io::Result<Self> {
+        let root = log_dir.as_ref().to_owned();
+        let runs = BTreeMap::from([(String::new(), open(&root, "", pause)?)]);
+        let lost = Lost::default();
+        let shared = Arc::new(Shared {
+            root,
+            pause,
+            state: Mutex::new(State { runs, lost }),
+        });
+        let idle = Arc::downgrade(&shared);
+        let encoder = Encoder::with_idle(pause, move || {
+            if let Some(shared) = idle.upgrade() {
+                // What fails now is told by the next flush.
+                let _ = shared.state().flush();
+            }
+        });
+        Ok(Self { shared, encoder })
+    }
+
+    /// Does something that is quick, such as recording a number, with the writer of a run: `""` is the directory itself.
+    pub fn write(&self, run: &str, act: impl FnOnce(&mut SummaryWriter) -> Result<(), WriteError>) {
+        self.encoder.start();
+        self.shared.write(&mut self.shared.state(), run, act);
+    }
+
+    /// As [`write`](Self::write), unless that would have to wait for another thread.
+    ///
+    /// # Errors
+    /// When it would; then nothing is done, and this is what was to be done.
+    pub fn try_write<F>(&self, run: &str, act: F) -> Result<(), F>
+    where
+        F: FnOnce(&mut SummaryWriter) -> Result<(), WriteError>,
+    {
+        self.encoder.start();
+        let mut state = match self.shared.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(act),
+        };
+        self.shared.write(&mut state, run, act);
+        Ok(())
+    }
+
+    /// Records one of the [`records`](crate::records) into a run. It is encoded in the recorder's thread.
+    pub fn add(
+        &self,
+        run: &str,
+        record: impl Encode + Send + 'static,
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) {
+        let (shared, run) = (self.shared.clone(), run.to_owned());
+        // The time of a record is that of the call.
+        let walltime = walltime.unwrap_or_else(now);
+        self.encoder.run(move || match record.encode(walltime) {
+            Ok(record) => shared.write(&mut shared.state(), &run, |writer| {
+                writer.add(record, global_step, Some(walltime))
+            }),
+            Err(error) => shared.state().lost.count(&error),
+        });
+    }
+
+    /// Waits until everything so far is encoded; says whether it is.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        self.encoder.wait(timeout)
+    }
+
+    /// Writes what is encoded, to where readers see it.
+    ///
+    /// # Errors
+    /// When that failed; what could not be written still waits.
+    pub fn flush(&self) -> io::Result<()> {
+        self.shared.state().flush()
+    }
+
+    /// What was not taken.
+    pub fn lost(&self) -> Lost {
+        self.shared.state().lost.clone()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(
+        &self,
+        state: &mut State,
+        run: &str,
+        act: impl FnOnce(&mut SummaryWriter) -> Result<(), WriteError>,
+    ) {
+        let outcome = match state.runs.get_mut(run) {
+            Some(writer) => act(writer),
+            None => open(&self.root, run, self.pause)
+                .map_err(WriteError::Full)
+                .and_then(|writer| act(state.runs.entry(run.to_owned()).or_insert(writer))),
+        };
+        match outcome {
+            // It was taken: a flush tries again and tells.
+            Ok(()) | Err(WriteError::Io(_)) => {}
+            Err(error) => state.lost.count(&error),
+        }
+    }
+}
+
+impl State {
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.runs.values_mut().map(SummaryWriter::flush);
+        flushed.fold(Ok(()), io::Result::and)
+    }
+}
+
+impl Lost {
+    fn count(&mut self, why: &impl ToString) {
+        self.records += 1;
+        self.why = why.to_string();
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("runs", &self.runs.keys())
+            .field("lost", &self.lost)
+            .finish()
+    }
+}
+
+fn open(root: &Path, run: &str, pause: Duration) -> io::Result<SummaryWriter> {
+    Ok(SummaryWriter::create(root.join(run))?.pause(pause))
+}
