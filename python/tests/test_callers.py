@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 from conftest import ROOT
+from matplotlib.figure import Figure
 from test_records import Tensor, points
 from test_summary_writer import Directory
 
@@ -112,7 +113,7 @@ def torch_like(monkeypatch):
 
 
 def test_stable_baselines(place, torch_like, patched):
-    """stable-baselines3 2.7, common/logger.py, TensorBoardOutputFormat."""
+    """stable-baselines3 2.9.2, common/logger.py, TensorBoardOutputFormat."""
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(log_dir=str(place.logdir / "PPO_1"))
@@ -123,21 +124,23 @@ def test_stable_baselines(place, torch_like, patched):
         writer.add_text("note", "text", step)
         writer.add_histogram("actions", Tensor(np.arange(5.0)), step)
         writer.add_video("video", Tensor(PIXELS[None, None]), step, 40)
+        figure = Figure(figsize=(1, 1))
+        writer.add_figure("figure", figure, step, close=True)
         writer.add_image("image", Tensor(PIXELS), step, dataformats="CHW")
         writer.flush()
     writer.close()
     run = place.readers()["PPO_1"]
     assert points(run["rollout/reward"]) == [[10, 10.0], [20, 20.0]]
-    assert {"note/text_summary", "actions", "video", "image", "_hparams_/session_start_info"} <= run.keys()
+    assert {"note/text_summary", "actions", "video", "figure", "image", "_hparams_/session_start_info"} <= run.keys()
 
 
 def test_lightning(place, torch_like, patched):
-    """lightning 2.6, fabric/loggers/tensorboard.py and pytorch/loggers/tensorboard.py, TensorBoardLogger."""
+    """lightning 2.6.6, fabric/loggers/tensorboard.py and pytorch/loggers/tensorboard.py, TensorBoardLogger."""
     from torch.utils.tensorboard import SummaryWriter
 
     experiment = SummaryWriter(log_dir=str(place.logdir / "version_0"), max_queue=10)
     for part in sys.modules["torch.utils.tensorboard"].summary.hparams({"lr": 0.1}, {"hp_metric": -1}):
-        experiment._get_file_writer().add_summary(part)
+        experiment._get_file_writer().add_summary(part, 0)
     experiment.add_scalar("hp_metric", -1, 0)
     for step in range(3):
         experiment.add_scalar("train_loss", 0.5, step)
@@ -150,7 +153,7 @@ def test_lightning(place, torch_like, patched):
 
 
 def test_accelerate(place, torch_like, patched):
-    """accelerate 1.11, tracking.py, TensorBoardTracker."""
+    """accelerate 1.15, tracking.py, TensorBoardTracker."""
     from torch.utils import tensorboard
 
     writer = tensorboard.SummaryWriter(place.logdir / "project")
