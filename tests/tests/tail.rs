@@ -144,7 +144,8 @@ fn new_clients_and_rotated_files_are_followed() {
         "UTC",
     ];
     let mut server = TestServer::start_with_options(&Broker::Embedded, &options);
-    let mut command = tail(server.logdir(), &["--json", "--time-zone", "UTC"]);
+    // The workers may have begun before it looks for the first time.
+    let mut command = tail(server.logdir(), &["--json", "--time-zone", "UTC", "-n", "1000000"]);
     let mut process = Process::start(command.stdout(Stdio::piped()));
     let lines = BufReader::new(process.child().stdout.take().unwrap()).lines();
 
