@@ -440,16 +440,6 @@ def test_encoding_is_not_the_callers(tmp_path):
         assert called - start < (time.perf_counter() - start) / 2
 
 
-def test_a_deadline_holds_for_pictures_too(server):  # noqa: F811
-    with tensorplex.TensorplexClient("worker/1", url=server.url) as client:
-        hurried = client.with_deadline(1e-9)
-        hurried.add_image("late", PIXELS, 1)
-        hurried.add_scalar("late scalar", 1, 1)
-        client.add_image("in time", PIXELS, 1)
-        assert client.flush(DEADLINE)
-    assert list(server.readers()["worker/1"]) == ["in time"]
-
-
 @pytest.mark.parametrize("block", [0, 1])
 def test_the_documentation_runs(tmp_path, monkeypatch, block):
     monkeypatch.chdir(tmp_path)
