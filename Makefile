@@ -37,7 +37,7 @@ test:
 	cargo test --workspace --no-fail-fast
 	$(TENSORPLEX_PYTHON) -m pytest -q tests
 	@$(MAKE) --no-print-directory python
-	# They wait for brokers most of the time: four files at once.
+# They wait for brokers most of the time: four files at once.
 	@ls -S python/tests/test_*.py | xargs -P 4 -n 1 $(TENSORPLEX_PYTHON) -m pytest -q
 
 # SECONDS=600 SEED=… on the command line of make.
