@@ -145,7 +145,10 @@ fn new_clients_and_rotated_files_are_followed() {
     ];
     let mut server = TestServer::start_with_options(&Broker::Embedded, &options);
     // The workers may have begun before it looks for the first time.
-    let mut command = tail(server.logdir(), &["--json", "--time-zone", "UTC", "-n", "1000000"]);
+    let mut command = tail(
+        server.logdir(),
+        &["--json", "--time-zone", "UTC", "-n", "1000000"],
+    );
     let mut process = Process::start(command.stdout(Stdio::piped()));
     let lines = BufReader::new(process.child().stdout.take().unwrap()).lines();
 
