@@ -5,6 +5,7 @@ mod broker;
 mod call_error;
 mod client;
 mod client_id;
+mod disk;
 pub mod embedded;
 mod files;
 mod frame;
@@ -27,6 +28,7 @@ pub use client::{
     MISSING_AFTER, NotQueued, RemoteError, RemoteFuture, WhenFull,
 };
 pub use client_id::{ClientId, ClientIdError, MAX_CLIENT_ID, MAX_PART};
+pub use disk::is_sync_failure;
 pub use files::{FileId, FileSet, NewFile, PickPath};
 pub use frame::{FrameError, MAX_BODY, MAX_CALLS, MAX_FRAME, ProducerId};
 pub use journal::JournalError;

@@ -58,7 +58,8 @@ pub trait Durable: Remote {
     /// Brings the effects of all calls so far to where readers see them.
     ///
     /// Called once per batch, before its calls are acknowledged. After an error it is called again,
-    /// later, until it succeeds; meanwhile no further call is made.
+    /// later, until it succeeds; meanwhile no further call is made. After an error of which
+    /// [`is_sync_failure`](crate::is_sync_failure) says so, the server ends instead.
     ///
     /// # Errors
     /// When the effects are not all visible yet.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::NewFile;
+use crate::disk;
 
 /// A pending buffer that grew larger than this is given back to the allocator after a commit.
 const KEEP_BUFFER: usize = 4 << 10;
@@ -61,7 +62,7 @@ impl Growing {
         }
         let mut written = 0;
         while written < self.pending.len() {
-            match file.write_at(&self.pending[written..], self.end) {
+            match disk::write_at(file, &self.pending[written..], self.end) {
                 Ok(0) => return self.stop_at(written, io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
                     written += n;
@@ -103,7 +104,7 @@ impl Growing {
                 bytes = overlap - same,
                 "bytes differ from the journal, as after a power cut; they are replaced"
             );
-            file.write_all_at(&self.pending[same..overlap], self.end + same as u64)?;
+            disk::write_all_at(file, &self.pending[same..overlap], self.end + same as u64)?;
         }
         self.pending.drain(..overlap);
         self.end += overlap as u64;

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
 use crate::mutants::{self, Mutant};
 
 use growing::{Growing, Place, path_of};
@@ -166,7 +167,8 @@ impl FileSet {
     /// stopped.
     ///
     /// # Errors
-    /// The first failure, with the path in its message.
+    /// The first failure, with the path in its message. It can be tried again, unless
+    /// [`is_sync_failure`](crate::is_sync_failure) says that a sync failed.
     pub fn commit(&mut self) -> io::Result<()> {
         self.move_retired()?;
         self.place_new_files(&self.dirty.clone())?;
@@ -180,17 +182,19 @@ impl FileSet {
     /// Waits until everything committed is on disk.
     ///
     /// # Errors
-    /// The first failure. It must not be retried: what the disk holds is unknown from then on.
+    /// The first failure. It can be tried again, unless [`is_sync_failure`](crate::is_sync_failure) says that a sync
+    /// failed.
     pub fn sync(&mut self) -> io::Result<()> {
         if self.unsynced.len() >= SYNC_ALL_FROM {
-            rustix::fs::syncfs(File::open(&self.root)?)?;
+            disk::sync_file_system(&self.root)?;
         } else {
             self.sync_each()?;
         }
         self.unsynced.clear();
-        for dir in std::mem::take(&mut self.new_in) {
-            sync_up_to(&dir, &self.root)?;
+        for dir in &self.new_in {
+            sync_up_to(dir, &self.root)?;
         }
+        self.new_in.clear();
         Ok(())
     }
 
@@ -199,10 +203,11 @@ impl FileSet {
             let (Place::At(path) | Place::Retired(path)) = &self.files[id.0 as usize].place else {
                 continue;
             };
+            let path_of_it = self.root.join(path);
             let synced = self
                 .open
-                .get(id, &self.root.join(path))
-                .and_then(|(file, _)| file.sync_data());
+                .get(id, &path_of_it)
+                .and_then(|(file, _)| disk::sync(file, &path_of_it));
             match synced {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
                 other => other.map_err(|error| about(path, error))?,
@@ -322,7 +327,7 @@ impl FileSet {
                 remove(&full).map_err(|error| about(&path, error))?;
             }
             let parent = full.parent().unwrap_or(&self.root).to_owned();
-            std::fs::create_dir_all(&parent).map_err(|error| about(&path, error))?;
+            disk::make_dir(&parent).map_err(|error| about(&path, error))?;
             let base = match wanted {
                 NewFile::Create(_) => 0,
                 _ => length_of(&full),
@@ -390,23 +395,25 @@ fn length_of(path: &Path) -> u64 {
 }
 
 fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
+    match disk::remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
 fn about(path: &str, error: io::Error) -> io::Error {
+    if disk::is_sync_failure(&error) {
+        return error;
+    }
     io::Error::new(error.kind(), format!("{path}: {error}"))
 }
 
 /// A new file is only found after a power cut when the directories on the way to it are on disk too.
 fn sync_up_to(dir: &Path, root: &Path) -> io::Result<()> {
     for dir in dir.ancestors() {
-        match File::open(dir) {
-            Ok(dir) => dir.sync_all()?,
+        match disk::sync_dir(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
-            Err(error) => return Err(error),
+            synced => synced?,
         }
         if dir == root {
             break;

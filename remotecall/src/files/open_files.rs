@@ -1,11 +1,12 @@
 //! A bounded number of open files; the one used longest ago is closed first.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::FileId;
+use crate::disk;
 
 /// Share of the process's descriptors that one set may hold: the rest is for sockets, the journal and
 /// other sets.
@@ -87,21 +88,14 @@ impl OpenFiles {
 }
 
 fn open_file(path: &Path, create: bool) -> io::Result<File> {
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(create)
-            .truncate(false)
-            .open(path)
-    };
-    match open() {
+    if !create {
+        return disk::open(path);
+    }
+    match disk::open_or_create(path) {
         // The directory was deleted by its owner while we were away.
-        Err(error) if create && error.kind() == io::ErrorKind::NotFound => {
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            open()
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), disk::make_dir)?;
+            disk::open_or_create(path)
         }
         other => other,
     }

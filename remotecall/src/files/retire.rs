@@ -3,7 +3,7 @@
 //! ```text
 //! 1. the last bytes are written
 //! 2. the manifest says: this key is at its new path
-//! 3. rename
+//! 3. rename, and the directory is synced
 //! 4. the manifest says: the old path is another key's        only then may the file be removed
 //! ```
 //!
@@ -11,11 +11,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::growing::Place;
 use super::manifest::Entry;
-use super::{FileId, FileSet, about, length_of};
+use super::{FileId, FileSet, about, length_of, sync_up_to};
+use crate::disk;
 
 impl FileSet {
     /// Ends a file: with the next commit it gets its last bytes and moves to the path `kept`, which no other file may
@@ -65,8 +66,12 @@ impl FileSet {
                 self.write_pending(id)?;
             }
             self.record_moves(&wave)?;
+            let mut dirs = BTreeSet::new();
             for (id, kept) in &wave {
-                self.move_away(*id, kept)?;
+                dirs.extend(self.move_away(*id, kept)?);
+            }
+            for dir in &dirs {
+                sync_up_to(dir, &self.root)?;
             }
             self.retiring.drain(..wave.len());
             let moved: BTreeSet<FileId> = ids.into_iter().collect();
@@ -107,18 +112,22 @@ impl FileSet {
         }
     }
 
-    fn move_away(&mut self, id: FileId, kept: &str) -> io::Result<()> {
+    /// Returns the directories that lost and got a name.
+    fn move_away(&mut self, id: FileId, kept: &str) -> io::Result<Vec<PathBuf>> {
         let file = &mut self.files[id.0 as usize];
         let Place::At(path) = &file.place else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let (from, to) = (self.root.join(path), self.root.join(kept));
-        match std::fs::rename(&from, &to) {
+        match disk::rename(&from, &to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
             other => other.map_err(|error| about(path, error))?,
         }
-        self.new_in.extend(to.parent().map(Path::to_owned));
         file.place = Place::Retired(kept.to_owned());
-        Ok(())
+        Ok([from, to]
+            .iter()
+            .filter_map(|path| path.parent())
+            .map(Path::to_owned)
+            .collect())
     }
 }

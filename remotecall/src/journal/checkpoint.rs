@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{JournalError, replace};
+use super::JournalError;
+use crate::disk;
 use crate::frame::ProducerId;
 use crate::mutants::{self, Mutant};
 
@@ -51,16 +52,19 @@ impl Checkpoint {
             object: self.object.clone(),
             watermarks,
         };
-        let body = rmp_serde::to_vec(&body).expect("plain data serializes");
+        let mut content = vec![0; HEADER];
+        rmp_serde::encode::write(&mut content, &body).expect("plain data serializes");
+        let crc = crc32c::crc32c(&content[HEADER..]);
+        content[..4].copy_from_slice(&MAGIC);
+        content[4..HEADER].copy_from_slice(&crc.to_le_bytes());
         let path = checkpoint_path(dir);
-        replace(&path, &[&MAGIC, &crc32c::crc32c(&body).to_le_bytes(), &body])
-            .map_err(|error| JournalError::io(&path, error))
+        disk::replace(&path, &content).map_err(|error| JournalError::io(&path, error))
     }
 
     /// None when there is none yet.
     pub fn load(dir: &Path) -> Result<Option<Self>, JournalError> {
         let path = checkpoint_path(dir);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match disk::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(JournalError::io(&path, error)),

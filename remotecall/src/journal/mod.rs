@@ -19,10 +19,11 @@ mod checkpoint;
 mod recovery;
 mod settings;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::disk;
 
 pub(crate) use checkpoint::{Checkpoint, Watermarks};
 pub(crate) use recovery::Recovery;
@@ -81,20 +82,27 @@ pub enum JournalError {
         now: String,
     },
     /// fsync failed: nobody knows what the disk holds.
-    #[error("fsync of {path} failed: {error}; restart to recover from what the disk holds")]
-    Sync {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    #[error("{0}")]
+    Sync(io::Error),
 }
 
 impl JournalError {
     fn io(path: &Path, error: io::Error) -> Self {
+        if disk::is_sync_failure(&error) {
+            return Self::Sync(error);
+        }
         Self::Io {
             path: path.to_owned(),
             error,
+        }
+    }
+
+    /// As an error of input and output, with the path in its message.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Io { path, error } => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+            Self::Sync(error) => error,
+            other => io::Error::other(other.to_string()),
         }
     }
 
@@ -143,14 +151,12 @@ impl Journal {
         let fit = fit.count();
         put_record(&mut self.buffer, self.end, &frames[..fit]);
         let path = segment_path(&self.dir, self.segment);
-        if let Err(error) = self.file.write_all_at(&self.buffer, self.end) {
+        if let Err(error) = disk::write_all_at(&self.file, &self.buffer, self.end) {
             // What was written of it is in the way of nobody: the next batch overwrites it.
-            let _ = self.file.set_len(self.end);
+            let _ = disk::cut(&self.file, self.end);
             return Err(JournalError::io(&path, error));
         }
-        self.file
-            .sync_data()
-            .map_err(|error| JournalError::Sync { path, error })?;
+        disk::sync(&self.file, &path).map_err(JournalError::Sync)?;
         self.end += self.buffer.len() as u64;
         self.since_checkpoint += self.buffer.len() as u64;
         self.buffer.shrink_to(KEEP_BUFFER);
@@ -168,23 +174,24 @@ impl Journal {
     }
 
     /// Saves the state after everything journaled so far, and drops the segments that led to it.
+    ///
+    /// After [`JournalError::Io`] the journal goes on, and the old state is the one that counts.
     pub fn checkpoint(&mut self, object: Vec<u8>, watermarks: &Watermarks) -> Result<(), JournalError> {
         let next = self.segment + 1;
-        let file = create_segment(&self.dir, next)?;
+        self.file = create_segment(&self.dir, next)?;
+        self.segment = next;
+        self.end = SEGMENT_MAGIC.len() as u64;
         Checkpoint {
             segment: next,
             object,
             watermarks: watermarks.clone(),
         }
         .save(&self.dir)?;
+        self.since_checkpoint = 0;
         for old in segments(&self.dir)?.into_iter().filter(|&number| number < next) {
             let path = segment_path(&self.dir, old);
-            std::fs::remove_file(&path).map_err(|error| JournalError::io(&path, error))?;
+            disk::remove(&path).map_err(|error| JournalError::io(&path, error))?;
         }
-        self.segment = next;
-        self.file = file;
-        self.end = SEGMENT_MAGIC.len() as u64;
-        self.since_checkpoint = 0;
         Ok(())
     }
 }
@@ -241,37 +248,18 @@ fn segments(dir: &Path) -> Result<Vec<u64>, JournalError> {
 }
 
 /// Makes an empty segment, on disk with its directory. One of this number that a crash left is replaced:
-/// no checkpoint named it.
+/// it has no records.
 fn create_segment(dir: &Path, number: u64) -> Result<File, JournalError> {
     let path = segment_path(dir, number);
     let make = || {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)?;
-        file.write_all_at(&SEGMENT_MAGIC, 0)?;
-        file.sync_all()?;
-        File::open(journal_dir(dir))?.sync_all()?;
+        let file = disk::open_or_create(&path)?;
+        disk::cut(&file, 0)?;
+        disk::write_all_at(&file, &SEGMENT_MAGIC, 0)?;
+        disk::sync(&file, &path)?;
+        disk::sync_dir(&journal_dir(dir))?;
         Ok(file)
     };
     make().map_err(|error| JournalError::io(&path, error))
-}
-
-/// Puts new content in the place of a file: written beside it, synced, renamed over it, and the directory synced.
-fn replace(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    match path.parent() {
-        Some(dir) => File::open(dir)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

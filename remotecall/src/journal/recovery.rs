@@ -1,12 +1,13 @@
 //! Opening a journal: lock, checkpoint, and the records that came after it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{
     Accepted, Checkpoint, Journal, JournalError, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, SEGMENT_MAGIC,
     checksum, create_segment, journal_dir, segment_path, segments, settings,
 };
+use crate::disk;
 
 /// A journal that is being read; nothing was changed yet.
 pub(crate) struct Recovery {
@@ -23,14 +24,14 @@ impl Recovery {
     /// Takes the lock and reads the checkpoint. `dir` is made when it is missing.
     pub fn open(dir: &Path) -> Result<(Self, Checkpoint), JournalError> {
         let path = journal_dir(dir);
-        std::fs::create_dir_all(&path).map_err(|error| JournalError::io(&path, error))?;
+        disk::make_dir(&path).map_err(|error| JournalError::io(&path, error))?;
         let lock = take_lock(dir)?;
         let checkpoint = Checkpoint::load(dir)?.unwrap_or(Checkpoint {
             segment: 1,
             ..Checkpoint::default()
         });
         let first = checkpoint.segment;
-        let segments: Vec<u64> = segments(dir)?
+        let mut segments: Vec<u64> = segments(dir)?
             .into_iter()
             .filter(|&number| number >= first)
             .collect();
@@ -39,6 +40,12 @@ impl Recovery {
                 let path = segment_path(dir, expected);
                 return Err(JournalError::damaged(&path, 0, "this segment is missing"));
             }
+        }
+        // A checkpoint that does not come to its end leaves a segment without records. The next one replaces it.
+        while let [_, .., last] = segments[..]
+            && is_empty(dir, last)
+        {
+            segments.pop();
         }
         let recovery = Self {
             dir: dir.to_owned(),
@@ -53,11 +60,8 @@ impl Recovery {
 
     /// Makes sure that repeated calls do again what they did: `settings` says what that depends on, besides the calls.
     pub fn agree_on(&self, settings: &str) -> Result<(), JournalError> {
-        let is_empty = self.segments.iter().all(|&number| {
-            let length = std::fs::metadata(segment_path(&self.dir, number)).map(|meta| meta.len());
-            length.is_ok_and(|length| length <= SEGMENT_MAGIC.len() as u64)
-        });
-        settings::agree(&self.dir, settings, is_empty)
+        let nothing_to_repeat = self.segments.iter().all(|&number| is_empty(&self.dir, number));
+        settings::agree(&self.dir, settings, nothing_to_repeat)
     }
 
     /// Passes every frame after the checkpoint to `each`, in order.
@@ -65,7 +69,7 @@ impl Recovery {
         let last = self.segments.last().copied();
         for &number in &self.segments {
             let path = segment_path(&self.dir, number);
-            let bytes = std::fs::read(&path).map_err(|error| JournalError::io(&path, error))?;
+            let bytes = disk::read(&path).map_err(|error| JournalError::io(&path, error))?;
             let end = replay_segment(&path, &bytes, Some(number) == last, &mut each)?;
             self.end = end as u64;
             self.bytes += end as u64;
@@ -80,10 +84,10 @@ impl Recovery {
             Some(&number) if self.end >= SEGMENT_MAGIC.len() as u64 => {
                 let path = segment_path(&self.dir, number);
                 let cut = || {
-                    let file = OpenOptions::new().read(true).write(true).open(&path)?;
+                    let file = disk::open(&path)?;
                     if file.metadata()?.len() > self.end {
-                        file.set_len(self.end)?;
-                        file.sync_all()?;
+                        disk::cut(&file, self.end)?;
+                        disk::sync(&file, &path)?;
                     }
                     Ok(file)
                 };
@@ -115,14 +119,15 @@ impl Recovery {
     }
 }
 
+/// Whether a segment has no room for a record.
+fn is_empty(dir: &Path, number: u64) -> bool {
+    let length = std::fs::metadata(segment_path(dir, number)).map(|meta| meta.len());
+    length.is_ok_and(|length| length <= SEGMENT_MAGIC.len() as u64)
+}
+
 fn take_lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|error| JournalError::io(&path, error))?;
+    let file = disk::open_or_create(&path).map_err(|error| JournalError::io(&path, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse(dir.to_owned())),
@@ -138,7 +143,7 @@ fn replay_segment(
     each: &mut impl FnMut(Accepted<&[u8]>),
 ) -> Result<usize, JournalError> {
     if !bytes.starts_with(&SEGMENT_MAGIC) {
-        return match is_last && bytes.len() < SEGMENT_MAGIC.len() {
+        return match is_last && bytes.len() <= SEGMENT_MAGIC.len() {
             true => Ok(0),
             false => Err(JournalError::damaged(
                 path,

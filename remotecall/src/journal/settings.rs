@@ -7,13 +7,14 @@
 use std::io;
 use std::path::Path;
 
-use super::{JournalError, replace};
+use super::JournalError;
+use crate::disk;
 
 /// Compares the settings with those of the journal, and makes them its own when it has nothing to repeat.
 pub(super) fn agree(dir: &Path, settings: &str, is_empty: bool) -> Result<(), JournalError> {
     let path = dir.join("settings");
-    let was = match std::fs::read_to_string(&path) {
-        Ok(text) => Some(text),
+    let was = match disk::read(&path) {
+        Ok(text) => Some(String::from_utf8_lossy(&text).into_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(JournalError::io(&path, error)),
     };
@@ -24,6 +25,6 @@ pub(super) fn agree(dir: &Path, settings: &str, is_empty: bool) -> Result<(), Jo
             was,
             now: settings.to_owned(),
         }),
-        _ => replace(&path, &[settings.as_bytes()]).map_err(|error| JournalError::io(&path, error)),
+        _ => disk::replace(&path, settings.as_bytes()).map_err(|error| JournalError::io(&path, error)),
     }
 }

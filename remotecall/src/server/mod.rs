@@ -5,6 +5,7 @@ mod feed;
 mod host;
 mod kept;
 mod lease;
+mod ledger;
 mod serve;
 mod stats;
 
@@ -18,13 +19,15 @@ use std::time::Duration;
 
 use crate::broker::{Address, AddressError, Keys, Link, QueueNameError};
 use crate::client::Backoff;
-use crate::journal::{JournalError, Recovery};
+use crate::disk::make_dir;
+use crate::journal::JournalError;
 use crate::{Durable, Remote};
 
-use self::core::{Core, Verdict};
+use self::core::Core;
 use feed::{Feed, pause};
 use host::{Host, Own, Plain};
 use lease::{Attempt, Lease};
+use ledger::Ledger;
 use serve::Serve;
 pub use stats::StatsSnapshot;
 use stats::{Stats, WRONG_TYPE};
@@ -41,6 +44,9 @@ pub enum RunError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// fsync of one of the object's files failed: nobody knows what the disk holds.
+    #[error("{0}")]
+    Sync(io::Error),
     /// The object could not save its state.
     #[error("checkpoint failed: {0}; restart to recover from the journal")]
     Checkpoint(io::Error),
@@ -177,16 +183,15 @@ impl<O: Remote> RemoteCall<O> {
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
         let holder = holder(self.journal.as_deref());
-        let mut core = Core::new(
+        let core = Core::new(
             (self.host)(self.object),
             stats.clone(),
             self.has_client_id,
             self.has_return_value,
         );
-        let journal = self.journal.map(|dir| recover(&dir, &mut core)).transpose()?;
+        let ledger = Ledger::recover(core, self.journal.as_deref(), stop.clone())?;
         Ok(Starting {
-            core,
-            journal,
+            ledger,
             address,
             keys,
             holder,
@@ -241,8 +246,7 @@ impl ServerHandle {
 
 /// A server before it has its lease.
 struct Starting {
-    core: Core,
-    journal: Option<crate::journal::Journal>,
+    ledger: Ledger,
     address: Address,
     keys: Keys,
     holder: String,
@@ -264,8 +268,7 @@ impl Starting {
         )
         .map_err(RunError::System)?;
         let serve = Serve {
-            core: self.core,
-            journal: self.journal,
+            ledger: self.ledger,
             address: self.address,
             keys: self.keys,
             lease,
@@ -310,53 +313,11 @@ impl Starting {
     }
 }
 
-/// Brings the object to the state after the last frame that is journaled.
-fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunError> {
-    let (mut recovery, checkpoint) = Recovery::open(dir)?;
-    recovery.agree_on(&core.host.settings())?;
-    core.watermarks = checkpoint.watermarks;
-    let restored = !checkpoint.object.is_empty();
-    if restored {
-        core.host.restore(&checkpoint.object).map_err(RunError::Restore)?;
-    }
-    let mut frames = 0;
-    let mut failed = None;
-    recovery.replay(|accepted| {
-        if let (Verdict::Accepted, _) = core.admit(accepted.acked, accepted.frame) {
-            core.apply(accepted.frame, accepted.clock_ms);
-            frames += 1;
-            // The files are brought up to date bit by bit: a journal need not fit into memory.
-            if frames % COMMIT_EVERY == 0 && failed.is_none() {
-                failed = core.host.commit().err();
-            }
-        }
-        core.outbox.clear();
-    })?;
-    match failed.map_or_else(|| core.host.commit(), Err) {
-        Ok(()) => {}
-        Err(error) => return Err(RunError::Recovery(error)),
-    }
-    if frames > 0 {
-        tracing::info!(frames, "recovered from the journal");
-    }
-    let mut journal = recovery.finish()?;
-    // A file that was deleted meanwhile has been given up, and the next recovery must not find it in the state again.
-    if (restored || frames > 0)
-        && let Some(state) = core.host.checkpoint()
-    {
-        journal.checkpoint(state.map_err(RunError::Checkpoint)?, &core.watermarks)?;
-    }
-    Ok(journal)
-}
-
-/// Frames replayed between two commits.
-const COMMIT_EVERY: u64 = 64;
-
 /// Names the place of this server: whoever has the same name holds the same lock.
 fn holder(journal: Option<&Path>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let place = journal.and_then(|dir| {
-        std::fs::create_dir_all(dir).ok()?;
+        make_dir(dir).ok()?;
         let meta = std::fs::metadata(dir).ok()?;
         // Containers may give the same path to several directories.
         Some(format!(

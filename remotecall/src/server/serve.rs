@@ -1,7 +1,6 @@
 //! The server's loop: read, admit, journal, apply, make visible, acknowledge.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -9,14 +8,15 @@ use std::time::{Duration, Instant};
 use redis::{Pipeline, RedisResult, Value};
 
 use super::RunError;
-use super::core::{Core, Verdict};
+use super::core::Verdict;
 use super::feed::{Batch, Feed, Input, pause};
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
+use super::ledger::Ledger;
 use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Address, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
-use crate::journal::{Accepted, BATCH_SIZE, Journal, JournalError};
+use crate::journal::{Accepted, BATCH_SIZE};
 use crate::mutants::{self, Mutant};
 
 /// Replies that a client has not read are dropped beyond this number of entries.
@@ -27,8 +27,7 @@ const ACKS: usize = 1000;
 const DRAIN: Duration = Duration::from_secs(10);
 
 pub(super) struct Serve {
-    pub core: Core,
-    pub journal: Option<Journal>,
+    pub ledger: Ledger,
     pub address: Address,
     pub keys: Keys,
     pub lease: Lease,
@@ -62,7 +61,7 @@ impl Serve {
                     break;
                 }
             }
-            self.core.host.remote().tick();
+            self.ledger.core.host.remote().tick();
             let mut round = Round::default();
             let mut input = self.feed.next();
             let drained = loop {
@@ -77,7 +76,6 @@ impl Serve {
                 input = self.feed.more();
             };
             if !self.carry_out(&mut round)? {
-                // Watermarks may be ahead of the disk: only the journal can tell, at the next start.
                 return Ok(());
             }
             if extended.elapsed() >= EXTEND_EVERY {
@@ -88,7 +86,7 @@ impl Serve {
                 break;
             }
         }
-        self.checkpoint_if(|journal| !journal.is_clean())?;
+        self.ledger.checkpoint_at_end()?;
         // The lease expires by itself when the broker is out of reach.
         let _ = self.lease.release(&mut self.link);
         Ok(())
@@ -110,7 +108,7 @@ impl Serve {
                 self.stats.refuse("entry without a frame", &entry.id);
                 continue;
             };
-            let (verdict, producer) = self.core.admit(entry.acked, &frame);
+            let (verdict, producer) = self.ledger.core.admit(entry.acked, &frame);
             // A frame that came again: its sender has not heard the ack.
             round
                 .acks
@@ -134,82 +132,15 @@ impl Serve {
                 self.until_told(round)?;
                 mutants::slow_disk();
             }
-            let late = mutants::is_on(Mutant::JournalAfterFiles);
-            if !late && !self.append(&round.frames)? {
+            if !self.ledger.take_in(&round.frames)? {
                 return Ok(false);
-            }
-            for accepted in &round.frames {
-                self.core.apply(&accepted.frame, accepted.clock_ms);
-            }
-            let committed = self.until_done("the log directory", |this| this.core.host.commit());
-            if !committed {
-                return Ok(false);
-            }
-            if late {
-                mutants::slow_disk();
-                self.append(&round.frames)?;
             }
         }
         if round.trim.is_some() {
             self.until_told(round)?;
         }
-        let wanted = self.core.host.wants_checkpoint();
-        self.checkpoint_if(|journal| wanted || journal.wants_checkpoint())?;
+        self.ledger.checkpoint_if_due()?;
         Ok(true)
-    }
-
-    fn append(&mut self, frames: &[Accepted]) -> Result<bool, RunError> {
-        let Some(mut journal) = self.journal.take() else {
-            return Ok(true);
-        };
-        let mut fatal = None;
-        let mut left = frames;
-        let mut done = true;
-        while done && fatal.is_none() && !left.is_empty() {
-            done = self.until_done("the journal", |_| match journal.append(left) {
-                Ok(count) => {
-                    left = &left[count..];
-                    Ok(())
-                }
-                Err(JournalError::Io { path, error }) => {
-                    let text = format!("{}: {error}", path.display());
-                    Err(io::Error::new(error.kind(), text))
-                }
-                Err(error) => {
-                    fatal = Some(error);
-                    Ok(())
-                }
-            });
-        }
-        self.journal = Some(journal);
-        match fatal {
-            Some(error) => Err(error.into()),
-            None => Ok(done),
-        }
-    }
-
-    /// Repeats what can heal, such as a full disk, until it succeeds (true) or the server stops (false).
-    fn until_done(&mut self, what: &str, mut attempt: impl FnMut(&mut Self) -> io::Result<()>) -> bool {
-        let mut backoff = Backoff::new();
-        let mut failed = false;
-        loop {
-            match attempt(self) {
-                Ok(()) if failed => {
-                    tracing::info!("{what} can be written again");
-                    return true;
-                }
-                Ok(()) => return true,
-                Err(error) if !failed => {
-                    failed = true;
-                    tracing::error!(%error, "cannot write to {what}; nothing is acknowledged until it works again");
-                }
-                Err(_) => {}
-            }
-            if self.stop.load(Relaxed) {
-                return false;
-            }
-            pause(backoff.next(), &self.stop);
-        }
     }
 
     /// Publishes acks and replies; a connection that fails is made anew. When the server stops meanwhile,
@@ -230,7 +161,7 @@ impl Serve {
                 Err(error) => tracing::debug!(%error, "broker is away"),
             }
         }
-        self.core.outbox.clear();
+        self.ledger.core.outbox.clear();
         Ok(())
     }
 
@@ -247,7 +178,7 @@ impl Serve {
                 .arg("MINID")
                 .arg(below.to_string());
         }
-        for (producer, entry) in self.core.outbox.entries() {
+        for (producer, entry) in self.ledger.core.outbox.entries() {
             let key = reply_key(*producer);
             pipeline
                 .cmd("XADD")
@@ -262,7 +193,7 @@ impl Serve {
         for chunk in acks.chunks(ACKS) {
             pipeline.cmd("HSET").arg(&self.keys.acks);
             for producer in chunk {
-                let watermark = self.core.watermarks.get(producer).copied().unwrap_or(0);
+                let watermark = self.ledger.core.watermarks.get(producer).copied().unwrap_or(0);
                 pipeline.arg(producer.to_string()).arg(watermark);
             }
         }
@@ -289,7 +220,7 @@ impl Serve {
     /// After a connect: a broker that lost its memory hears all acks again.
     fn publish_all_acks(&mut self) -> Result<(), RunError> {
         let round = Round {
-            acks: self.core.watermarks.keys().copied().collect(),
+            acks: self.ledger.core.watermarks.keys().copied().collect(),
             ..Round::default()
         };
         if let Err(error) = self.tell(&round) {
@@ -322,17 +253,6 @@ impl Serve {
                 }
                 Ok(())
             }
-        }
-    }
-
-    fn checkpoint_if(&mut self, due: impl FnOnce(&Journal) -> bool) -> Result<(), RunError> {
-        let Some(journal) = self.journal.as_mut().filter(|journal| due(journal)) else {
-            return Ok(());
-        };
-        match self.core.host.checkpoint() {
-            None => Ok(()),
-            Some(Ok(state)) => Ok(journal.checkpoint(state, &self.core.watermarks)?),
-            Some(Err(error)) => Err(RunError::Checkpoint(error)),
         }
     }
 }
