@@ -41,7 +41,8 @@ const CHANGES_FILES: &[&str] = &[
     "OpenOptions",
     "FileExt::write",
     ".set_len(",
-    ".sync_",
+    ".sync_all(",
+    ".sync_data(",
 ];
 
 fn root() -> PathBuf {
