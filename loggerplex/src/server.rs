@@ -243,7 +243,7 @@ impl Durable for Loggerplex {
     }
 
     fn wants_checkpoint(&self) -> bool {
-        self.files.are_to_be_reopened()
+        self.files.want_checkpoint()
     }
 
     fn settings(&self) -> String {

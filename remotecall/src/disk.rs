@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// A sync failed: what the disk holds is unknown until it is read again, by a process that starts anew.
@@ -43,6 +43,11 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     system_call(Call::Read)?;
     std::fs::read(path)
+}
+
+/// Whether a file has no name any more: what is written to it is gone when it is closed.
+pub(crate) fn is_removed(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() == 0)
 }
 
 /// Writes at least one byte at this place, and says how many.

@@ -391,6 +391,10 @@ impl Durable for Tensorplex {
         Ok(state)
     }
 
+    fn wants_checkpoint(&self) -> bool {
+        self.runs.wants_checkpoint()
+    }
+
     fn settings(&self) -> String {
         self.groups.settings()
     }

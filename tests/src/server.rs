@@ -5,13 +5,15 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 
-use crate::{Broker, Process, program, wait_for};
+use crate::{Broker, Process, SmallDisk, program, wait_for};
 
 /// A running server, with its log directory.
 pub struct TestServer {
     /// Holds nothing but the log directory: what else is found there should not be.
     dir: tempfile::TempDir,
     logdir: PathBuf,
+    /// The process in whose mount namespace the server runs, if it is not this one's.
+    namespace: Option<u32>,
     /// What it says on standard error, over all its lives.
     log: tempfile::NamedTempFile,
     through: Through,
@@ -33,6 +35,15 @@ pub enum Through {
     Own(String),
 }
 
+impl Through {
+    fn of(broker: &Broker) -> Self {
+        match broker {
+            Broker::Redis(redis) => Self::Redis(redis.address()),
+            Broker::Embedded => Self::Own("127.0.0.1:0".to_owned()),
+        }
+    }
+}
+
 impl TestServer {
     /// Starts a server on a directory of its own.
     pub fn start(broker: &Broker) -> Self {
@@ -51,24 +62,40 @@ impl TestServer {
     }
 
     fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
-        let through = match broker {
-            Broker::Redis(redis) => Through::Redis(redis.address()),
-            Broker::Embedded => Through::Own("127.0.0.1:0".to_owned()),
-        };
-        Self::open(through, options, open_files)
+        Self::open(Through::of(broker), None, options, open_files)
+    }
+
+    /// Starts a server on this disk.
+    pub fn start_on(broker: &Broker, disk: &SmallDisk) -> Self {
+        let logdir = disk.root().join("runs");
+        Self::open(
+            Through::of(broker),
+            Some((logdir, disk.namespace())),
+            Vec::new(),
+            None,
+        )
     }
 
     /// Starts a server that is reached in this way.
     pub fn through(through: Through) -> Self {
-        Self::open(through, Vec::new(), None)
+        Self::open(through, None, Vec::new(), None)
     }
 
-    fn open(through: Through, options: Vec<String>, open_files: Option<u32>) -> Self {
+    fn open(
+        through: Through,
+        elsewhere: Option<(PathBuf, u32)>,
+        options: Vec<String>,
+        open_files: Option<u32>,
+    ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let logdir = dir.path().join("runs");
+        let (logdir, namespace) = match elsewhere {
+            Some((logdir, process)) => (logdir, Some(process)),
+            None => (dir.path().join("runs"), None),
+        };
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
         let start = Start {
             logdir: &logdir,
+            namespace,
             log: log.path(),
             through: &through,
             options: &options,
@@ -79,6 +106,7 @@ impl TestServer {
         Self {
             dir,
             logdir,
+            namespace,
             log,
             through,
             options,
@@ -143,6 +171,16 @@ impl TestServer {
         self.process.signal(signal);
     }
 
+    /// Its process id.
+    pub fn pid(&mut self) -> u32 {
+        self.process.child().id()
+    }
+
+    /// Waits until it has ended by itself; returns its exit code, if it was no signal.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.process.wait().code()
+    }
+
     /// Whether it has not ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
@@ -180,6 +218,7 @@ impl TestServer {
         }
         let start = Start {
             logdir: &self.logdir,
+            namespace: self.namespace,
             log: self.log.path(),
             through: &self.through,
             options: &self.options,
@@ -239,6 +278,7 @@ fn wait_until_ready(process: &mut Process, through: &Through) -> (String, BufRea
 /// How a server is started.
 struct Start<'a> {
     logdir: &'a Path,
+    namespace: Option<u32>,
     log: &'a Path,
     through: &'a Through,
     options: &'a [String],
@@ -248,9 +288,10 @@ struct Start<'a> {
 impl Start<'_> {
     fn command(&self) -> Command {
         let server = program("tensorplex-server");
-        let mut command = match self.open_files {
-            None => Command::new(&server),
-            Some(limit) => {
+        let mut command = match (self.open_files, self.namespace) {
+            (None, None) => Command::new(&server),
+            (None, Some(process)) => SmallDisk::enter(process, &server),
+            (Some(limit), _) => {
                 let mut shell = Command::new("sh");
                 shell
                     .args(["-c", &format!("ulimit -n {limit}; exec \"$@\""), "sh"])
@@ -262,7 +303,11 @@ impl Start<'_> {
             .append(true)
             .open(self.log)
             .expect("the server's log");
-        command.arg("--logdir").arg(self.logdir).env_remove("RUST_LOG");
+        let logdir = match self.namespace {
+            Some(_) => &SmallDisk::seen_inside(self.logdir),
+            None => self.logdir,
+        };
+        command.arg("--logdir").arg(logdir).env_remove("RUST_LOG");
         command.stdout(Stdio::piped()).stderr(log);
         match self.through {
             Through::Redis(address) => command.arg("--redis").arg(address),

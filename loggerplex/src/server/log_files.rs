@@ -105,8 +105,8 @@ impl LogFiles {
         Ok(())
     }
 
-    pub fn are_to_be_reopened(&self) -> bool {
-        self.reopen.load(Relaxed)
+    pub fn want_checkpoint(&self) -> bool {
+        self.reopen.load(Relaxed) || self.files.wants_checkpoint()
     }
 
     /// Makes everything durable; the moment to open files again, since a state is saved.

@@ -68,6 +68,8 @@ pub struct FileSet {
     /// Directories with a file that is new since the last sync.
     new_in: BTreeSet<PathBuf>,
     open: OpenFiles,
+    /// A file was removed by somebody else and begins anew: a replay from the last state would write it twice.
+    wants_checkpoint: bool,
 }
 
 /// What a checkpoint says about one file.
@@ -97,6 +99,7 @@ impl FileSet {
             unsynced: BTreeSet::new(),
             new_in: BTreeSet::new(),
             open: OpenFiles::new(),
+            wants_checkpoint: false,
         })
     }
 
@@ -195,6 +198,7 @@ impl FileSet {
             sync_up_to(dir, &self.root)?;
         }
         self.new_in.clear();
+        self.wants_checkpoint = false;
         Ok(())
     }
 
@@ -214,6 +218,11 @@ impl FileSet {
             }
         }
         Ok(())
+    }
+
+    /// Whether a [`state`](Self::state) should be saved soon: somebody has removed a file, and it begins anew.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.wants_checkpoint
     }
 
     /// What [`restore`](Self::restore) needs to go on from here. Call [`sync`](Self::sync) first.
@@ -267,7 +276,7 @@ impl FileSet {
                 File::options()
                     .write(true)
                     .open(self.root.join(&path))
-                    .and_then(|it| it.set_len(file.end))?;
+                    .and_then(|it| disk::cut(&it, file.end))?;
             }
             let there = length_of(&self.root.join(&path));
             if there < file.end {
@@ -316,7 +325,7 @@ impl FileSet {
             let Place::Wanted(wanted) = &mut file.place else {
                 continue;
             };
-            let path = wanted.pick(&self.root)?;
+            let path = wanted.pick(&self.root).map_err(|error| about(&file.key, error))?;
             let full = self.root.join(&path);
             let is_ours = self
                 .manifest
@@ -358,9 +367,15 @@ impl FileSet {
         if file.pending.is_empty() {
             return Ok(());
         }
+        let full = self.root.join(path);
+        if self.open.is_removed(id).map_err(|error| about(path, error))? {
+            self.open.close(id);
+            self.new_in.extend(full.parent().map(Path::to_owned));
+            self.wants_checkpoint = true;
+        }
         let (handle, fresh) = self
             .open
-            .get_or_create(id, &self.root.join(path))
+            .get_or_create(id, &full)
             .map_err(|error| about(path, error))?;
         if fresh {
             file.notice_length(handle.metadata()?.len());

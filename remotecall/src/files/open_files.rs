@@ -47,6 +47,20 @@ impl OpenFiles {
         self.by_use.clear();
     }
 
+    /// Whether a file is open and has no name any more.
+    pub fn is_removed(&self, id: FileId) -> io::Result<bool> {
+        self.files
+            .get(&id)
+            .map_or(Ok(false), |(file, _)| disk::is_removed(file))
+    }
+
+    /// Closes one file.
+    pub fn close(&mut self, id: FileId) {
+        if let Some((_, used)) = self.files.remove(&id) {
+            self.by_use.remove(&used);
+        }
+    }
+
     /// The open file, and whether it was opened just now.
     pub fn get(&mut self, id: FileId, path: &Path) -> io::Result<(&File, bool)> {
         self.open(id, path, false)

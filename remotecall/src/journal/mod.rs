@@ -84,6 +84,12 @@ pub enum JournalError {
     /// fsync failed: nobody knows what the disk holds.
     #[error("{0}")]
     Sync(io::Error),
+    /// Somebody removed the file that is written.
+    #[error(
+        "{0} was removed while the server wrote it, perhaps with the log directory: nothing that came since then is \
+         acknowledged; start the server again, and the workers send it again"
+    )]
+    Removed(PathBuf),
 }
 
 impl JournalError {
@@ -94,15 +100,6 @@ impl JournalError {
         Self::Io {
             path: path.to_owned(),
             error,
-        }
-    }
-
-    /// As an error of input and output, with the path in its message.
-    pub(crate) fn into_io(self) -> io::Error {
-        match self {
-            Self::Io { path, error } => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
-            Self::Sync(error) => error,
-            other => io::Error::other(other.to_string()),
         }
     }
 
@@ -157,6 +154,9 @@ impl Journal {
             return Err(JournalError::io(&path, error));
         }
         disk::sync(&self.file, &path).map_err(JournalError::Sync)?;
+        if disk::is_removed(&self.file).map_err(|error| JournalError::io(&path, error))? {
+            return Err(JournalError::Removed(path));
+        }
         self.end += self.buffer.len() as u64;
         self.since_checkpoint += self.buffer.len() as u64;
         self.buffer.shrink_to(KEEP_BUFFER);

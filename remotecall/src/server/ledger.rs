@@ -67,13 +67,21 @@ impl Ledger {
             return Ok(true);
         };
         let mut left = frames;
-        until_done("the journal", &self.stop, || {
-            while !left.is_empty() {
-                let count = journal.append(left).map_err(JournalError::into_io)?;
-                left = &left[count..];
+        let mut fatal = None;
+        let done = until_done("the journal", &self.stop, || {
+            while !left.is_empty() && fatal.is_none() {
+                match journal.append(left) {
+                    Ok(count) => left = &left[count..],
+                    Err(JournalError::Io { path, error }) => {
+                        let text = format!("{}: {error}", path.display());
+                        return Err(io::Error::new(error.kind(), text));
+                    }
+                    Err(error) => fatal = Some(error),
+                }
             }
             Ok(())
-        })
+        })?;
+        fatal.map_or(Ok(done), |error| Err(error.into()))
     }
 
     /// Saves the state when much was journaled since the last time, or when the object wants it. When the journal cannot

@@ -97,6 +97,10 @@ impl Runs {
         self.files.pending_bytes()
     }
 
+    pub fn wants_checkpoint(&self) -> bool {
+        self.files.wants_checkpoint()
+    }
+
     pub fn commit(&mut self) -> io::Result<()> {
         self.files.commit()
     }

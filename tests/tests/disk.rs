@@ -1,0 +1,178 @@
+//! Disks that fail under a real server: nothing is acknowledged, the log says where and why, and what can heal heals.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use tensorplex::Recorder;
+use tensorplex_tests::{Broker, DEADLINE, SmallDisk, TestServer, program, summary};
+
+/// Too short for what cannot be acknowledged, long enough for what has been.
+const SOON: Duration = Duration::from_millis(500);
+
+fn record(log: &Recorder, steps: std::ops::Range<i64>) {
+    for step in steps {
+        log.scalar("loss", 0.5, step);
+    }
+}
+
+/// Both readers see each of so many steps once.
+#[track_caller]
+fn check_steps(server: &TestServer, run: &str, steps: i64) {
+    let seen = summary(server.logdir());
+    for runs in [&seen.rust, &seen.python] {
+        let series = &runs[run]["loss"];
+        assert_eq!(
+            (series.count, series.first, series.last),
+            (steps as u64, Some(0), Some(steps - 1))
+        );
+        assert!(series.increasing);
+    }
+}
+
+fn a_full_disk_is_waited_for(broker: &Broker) {
+    let disk = SmallDisk::new(4 << 20, false);
+    let mut server = TestServer::start_on(broker, &disk);
+    let log = Recorder::connect(server.address(), "agent").unwrap();
+    record(&log, 0..1000);
+    log.flush(DEADLINE).unwrap();
+
+    disk.fill(16 << 10);
+    record(&log, 1000..40_000);
+    let outstanding = log.flush(SOON).unwrap_err().outstanding;
+    assert!((1..=39_000).contains(&outstanding), "{outstanding}");
+    server.wait_for_log(&[
+        "cannot write",
+        "nothing is acknowledged",
+        "No space left",
+        ".tensorplex/tensorplex",
+    ]);
+    assert!(server.is_running());
+
+    disk.make_room();
+    log.flush(DEADLINE).unwrap();
+    server.wait_for_log(&["can be written again"]);
+    check_steps(&server, "agent", 40_000);
+
+    // Nor is a byte of it in the way of the next server.
+    disk.fill(16 << 10);
+    record(&log, 40_000..60_000);
+    log.flush(SOON).unwrap_err();
+    server.kill();
+    disk.make_room();
+    server.restart();
+    log.flush(DEADLINE).unwrap();
+    check_steps(&server, "agent", 60_000);
+    server.stop();
+}
+
+#[test]
+fn a_full_disk_is_waited_for_through_redis() {
+    a_full_disk_is_waited_for(&Broker::redis());
+}
+
+#[test]
+fn a_full_disk_is_waited_for_embedded() {
+    a_full_disk_is_waited_for(&Broker::Embedded);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_named() {
+    let disk = SmallDisk::new(1 << 20, true);
+    let mut command = SmallDisk::enter(disk.namespace(), &program("tensorplex-server"));
+    command.args(["--logdir", "/mnt/runs", "--listen", "127.0.0.1:0"]);
+    let output = command.output().unwrap();
+    let says = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(says.contains("/runs: Read-only file system"), "{says}");
+}
+
+#[test]
+fn a_log_directory_that_is_removed_ends_the_server_and_the_next_one_gets_the_rest() {
+    let broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
+    let log = Recorder::connect(server.address(), "agent").unwrap();
+    record(&log, 0..10);
+    log.flush(DEADLINE).unwrap();
+    std::fs::remove_dir_all(server.logdir()).unwrap();
+    record(&log, 10..20);
+    log.flush(SOON).unwrap_err();
+    assert_eq!(server.wait(), Some(1));
+    server.wait_for_log(&[
+        "was removed while the server wrote it",
+        ".rcj",
+        "start the server again",
+    ]);
+
+    server.restart();
+    log.flush(DEADLINE).unwrap();
+    let seen = summary(server.logdir());
+    let series = &seen.rust["agent"]["loss"];
+    assert_eq!(
+        (series.count, series.first, series.last),
+        (10, Some(10), Some(19))
+    );
+    server.stop();
+}
+
+#[test]
+fn a_run_that_is_removed_begins_anew_and_its_next_records_are_seen() {
+    let mut server = TestServer::start(&Broker::Embedded);
+    let log = Recorder::connect(server.address(), "agent").unwrap();
+    record(&log, 0..10);
+    log.flush(DEADLINE).unwrap();
+    std::fs::remove_dir_all(server.logdir().join("agent")).unwrap();
+    record(&log, 10..15);
+    log.flush(DEADLINE).unwrap();
+    record(&log, 15..20);
+    log.flush(DEADLINE).unwrap();
+    let check = |server: &TestServer, last: i64| {
+        let seen = summary(server.logdir());
+        for runs in [&seen.rust, &seen.python] {
+            let series = &runs["agent"]["loss"];
+            assert_eq!(
+                (series.count as i64, series.first, series.last),
+                (last - 9, Some(10), Some(last))
+            );
+        }
+    };
+    check(&server, 19);
+    server.wait_for_log(&["was deleted or cut by someone else", "agent/events"]);
+
+    server.kill_and_restart();
+    record(&log, 20..30);
+    log.flush(DEADLINE).unwrap();
+    check(&server, 29);
+    server.stop();
+}
+
+#[test]
+fn too_many_open_files_are_waited_for() {
+    let broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
+    let log = Recorder::connect(server.address(), "agent/0").unwrap();
+    record(&log, 0..10);
+    log.flush(DEADLINE).unwrap();
+
+    let pid = Pid::from_raw(server.pid() as i32);
+    let limit = |files| {
+        prlimit(
+            pid,
+            Resource::Nofile,
+            Rlimit {
+                current: Some(files),
+                maximum: Some(4096),
+            },
+        )
+        .unwrap()
+    };
+    limit(3);
+    let other = log.with_client_id("agent/1").unwrap();
+    record(&other, 0..10);
+    assert_eq!(log.flush(SOON).unwrap_err().outstanding, 10);
+    server.wait_for_log(&["cannot write", "agent/1", "Too many open files"]);
+
+    limit(4096);
+    log.flush(DEADLINE).unwrap();
+    check_steps(&server, "agent/1", 10);
+    server.stop();
+}
