@@ -10,6 +10,7 @@
 
 use rmp::Marker;
 use serde::Deserialize;
+use smallvec::SmallVec;
 
 use crate::CallError;
 use crate::type_name::type_name;
@@ -19,10 +20,13 @@ pub const MAX_ARGS: usize = 64;
 /// Deepest nesting of arrays and maps in a value.
 pub const MAX_DEPTH: usize = 64;
 
+/// Arguments of a call that need no memory of their own.
+const USUAL: usize = 8;
+
 /// The arguments of one call, cut apart.
 #[derive(Debug, Default)]
 pub struct Args<'a> {
-    positional: Vec<&'a [u8]>,
+    positional: SmallVec<[&'a [u8]; USUAL]>,
     named: Vec<(&'a str, &'a [u8])>,
 }
 
@@ -55,7 +59,7 @@ impl<'a> Args<'a> {
         let mut rest = bytes;
         let count = read_count(&mut rest, Kind::Array)?;
         let mut args = Self {
-            positional: Vec::with_capacity(count),
+            positional: SmallVec::with_capacity(count),
             named: Vec::new(),
         };
         for _ in 0..count {

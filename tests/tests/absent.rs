@@ -1,11 +1,12 @@
 //! With nobody there a worker starts, works and ends as if all were well, and what it recorded arrives when somebody comes.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use remotecall::CLOSE_TIMEOUT;
-use tensorplex_tests::{Broker, Process, TestServer, own_program, summary};
+use rustix::process::Signal;
+use tensorplex_tests::{Broker, Process, RedisServer, SmallDisk, TestServer, own_program, summary};
 
 const COUNT: u64 = 20_000;
 /// Far more than the calls need, and far less than any of them would take to wait for the network.
@@ -24,7 +25,10 @@ impl Worker {
     fn start(address: &str) -> Self {
         let mut command = Command::new(own_program("test-recorder"));
         command.args([address, "agent/0", &COUNT.to_string()]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut process = Process::start(&mut command);
         let input = process.child().stdin.take().unwrap();
         let output = BufReader::new(process.child().stdout.take().unwrap());
@@ -53,16 +57,19 @@ impl Worker {
         assert_eq!(self.line(), "flushed\n");
     }
 
-    /// Lets it end, and says how long that took.
-    fn end(self) -> Duration {
+    /// Lets it end, and says how long that took and what it said.
+    fn end(self) -> (Duration, String) {
         let Self {
             mut process, input, ..
         } = self;
         let start = Instant::now();
         drop(input);
+        let mut said = String::new();
+        let mut stderr = process.child().stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
         let status = process.wait();
-        assert!(status.success(), "the worker ended with {status}");
-        start.elapsed()
+        assert!(status.success(), "the worker ended with {status}: {said}");
+        (start.elapsed(), said)
     }
 }
 
@@ -75,8 +82,10 @@ fn address_of_nobody() -> String {
 
 #[track_caller]
 fn ends_in_time(address: &str) {
-    let time = Worker::start(address).end();
+    let (time, said) = Worker::start(address).end();
     assert!(time < CLOSE_TIMEOUT + SLACK, "the end took {time:?}");
+    let outstanding = format!("client dropped: {COUNT} calls are not acknowledged yet");
+    assert!(said.contains(&outstanding), "{said}");
 }
 
 #[test]
@@ -97,6 +106,21 @@ fn a_worker_ends_within_its_deadline_when_the_broker_answers_nothing() {
     // The system takes the connection; nobody ever reads it.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     ends_in_time(&silent.local_addr().unwrap().to_string());
+}
+
+#[test]
+fn a_worker_ends_within_its_deadline_when_redis_is_paused() {
+    let mut redis = RedisServer::start();
+    redis.signal(Signal::STOP);
+    ends_in_time(&redis.address());
+}
+
+#[test]
+fn a_worker_ends_within_its_deadline_when_the_servers_disk_is_full() {
+    let disk = SmallDisk::new(1 << 20, false);
+    let server = TestServer::start_on(&Broker::Embedded, &disk);
+    disk.fill(0);
+    ends_in_time(server.address());
 }
 
 #[track_caller]

@@ -40,6 +40,8 @@ pub(crate) struct Runs {
     files: FileSet,
     runs: Vec<Run>,
     by_name: HashMap<String, usize>,
+    /// Of the last record: the next one is often of the same run.
+    last: usize,
     names: usize,
     encoder: Encoder,
     has_neighbours: bool,
@@ -52,6 +54,7 @@ impl Runs {
             files: FileSet::open(root, manifest)?,
             runs: Vec::new(),
             by_name: HashMap::new(),
+            last: 0,
             names: 0,
             encoder: Encoder::default(),
             has_neighbours: manifest.is_none(),
@@ -76,7 +79,11 @@ impl Runs {
     }
 
     fn find_or_add(&mut self, name: &str) -> Result<usize, RecordError> {
+        if self.runs.get(self.last).is_some_and(|run| run.name == name) {
+            return Ok(self.last);
+        }
         if let Some(&at) = self.by_name.get(name) {
+            self.last = at;
             return Ok(at);
         }
         take_room(&mut self.names, name)?;

@@ -17,7 +17,7 @@ pub(super) struct Run {
     pub generation: u32,
     /// `None` until something is written, and again when the file is lost.
     pub file: Option<FileId>,
-    pub tags: HashMap<String, Tag>,
+    pub tags: Tags,
     /// The highest step of a scalar.
     pub last: Option<i64>,
     /// Whether a scalar at a step that was there means that its client goes on from an earlier one.
@@ -25,6 +25,9 @@ pub(super) struct Run {
     /// Whether other writers may have files in the directory whose points must stay.
     pub has_neighbours: bool,
 }
+
+/// Looked up for every record, in a quick hash whose seed nobody outside knows.
+type Tags = HashMap<String, Tag, foldhash::fast::RandomState>;
 
 pub(super) struct Tag {
     pub kind: Kind,
@@ -52,7 +55,7 @@ impl Run {
             name,
             generation,
             file: None,
-            tags: HashMap::new(),
+            tags: Tags::default(),
             last: None,
             resuming: false,
             has_neighbours: false,

@@ -14,6 +14,7 @@ use super::messages::{
     DataClass, DataType, Datum, Dim, Event, PluginData, SessionLog, SessionStatus, SourceMetadata,
     SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
 };
+use super::scalar::ScalarEncoder;
 use super::{Bucket, TooLong, append_record};
 
 /// What the first event of a file says.
@@ -69,7 +70,10 @@ pub fn append_start(out: &mut Vec<u8>, step: i64, wall_time: f64) -> Result<(), 
 
 /// Appends values. Keeps its buffers, so that a scalar costs no allocation.
 #[derive(Debug, Default)]
-pub struct Encoder(ValueEvent);
+pub struct Encoder {
+    scalars: ScalarEncoder,
+    event: ValueEvent,
+}
 
 /// An [`Event`] whose summary has exactly one value: the same bytes, and nothing to allocate on the way to the value.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -94,7 +98,7 @@ impl Encoder {
     /// # Errors
     /// When the event is too long for a record.
     pub fn scalar(&mut self, out: &mut Vec<u8>, point: Point<'_>, value: f32) -> Result<(), TooLong> {
-        self.append(out, point, Datum::SimpleValue(value), None)
+        self.scalars.append(out, point, value)
     }
 
     /// Appends a histogram.
@@ -153,7 +157,7 @@ impl Encoder {
         datum: Datum,
         metadata: Option<SummaryMetadata>,
     ) -> Result<(), TooLong> {
-        let Self(event) = self;
+        let event = &mut self.event;
         event.wall_time = point.wall_time;
         event.step = point.step;
         let value = &mut event.summary.value;

@@ -15,6 +15,7 @@ pub mod messages;
 pub mod plugins;
 mod reader;
 mod record;
+mod scalar;
 mod view;
 mod wire;
 

@@ -59,7 +59,7 @@ pub fn append_payload(out: &mut Vec<u8>, payload: &[u8]) -> Result<(), TooLong> 
     Ok(())
 }
 
-fn header(length: u64) -> [u8; HEADER] {
+pub(super) fn header(length: u64) -> [u8; HEADER] {
     let length = length.to_le_bytes();
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(&length);

@@ -1,12 +1,14 @@
 //! A worker of the tests that records with the defaults: one scalar for each step `0 … count - 1`, tag `loss`. It prints
 //! `called MILLISECONDS`, prints `flushed` for each line on standard input when all is acknowledged, and ends with the
-//! input, without a flush of its own.
+//! input, without a flush of its own. What the client has to say goes to standard error.
 //!
 //! test-recorder ADDRESS CLIENT_ID COUNT
 
 use std::time::Instant;
 
 use tensorplex::Recorder;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -14,6 +16,8 @@ fn main() {
         panic!("three arguments wanted, got {args:?}");
     };
     let count: i64 = count.parse().expect("a count");
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).init();
     let start = Instant::now();
     let log = Recorder::connect(address, client_id).expect("an address and an id");
     for step in 0..count {
