@@ -10,7 +10,7 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos mutants python bench fmt lint doc
+.PHONY: help setup demo test chaos mutants python bench soak fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
@@ -20,6 +20,7 @@ help:
 	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes and a build)'
 	@echo 'make python   build the Python package into .venv'
 	@echo 'make bench    measure everything side by side'
+	@echo 'make soak     24 workers for SECONDS (60): is their memory, and the server'"'"'s, flat? draws docs/memory.svg'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
 	@echo 'make fmt      format the code'
 	@echo 'make doc      build the API documentation: target/doc'
@@ -59,6 +60,11 @@ python:
 bench:
 	@scripts/setup cc redis
 	cargo run --release -q -p tensorplex-benches
+
+soak: python
+	@scripts/setup cc redis python
+	cargo build --release -q -p tensorplex-bin -p tensorplex-tests --bins
+	$(TENSORPLEX_PYTHON) benches/soak.py $(SECONDS) docs/memory.svg
 
 fmt:
 	cargo fmt --all

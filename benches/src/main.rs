@@ -5,6 +5,7 @@
 
 mod brpop;
 mod measures;
+mod outages;
 mod setting;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ fn main() {
     }
     print_table(&results);
     print_ratios(&results);
+    outages::print();
     println!("\n{}", json(&results));
 }
 

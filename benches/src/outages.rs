@@ -1,0 +1,62 @@
+//! What a call costs its caller while something is wrong: the time of each single `scalar` of a worker that records at a
+//! steady rate, while Redis is up, down or paused and while the server's disk is full.
+
+use std::time::{Duration, Instant};
+
+use tensorplex::Recorder;
+use tensorplex_tests::{Broker, SmallDisk, TestServer};
+
+/// Calls of one measurement, in bursts as a training loop makes them.
+const CALLS: i64 = 100_000;
+const BURST: i64 = 20;
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// A table of the median, the 99th percentile and the longest of all calls.
+pub fn print() {
+    println!(
+        "\n{:<52} {:>12} {:>12} {:>12}",
+        "one scalar while, ns", "median", "p99", "longest"
+    );
+    let with_redis = |what, meanwhile: fn(&mut tensorplex_tests::RedisServer)| {
+        let mut broker = Broker::redis();
+        let server = TestServer::start(&broker);
+        let Broker::Redis(redis) = &mut broker else {
+            unreachable!("a Redis was asked for")
+        };
+        row(what, server.address(), || meanwhile(redis));
+    };
+    with_redis("Redis is up", |_| {});
+    with_redis("Redis is down", |redis| redis.kill());
+    with_redis("Redis is paused", |redis| redis.signal(rustix::process::Signal::STOP));
+
+    let disk = SmallDisk::new(4 << 20, false);
+    let server = TestServer::start_on(&Broker::Embedded, &disk);
+    row("the disk of the server is full", server.address(), || disk.fill(0));
+}
+
+/// Measures after `meanwhile`.
+fn row(what: &str, address: &str, meanwhile: impl FnOnce()) {
+    let log = Recorder::connect(address, "agent").expect("an address");
+    log.scalar("loss", 0.5, 0);
+    log.flush(Duration::from_secs(60)).expect("a server");
+    meanwhile();
+    let mut times = Vec::with_capacity(CALLS as usize);
+    for step in 1..=CALLS {
+        let start = Instant::now();
+        log.scalar("loss", 0.5, step);
+        times.push(start.elapsed().as_nanos() as u64);
+        if step % BURST == 0 {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    // What is outstanding is not wanted, and not waited for.
+    let _ = log.close(Duration::ZERO);
+    times.sort_unstable();
+    let at = |share: usize| times[times.len() * share / 100];
+    println!(
+        "{what:<52} {:>12} {:>12} {:>12}",
+        at(50),
+        at(99),
+        times[times.len() - 1]
+    );
+}
