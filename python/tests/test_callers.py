@@ -1,7 +1,7 @@
 """Those who call a SummaryWriter, as they are, and `patch`.
 
-transformers is the real one. Of the others, which cannot be installed in a minute, the calls are repeated as their code makes
-them; the file is named at each.
+transformers is the real one here, ray is in test_ray.py and Keras in test_examples.py. Of the others, which need torch, the calls
+are repeated as their code makes them; the file is named at each.
 """
 
 import importlib
@@ -64,32 +64,6 @@ def test_transformers_makes_its_own_writer(place, patched, monkeypatch):
     assert callback._SummaryWriter is tensorplex.SummaryWriter
     drive_transformers(callback)
     check_transformers(place.readers()["a"])
-
-
-def test_ray_tune(place, patched):
-    """ray 2.60, ray/tune/logger/tensorboardx.py, TBXLoggerCallback."""
-    from tensorboardX import SummaryWriter
-    from tensorboardX.summary import hparams
-
-    writer = SummaryWriter(str(place.logdir / "trial"), flush_secs=30)
-    for step in (1, 2):
-        writer.add_scalar("ray/tune/loss", np.float32(0.5), global_step=step)
-        writer.add_image("ray/tune/image", PIXELS, global_step=step)
-        writer.add_images("ray/tune/images", PIXELS[None], global_step=step)
-        writer.add_video("ray/tune/video", PIXELS[None, None], global_step=step, fps=20)
-        writer.add_histogram("ray/tune/weights", [1.0, 2.0], global_step=step)
-        with pytest.raises((ValueError, TypeError)):  # It expects one of these for what is no histogram.
-            writer.add_histogram("ray/tune/odd", [[]], global_step=step)
-        writer.flush()
-    settings = {"lr": 0.1, "layers": 3, "warm": True, "model": "small"}
-    for part in hparams(hparam_dict=settings, metric_dict={"ray/tune/loss": 0.5}):
-        writer.file_writer.add_summary(part)
-    writer.close()
-    run = place.readers()["trial"]
-    assert points(run["ray/tune/loss"]) == [[1, 0.5], [2, 0.5]]
-    tags = ("image", "images", "video", "weights")
-    assert all([step for step, _ in points(run[f"ray/tune/{tag}"])] == [1, 2] for tag in tags)
-    assert {"_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info"} <= run.keys()
 
 
 @pytest.fixture
@@ -170,24 +144,6 @@ def test_accelerate(place, torch_like, patched):
     assert points(runs["project"]["loss"]) == [[0, 0.5], [1, 0.5]] and "images" in runs["project"]
     [session] = [run for run, tags in runs.items() if "_hparams_/session_start_info" in tags]
     assert session.startswith("project/")
-
-
-def test_a_keras_like_callback(place):
-    """The example of a callback for Keras on JAX, driven as Keras does it: logs are numbers of the backend."""
-    sys.path.insert(0, str(ROOT / "examples" / "python"))
-    try:
-        keras_callback = importlib.import_module("keras_callback")
-    finally:
-        sys.path.pop(0)
-    weights = [SimpleNamespace(path="dense/kernel", numpy=lambda: np.arange(6.0))]
-    callback = keras_callback.Record(place.writer("a"))
-    callback.set_model(SimpleNamespace(weights=weights))
-    for epoch in range(2):
-        callback.on_epoch_end(epoch, {"loss": Tensor(0.5), "val_loss": 0.25})
-    callback.on_train_end()
-    run = place.readers()["a"]
-    assert points(run["epoch/loss"]) == [[0, 0.5], [1, 0.5]] and points(run["epoch/val_loss"]) == [[0, 0.25], [1, 0.25]]
-    assert [step for step, _ in points(run["dense/kernel"])] == [0, 1]
 
 
 def test_the_gallery_has_a_record_for_every_dashboard(place):
