@@ -154,7 +154,7 @@ impl LocalWriter {
         if let Some(files) = self.here(py)?
             && let Some(recorder) = files.get()
         {
-            // The queue may be full, and then it waits.
+            // There may be no room, and then it waits.
             py.detach(|| recorder.add(&self.run, record, Some(step), walltime));
         }
         Ok(())

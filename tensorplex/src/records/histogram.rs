@@ -136,6 +136,17 @@ impl Encode for Histogram {
         let value = value(self.tag, ("histograms", &()), DataClass::Tensor, tensor);
         Ok(Record::values(vec![value]))
     }
+
+    fn held(&self) -> usize {
+        let bins = match &self.bins {
+            Bins::Edges(edges) => size_of_val(edges.as_slice()),
+            Bins::TensorBoard | Bins::Count(_) | Bins::Rule(_) => 0,
+        };
+        bins + match &self.values {
+            Values::F32(values) => size_of_val(values.as_slice()),
+            Values::F64(values) => size_of_val(values.as_slice()),
+        }
+    }
 }
 
 /// At most `most` buckets, each of equally many neighbours.
