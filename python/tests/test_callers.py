@@ -175,18 +175,26 @@ def test_patch_reaches_who_imported_before_and_who_imports_later(torch_like):
     sys.modules["user"] = user
     before = {}
     try:
+        theirs_global = tensorboardX.GlobalSummaryWriter
         with tensorplex.patch():
+            assert tensorboardX.global_writer.GlobalSummaryWriter is tensorplex.GlobalSummaryWriter
+            assert tensorboardX.GlobalSummaryWriter is tensorplex.GlobalSummaryWriter
             assert user.Writer is user.Torch is tensorboardX.SummaryWriter is tensorplex.SummaryWriter
         assert (user.Writer, user.Torch, tensorboardX.SummaryWriter) == (theirs, torch_like, theirs)
+
+        assert tensorboardX.GlobalSummaryWriter is tensorboardX.global_writer.GlobalSummaryWriter is theirs_global
 
         before = forget("tensorboardX", "torch")
         patch = tensorplex.patch()
         later = importlib.import_module("tensorboardX")
         assert later.SummaryWriter is later.writer.SummaryWriter is tensorplex.SummaryWriter
+        assert later.GlobalSummaryWriter is tensorplex.GlobalSummaryWriter
         patch.undo()
         patch.undo()
-        assert later.SummaryWriter is later.writer.SummaryWriter
+        assert later.SummaryWriter is later.writer.SummaryWriter is later.global_writer.SummaryWriter
         assert later.SummaryWriter.__module__ == "tensorboardX.writer"
+        assert later.GlobalSummaryWriter is later.global_writer.GlobalSummaryWriter
+        assert later.GlobalSummaryWriter.__module__ == "tensorboardX.global_writer"
     finally:
         forget("tensorboardX", "user", "torch")
         sys.modules.update(before)
