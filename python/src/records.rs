@@ -391,9 +391,10 @@ impl BinChoice {
                 "rice" => Bins::Rule(Rule::Rice),
                 "sturges" => Bins::Rule(Rule::Sturges),
                 "sqrt" => Bins::Rule(Rule::Sqrt),
+                "stone" => Bins::Rule(Rule::Stone),
                 _ => {
                     let why = format!(
-                        "bins of {name:?}: tensorflow, auto, fd, doane, scott, rice, sturges or sqrt is wanted, or a number, or edges"
+                        "bins of {name:?}: tensorflow, auto, fd, doane, scott, rice, sturges, sqrt or stone is wanted, or a number, or edges"
                     );
                     return Err(PyValueError::new_err(why));
                 }

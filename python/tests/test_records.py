@@ -274,7 +274,7 @@ def test_a_deadline_holds_for_what_is_encoded_too(redis, tmp_path):
         ("add_scalars", ([1, 2],), TypeError, "tag_scalar_dict is a list"),
         ("add_scalars", ({"a": [1, 2]},), ValueError, r"'a' has shape \(2,\)"),
         ("add_histogram", ("t", ["x"]), TypeError, "values has dtype <U1"),
-        ("add_histogram", ("t", [1.0], 1, "stone"), ValueError, "stone"),
+        ("add_histogram", ("t", [1.0], 1, "pebble"), ValueError, "pebble"),
         ("add_text", ("t", 1), TypeError, "text_string is a int"),
         ("add_image", ("t", np.zeros((3, 4), np.uint8)), ValueError, r"\[3, 4\]"),
         ("add_image", ("t", np.zeros((3, 4, 4), int)), TypeError, "dtype int64: uint8"),

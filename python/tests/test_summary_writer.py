@@ -387,7 +387,7 @@ def checked(request, tmp_path):
         ("add_tensor", ("t", np.zeros(2, np.complex64)), TypeError, "dtype complex64: one of"),
         ("add_histogram", ("t", []), ValueError, r"shape \(0,\): at least one number"),
         ("add_histogram", ("t", ["x"]), TypeError, "values has dtype <U1"),
-        ("add_histogram", ("t", [1.0], 1, "stone"), ValueError, "stone"),
+        ("add_histogram", ("t", [1.0], 1, "pebble"), ValueError, "pebble"),
         ("add_histogram", ("t", [1.0], 1, 10, None, 0), ValueError, "at most 0 buckets"),
         ("add_histogram_raw", ("t", 0, 1, 1, 1, 1, [1, 2], [1]), ValueError, r"\(2,\) and bucket_counts \(1,\)"),
         ("add_histogram_raw", ("t", 0, 3, 1, 1, 1, [2, 1, 3], [1, 1, 1]), ValueError, "rising order"),
@@ -427,6 +427,20 @@ def test_wrong_input_raises_in_the_caller_and_nothing_is_written(checked, method
 def test_wrong_arguments_of_a_writer(tmp_path, options, text):
     with pytest.raises(ValueError, match=text):
         SummaryWriter(**options)
+
+
+def test_rules_for_bins_are_those_of_numpy(local):
+    values = np.random.default_rng(2).lognormal(size=500)
+    rules = ("auto", "fd", "doane", "scott", "rice", "sturges", "sqrt", "stone")
+    with local.writer("a") as w:
+        for rule in rules:
+            w.add_histogram(rule, values, 1, bins=rule)
+    tags = local.readers()["a"]
+    for rule in rules:
+        [[_, rows]] = points(tags[rule])
+        counts, edges = np.histogram(values, rule)
+        assert [count for *_, count in rows] == counts.tolist(), rule
+        assert np.allclose([left for left, *_ in rows], edges[:-1]), rule
 
 
 def test_a_call_returns_before_its_record_is_encoded(tmp_path):

@@ -39,6 +39,9 @@ pub enum Rule {
     Sturges,
     /// `sqrt`: the square root of the number of values.
     Sqrt,
+    /// `stone`: the number that is expected to be the least wrong, of 1 to 100, or to the square root of the number of values
+    /// where that is more. The values are sorted into buckets for each.
+    Stone,
 }
 
 /// Values to be sorted into buckets; those that are not finite are left out.
@@ -258,6 +261,7 @@ impl Rule {
             Self::Scott => (24.0 * std::f64::consts::PI.sqrt() / size).cbrt() * deviation(values),
             Self::Fd => 2.0 * middle_half(values) / size.cbrt(),
             Self::Doane => doane(values, range),
+            Self::Stone => stone(values, range),
             Self::Auto => match 2.0 * middle_half(values) / size.cbrt() {
                 fd if fd > 0.0 => fd.min(sturges),
                 _ => sturges,
@@ -286,6 +290,21 @@ fn doane(values: &[f64], range: f64) -> f64 {
     let middle = mean(values.iter().copied());
     let lean = mean(values.iter().map(|value| ((value - middle) / deviation).powi(3)));
     range / (1.0 + size.log2() + (1.0 + lean.abs() / spread).log2())
+}
+
+fn stone(values: &[f64], range: f64) -> f64 {
+    let size = values.len() as f64;
+    if size <= 1.0 || range == 0.0 {
+        return 0.0;
+    }
+    let most = (size.sqrt() as usize).clamp(100, MAX_BUCKETS);
+    let error = |count: usize| {
+        let shares = equal(values, count).into_iter().map(|[.., n]| (n / size).powi(2));
+        (2.0 - (size + 1.0) * shares.sum::<f64>()) / (range / count as f64)
+    };
+    let errors = (1..=most).map(|count| (count, error(count)));
+    let best = errors.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    range / best.map_or(1, |(count, _)| count) as f64
 }
 
 /// From the first quarter to the third.
