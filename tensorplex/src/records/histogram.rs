@@ -25,7 +25,7 @@ pub enum Bins {
 /// A rule of NumPy, by its name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// `auto`: the narrower of `fd` and `sturges`.
+    /// `auto`: the narrower of `fd` and `sturges`, but no more buckets than twice those of `sqrt`.
     Auto,
     /// `fd`: by Freedman and Diaconis, from the range of the middle half.
     Fd,
@@ -259,13 +259,11 @@ impl Rule {
             Self::Sqrt => range / size.sqrt(),
             Self::Rice => range / (2.0 * size.cbrt()),
             Self::Scott => (24.0 * std::f64::consts::PI.sqrt() / size).cbrt() * deviation(values),
-            Self::Fd => 2.0 * middle_half(values) / size.cbrt(),
+            Self::Fd => freedman(values),
             Self::Doane => doane(values, range),
             Self::Stone => stone(values, range),
-            Self::Auto => match 2.0 * middle_half(values) / size.cbrt() {
-                fd if fd > 0.0 => fd.min(sturges),
-                _ => sturges,
-            },
+            // Of outliers `fd` would make too many: never more than twice as many as `sqrt`.
+            Self::Auto => freedman(values).max(range / size.sqrt() / 2.0).min(sturges),
         }
     }
 }
@@ -278,6 +276,10 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 fn deviation(values: &[f64]) -> f64 {
     let middle = mean(values.iter().copied());
     mean(values.iter().map(|value| (value - middle).powi(2))).sqrt()
+}
+
+fn freedman(values: &mut [f64]) -> f64 {
+    2.0 * middle_half(values) / (values.len() as f64).cbrt()
 }
 
 fn doane(values: &[f64], range: f64) -> f64 {
