@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from tensorplex import _inputs
+from tensorplex import _inputs, summary_writer
 from tensorplex._errors import MethodRaised, RemoteError
 from tensorplex._file_writer import FileWriter
 from tensorplex._native import EmbeddedBroker
@@ -19,7 +19,6 @@ from tensorplex.summary_writer import SummaryWriter
 #: Longest time in seconds that a record of a child process waits for the process that writes.
 _PATIENCE = 10.0
 
-_lock = threading.Lock()
 _writer: GlobalSummaryWriter | None = None
 
 
@@ -113,7 +112,7 @@ class GlobalSummaryWriter:
     def getSummaryWriter() -> GlobalSummaryWriter:
         """The writer of this program: the one that an earlier call made, if it is not closed."""
         global _writer
-        with _lock:
+        with summary_writer._opening:
             if _writer is None or _writer._is_closed:
                 _writer = GlobalSummaryWriter()
             return _writer

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ from conftest import DEADLINE, ROOT, Embedded, Redis, wait_for
 from test_records import Picture, Server, Tensor, points, server, server_program  # noqa: F401 (fixtures)
 
 import tensorplex
-from tensorplex import SummaryWriter
+from tensorplex import SummaryWriter, summary_writer
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
@@ -256,6 +257,59 @@ def test_many_threads_may_share_a_writer(place):
     for n in range(4):
         assert points(run[f"thread/{n}"]) == [[step, step] for step in range(100)]
         assert [step for step, _ in points(run[f"values/{n}"])] == list(range(100))
+
+
+def test_threads_that_come_to_a_closed_writer_open_it_once(local):
+    rounds, count = 20, 4
+    w = local.writer("a")
+    barrier = threading.Barrier(count)
+
+    def log(n):
+        for step in range(rounds):
+            # All are here: the last one closes, and then all log.
+            if barrier.wait() == 0:
+                w.close()
+            barrier.wait()
+            w.add_scalar(f"thread/{n}", step, step)
+            w.add_scalars("both", {f"k{n}": step}, step)
+
+    threads = [threading.Thread(target=log, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    w.close()
+    assert len(list((local.logdir / "a").glob("*tfevents*"))) == rounds
+    runs = local.readers()
+    for n in range(count):
+        assert points(runs["a"][f"thread/{n}"]) == [[step, step] for step in range(rounds)]
+        assert points(runs[f"a/both_k{n}"]["both"]) == [[step, step] for step in range(rounds)]
+
+
+def test_a_child_that_was_forked_while_a_writer_opened_can_open_one(local):
+    """Another thread holds the lock at the fork, and is not in the child."""
+    w = local.writer("a")
+    w.close()
+    held, end = threading.Event(), threading.Event()
+
+    def hold():
+        with summary_writer._opening:
+            held.set()
+            end.wait(DEADLINE)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(DEADLINE)
+    child = os.fork()
+    if child == 0:
+        # Not for ever, if it has to wait.
+        signal.alarm(30)
+        w.add_scalar("child", 1, 1)
+        os._exit(0 if w.close(DEADLINE) else 1)
+    end.set()
+    holder.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert "child" in local.readers()["a"]
 
 
 def test_records_are_on_disk_when_the_process_ends_without_closing(local, program):
