@@ -5,6 +5,7 @@ are repeated as their code makes them; the file is named at each.
 """
 
 import importlib
+import re
 import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
@@ -146,17 +147,46 @@ def test_accelerate(place, torch_like, patched):
     assert session.startswith("project/")
 
 
-def test_the_gallery_has_a_record_for_every_dashboard(place):
+def test_the_gallery_is_that_of_rust(place):
+    """Which tests/test_gallery.py looks at in a browser, on every dashboard."""
     program = ROOT / "examples/python/gallery.py"
     printed = subprocess.run([sys.executable, program, place.logdir / "g"], capture_output=True, text=True, check=True)
     assert printed.stdout == f"tensorboard --logdir {place.logdir / 'g'}\n"
+    command = ["cargo", "run", "-q", "-p", "tensorplex-examples", "--example", "gallery", "--", place.logdir / "rust"]
+    subprocess.run(command, cwd=ROOT, check=True)
+
     runs = place.readers()
-    plugins = {series["plugin"] for series in runs["g"].values()}
+    ours, theirs = runs["g"], runs["rust/gallery"]
+    assert ours.keys() - theirs.keys() == {"best", "figure"} and theirs.keys() <= ours.keys()
+    plugins = {series["plugin"] for series in ours.values()}
     assert plugins == {
         "audio", "custom_scalars", "graphs", "histograms", "hparams", "images", "mesh", "pr_curves", "scalars", "text",
     }  # fmt: skip
-    assert (place.logdir / "g" / "projector_config.pbtxt").exists()
+    for tag, series in theirs.items():
+        assert form(ours[tag]) == form(series), tag
+    assert points(ours["__run_graph__"]) == points(theirs["__run_graph__"])
+    assert points(ours["note/text_summary"]) == points(theirs["note/text_summary"])
+    projector = [(place.logdir / run / "projector_config.pbtxt").read_text() for run in ("g", "rust/gallery")]
+    ours, theirs = (re.sub(r"points-\d+", "points", text) for text in projector)
+    assert ours == theirs and "sprite" in ours
     assert len(points(runs["g/runs_sin"]["runs"])) == 50
+
+
+def form(series):
+    """What a dashboard makes of a series: its kind, its numbers as they are drawn, the sizes of pictures."""
+    values = [value for _, value in points(series)]
+    match series["plugin"]:
+        case "images":
+            values = [value[:2] for value in values]
+        case "scalars":
+            values = [round(value, 4) for value in values]
+        case "hparams" | "text" | "graphs" | "custom_scalars":
+            values = len(values)
+        case "audio":
+            values = [[blob["bytes"] for blob in value] for value in values]
+        case _:
+            values = [np.shape(value) for value in values]
+    return series["plugin"], series["kind"], values
 
 
 def forget(*roots):
