@@ -68,8 +68,8 @@ pub struct Server {
     broker_memory: usize,
     /// A group of clients: NAME (they share one run) or NAME:N (N clients per chart); may be repeated
     ///
-    /// Without groups every client id is a run of its own. With groups a client id is GROUP/NAME, and other groups are
-    /// refused.
+    /// Without groups every client id is a run of its own. With groups a client id is GROUP/NAME, or
+    /// GROUP/NAME/RUN for a run below the client's own, and other groups are refused.
     #[arg(long, value_name = "NAME[:N]")]
     group: Vec<String>,
     #[command(flatten)]

@@ -24,7 +24,9 @@ def main(logdir="runs/gallery"):
         corners = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
         colors = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]]
         log.add_mesh("mesh", corners, colors, [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]])
-        log.add_graph(b"\x0a\x0a\x0a\x01x\x12\x05Const")  # A GraphDef; or a module of torch, with its input.
+        graph = node("input", "Placeholder") + node("dense/weights", "VariableV2")
+        graph += node("dense/product", "MatMul", "input", "dense/weights") + node("dense/output", "Relu", "dense/product")
+        log.add_graph(graph + node("loss", "Mean", "dense/output"))  # A GraphDef; or a module of torch, with its input.
         labels = [f"point {n}" for n in range(10)]
         sprites = np.abs(wave(10 * 8 * 8)).reshape(10, 1, 8, 8)
         log.add_embedding(wave(50).reshape(10, 5), labels, sprites, tag="points")
@@ -53,6 +55,16 @@ def pictures(log, picture):
     figure = Figure()
     figure.subplots().plot(wave(100))
     log.add_figure("figure", figure)
+
+
+def node(name, operation, *inputs):
+    """A node of a GraphDef, as protobuf: fields of TensorFlow's node_def.proto, each shorter than 128 bytes."""
+
+    def field(key, text):
+        return bytes([key, len(text)]) + text
+
+    parts = [field(0x0A, name.encode()), field(0x12, operation.encode())] + [field(0x1A, i.encode()) for i in inputs]
+    return field(0x0A, b"".join(parts))
 
 
 def wave(count):

@@ -67,10 +67,8 @@ impl Client {
     /// Waits until the records that were handed over are encoded.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         let connection = lock(&self.connection).clone();
-        while !py.detach(|| connection.records().encoder.wait(SLICE)) {
-            py.check_signals()?;
-        }
-        Ok(())
+        let encoder = &connection.records().encoder;
+        wait_in_slices(py, f64::INFINITY, |slice| encoder.wait(slice)).map(drop)
     }
 
     /// Calls a method and returns a future of its result.
@@ -223,16 +221,10 @@ fn encode(
 /// Flushes detached, in slices, so that Ctrl-C is heard.
 fn flush(py: Python<'_>, connection: &Connection, timeout: f64) -> PyResult<bool> {
     let client = &connection.0;
+    let encoder = &connection.records().encoder;
     let deadline = Instant::now() + seconds(timeout);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if py.detach(|| connection.records().encoder.wait(left.min(SLICE))) {
-            break;
-        }
-        py.check_signals()?;
-        if left <= SLICE {
-            return Ok(false);
-        }
+    if !wait_in_slices(py, timeout, |slice| encoder.wait(slice))? {
+        return Ok(false);
     }
     let mut dropped = 0;
     loop {
@@ -253,8 +245,28 @@ fn flush(py: Python<'_>, connection: &Connection, timeout: f64) -> PyResult<bool
     }
 }
 
+/// Waits detached until `wait` says that it is done, for at most `timeout` seconds; says whether it is. In slices, so that
+/// Ctrl-C is heard.
+pub(crate) fn wait_in_slices(
+    py: Python<'_>,
+    timeout: f64,
+    wait: impl Fn(Duration) -> bool + Sync,
+) -> PyResult<bool> {
+    let deadline = Instant::now() + seconds(timeout);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if py.detach(|| wait(left.min(SLICE))) {
+            return Ok(true);
+        }
+        py.check_signals()?;
+        if left <= SLICE {
+            return Ok(false);
+        }
+    }
+}
+
 /// How long a wait may go without looking for signals.
-pub(crate) const SLICE: Duration = Duration::from_millis(50);
+const SLICE: Duration = Duration::from_millis(50);
 
 /// Has `tensorplex._exit` close everything when this process ends.
 pub(crate) fn watch_exit(py: Python<'_>) -> PyResult<()> {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -15,7 +15,7 @@ use tensorplex::records::Encode;
 use tensorplex::tfevents::Bucket;
 use tensorplex::{LocalRecorder, Scalars, SummaryWriter, WriteError};
 
-use crate::client::{SLICE, watch_exit};
+use crate::client::{wait_in_slices, watch_exit};
 use crate::exit::{Files, seconds};
 use crate::lock::lock;
 
@@ -109,7 +109,7 @@ impl LocalWriter {
     /// Waits until what was handed over is encoded.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         match self.already_open() {
-            Some(files) => files.drain(py, f64::INFINITY).map(drop),
+            Some(files) => drained(py, &files, f64::INFINITY).map(drop),
             None => Ok(()),
         }
     }
@@ -119,7 +119,7 @@ impl LocalWriter {
         let Some(files) = self.already_open() else {
             return Ok(true);
         };
-        let encoded = files.drain(py, timeout)?;
+        let encoded = drained(py, &files, timeout)?;
         let Some(recorder) = files.get() else {
             return Ok(true);
         };
@@ -154,7 +154,7 @@ impl LocalWriter {
         if let Some(files) = self.here(py)?
             && let Some(recorder) = files.get()
         {
-            // The queue may be full, and then it waits.
+            // There may be no room, and then it waits.
             py.detach(|| recorder.add(&self.run, record, Some(step), walltime));
         }
         Ok(())
@@ -212,23 +212,11 @@ impl LocalWriter {
     }
 }
 
-impl Files {
-    /// Waits in slices, so that Ctrl-C is heard.
-    fn drain(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
-        let Some(recorder) = self.get() else {
-            return Ok(true);
-        };
-        let deadline = Instant::now() + seconds(timeout);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if py.detach(|| recorder.wait(left.min(SLICE))) {
-                return Ok(true);
-            }
-            py.check_signals()?;
-            if left <= SLICE {
-                return Ok(false);
-            }
-        }
+/// Waits until everything so far is encoded.
+fn drained(py: Python<'_>, files: &Files, timeout: f64) -> PyResult<bool> {
+    match files.get() {
+        Some(recorder) => wait_in_slices(py, timeout, |slice| recorder.wait(slice)),
+        None => Ok(true),
     }
 }
 

@@ -356,14 +356,15 @@ fn add(
     let records = connection.records().clone();
     // The time of a record is that of the call.
     let walltime = walltime.unwrap_or_else(now);
+    let bytes = record.held();
     let job = move || {
         if let Err(error) = sender.add(record, Some(step), walltime) {
             let mut lost = lock(&records.lost);
             *lost = (lost.0 + 1, error.to_string());
         }
     };
-    // The queue may be full, and then it waits.
-    py.detach(|| connection.records().encoder.run(job));
+    // There may be no room, and then it waits.
+    py.detach(|| connection.records().encoder.run(bytes, job));
     Ok(())
 }
 
@@ -390,9 +391,10 @@ impl BinChoice {
                 "rice" => Bins::Rule(Rule::Rice),
                 "sturges" => Bins::Rule(Rule::Sturges),
                 "sqrt" => Bins::Rule(Rule::Sqrt),
+                "stone" => Bins::Rule(Rule::Stone),
                 _ => {
                     let why = format!(
-                        "bins of {name:?}: tensorflow, auto, fd, doane, scott, rice, sturges or sqrt is wanted, or a number, or edges"
+                        "bins of {name:?}: tensorflow, auto, fd, doane, scott, rice, sturges, sqrt or stone is wanted, or a number, or edges"
                     );
                     return Err(PyValueError::new_err(why));
                 }

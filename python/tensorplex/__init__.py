@@ -21,6 +21,7 @@ from tensorplex._errors import (
 )
 from tensorplex._native import EmbeddedBroker, RemoteFuture
 from tensorplex._patch import Patch, patch
+from tensorplex.global_writer import GlobalSummaryWriter
 from tensorplex.loggerplex_client import LoggerplexClient, LoggerplexHandler
 from tensorplex.loggerplex_server import Loggerplex
 from tensorplex.remote_call import RemoteCall, RemoteClient
@@ -36,6 +37,7 @@ __all__ = [
     "DeadlineExceeded",
     "Discarded",
     "EmbeddedBroker",
+    "GlobalSummaryWriter",
     "Loggerplex",
     "LoggerplexClient",
     "LoggerplexHandler",

@@ -8,14 +8,18 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from tensorplex.global_writer import GlobalSummaryWriter
 from tensorplex.summary_writer import SummaryWriter
 
-#: Modules that have the name ``SummaryWriter``.
+#: What takes the place of classes of the same name.
+_OURS = {ours.__name__: ours for ours in (SummaryWriter, GlobalSummaryWriter)}
+#: Modules that may have these names.
 _HOMES = (
     "torch.utils.tensorboard",
     "torch.utils.tensorboard.writer",
     "tensorboardX",
     "tensorboardX.writer",
+    "tensorboardX.global_writer",
 )
 
 
@@ -26,24 +30,27 @@ class Patch:
         self._changed: list[tuple[ModuleType, str, Any]] = []
         self._finder = _Finder(self._replace_in)
         sys.meta_path.insert(0, self._finder)
-        originals = [module.SummaryWriter for name in _HOMES if (module := _loaded(name)) is not None]
-        # Whoever imported the class before has it under a name of its own.
+        originals = [original for name in _HOMES if (module := sys.modules.get(name)) for original in _classes(module)]
+        # Whoever imported a class before has it under a name of its own.
         for module in list(sys.modules.values()):
             for name, value in list(getattr(module, "__dict__", {}).items()):
-                if value is not SummaryWriter and any(value is original for original in originals):
+                if any(value is original for original in originals):
                     self._replace(module, name, value)
 
     def _replace_in(self, module: ModuleType) -> None:
-        found = getattr(module, "SummaryWriter", None)
-        if found is SummaryWriter:
-            # A package took the class from its module `writer`, in which it was replaced already.
-            found = next((old for other, _, old in self._changed if other.__name__ == f"{module.__name__}.writer"), found)
-        if isinstance(found, type):
-            self._replace(module, "SummaryWriter", found)
+        for name, ours in _OURS.items():
+            found = getattr(module, name, None)
+            if found is ours:
+                # It took the class from another module of its package, in which it was replaced already.
+                package = module.__name__.split(".")[0]
+                others = ((other.__name__.split(".")[0], attribute, old) for other, attribute, old in self._changed)
+                found = next((old for other, attribute, old in others if (other, attribute) == (package, name)), found)
+            if isinstance(found, type):
+                self._replace(module, name, found)
 
     def _replace(self, module: ModuleType, name: str, original: type) -> None:
         self._changed.append((module, name, original))
-        setattr(module, name, SummaryWriter)
+        setattr(module, name, _OURS[original.__name__])
 
     def undo(self) -> None:
         """Brings the classes back. Writers that were made go on."""
@@ -61,16 +68,18 @@ class Patch:
 
 
 def patch() -> Patch:
-    """Makes ``SummaryWriter`` of torch and of tensorboardX this package's, for whoever imported it or will import it.
+    """Makes ``SummaryWriter`` of torch and of tensorboardX this package's, for whoever imported it or will import it; and
+    ``GlobalSummaryWriter`` of tensorboardX.
 
     Neither needs to be imported, or installed. ``undo()`` of the result brings them back.
     """
     return Patch()
 
 
-def _loaded(name: str) -> ModuleType | None:
-    module = sys.modules.get(name)
-    return module if isinstance(getattr(module, "SummaryWriter", None), type) else None
+def _classes(module: ModuleType) -> list[type]:
+    """The classes of a module that are to be replaced."""
+    found = [(getattr(module, name, None), ours) for name, ours in _OURS.items()]
+    return [original for original, ours in found if isinstance(original, type) and original is not ours]
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -85,8 +85,8 @@ class Recording:
         """Records how values are distributed; those that are not finite are left out.
 
         Args:
-            bins: ``"tensorflow"``: TensorBoard's thirty buckets; the name of a rule of ``numpy.histogram`` (all but
-                ``stone``), a number of buckets, or their edges.
+            bins: ``"tensorflow"``: TensorBoard's thirty buckets; the name of a rule of ``numpy.histogram``, a
+                number of buckets, or their edges.
             max_bins: neighbours are joined until there are at most so many.
         """
         values = _inputs.samples(values, "values")

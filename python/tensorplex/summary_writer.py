@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,18 @@ MAX_PAUSE = 2.0
 _MIN_PAUSE = 0.1
 #: Most points that are kept for ``export_scalars_to_json`` of each series.
 MAX_EXPORTED = 10_000
+
+#: Held while a writer opens or closes. One for all of them: that is rare, and so a writer can be pickled.
+_opening = threading.RLock()
+
+
+def _after_fork() -> None:
+    global _opening
+    # Another thread of the parent may have held it, and is not here to let it go.
+    _opening = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class SummaryWriter(Recording):
@@ -101,17 +114,23 @@ class SummaryWriter(Recording):
 
     def _get_file_writer(self) -> FileWriter:
         """The run of this writer; opens it again when it was closed."""
-        if self.file_writer is None:
-            if not self._write_to_disk:
-                sink: Any = _native.LocalWriter(None, MAX_PAUSE)
-            elif self.url is not None:
-                sink = _native.Client(self.url, "tensorplex", str(self.client_id))
-            else:
-                pause = min(max(self.flush_secs, _MIN_PAUSE), MAX_PAUSE)
-                sink = _native.LocalWriter(os.path.abspath(self.log_dir), pause)
-            self.file_writer = self._opened(FileWriter(sink, self.log_dir))
-            self.all_writers = {self.log_dir: self.file_writer}
-        return self.file_writer
+        run = self.file_writer
+        if run is not None:
+            return run
+        with _opening:
+            if self.file_writer is None:
+                run = self._opened(FileWriter(self._new_sink(), self.log_dir))
+                self.all_writers = {self.log_dir: run}
+                self.file_writer = run
+            return self.file_writer
+
+    def _new_sink(self) -> Any:
+        if not self._write_to_disk:
+            return _native.LocalWriter(None, MAX_PAUSE)
+        if self.url is not None:
+            return _native.Client(self.url, "tensorplex", str(self.client_id))
+        pause = min(max(self.flush_secs, _MIN_PAUSE), MAX_PAUSE)
+        return _native.LocalWriter(os.path.abspath(self.log_dir), pause)
 
     def _opened(self, run: FileWriter) -> FileWriter:
         if self._resume == "auto":
@@ -120,12 +139,13 @@ class SummaryWriter(Recording):
 
     def _below(self, name: str) -> FileWriter:
         """A run below this one."""
-        own = self._get_file_writer()
         name = _plain(name)
         directory = os.path.join(self.log_dir, name)
-        if directory not in self.all_writers:
-            self.all_writers[directory] = self._opened(FileWriter(own._sink.below(name), directory))
-        return self.all_writers[directory]
+        with _opening:
+            own = self._get_file_writer()
+            if directory not in self.all_writers:
+                self.all_writers[directory] = self._opened(FileWriter(own._sink.below(name), directory))
+            return self.all_writers[directory]
 
     @property
     def _sink(self) -> Any:
@@ -200,8 +220,10 @@ class SummaryWriter(Recording):
 
     def rewind(self, step: Any) -> None:
         """Goes back to a step: what is in the run, and in those below that this writer opened, from it on counts no more."""
-        self._get_file_writer()
-        for run in list(self.all_writers.values()):
+        with _opening:
+            self._get_file_writer()
+            runs = list(self.all_writers.values())
+        for run in runs:
             run.rewind(step)
 
     @property
@@ -240,11 +262,13 @@ class SummaryWriter(Recording):
         False when that took longer than ``timeout`` seconds, or records were lost since the last flush. An OSError when the
         directory cannot be written to.
         """
-        return self.file_writer is None or self.file_writer._sink.flush(timeout)
+        run = self.file_writer
+        return run is None or run._sink.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Flushes and ends. A later record opens the run again, in another file."""
-        run, self.file_writer, self.all_writers = self.file_writer, None, None
+        with _opening:
+            run, self.file_writer, self.all_writers = self.file_writer, None, None
         return run is None or run._sink.close(timeout)
 
     def __enter__(self) -> Self:

@@ -1,10 +1,11 @@
 """Those who call a SummaryWriter, as they are, and `patch`.
 
-transformers is the real one. Of the others, which cannot be installed in a minute, the calls are repeated as their code makes
-them; the file is named at each.
+transformers is the real one here, ray is in test_ray.py and Keras in test_examples.py. Of the others, which need torch, the calls
+are repeated as their code makes them; the file is named at each.
 """
 
 import importlib
+import re
 import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
@@ -64,32 +65,6 @@ def test_transformers_makes_its_own_writer(place, patched, monkeypatch):
     assert callback._SummaryWriter is tensorplex.SummaryWriter
     drive_transformers(callback)
     check_transformers(place.readers()["a"])
-
-
-def test_ray_tune(place, patched):
-    """ray 2.60, ray/tune/logger/tensorboardx.py, TBXLoggerCallback."""
-    from tensorboardX import SummaryWriter
-    from tensorboardX.summary import hparams
-
-    writer = SummaryWriter(str(place.logdir / "trial"), flush_secs=30)
-    for step in (1, 2):
-        writer.add_scalar("ray/tune/loss", np.float32(0.5), global_step=step)
-        writer.add_image("ray/tune/image", PIXELS, global_step=step)
-        writer.add_images("ray/tune/images", PIXELS[None], global_step=step)
-        writer.add_video("ray/tune/video", PIXELS[None, None], global_step=step, fps=20)
-        writer.add_histogram("ray/tune/weights", [1.0, 2.0], global_step=step)
-        with pytest.raises((ValueError, TypeError)):  # It expects one of these for what is no histogram.
-            writer.add_histogram("ray/tune/odd", [[]], global_step=step)
-        writer.flush()
-    settings = {"lr": 0.1, "layers": 3, "warm": True, "model": "small"}
-    for part in hparams(hparam_dict=settings, metric_dict={"ray/tune/loss": 0.5}):
-        writer.file_writer.add_summary(part)
-    writer.close()
-    run = place.readers()["trial"]
-    assert points(run["ray/tune/loss"]) == [[1, 0.5], [2, 0.5]]
-    tags = ("image", "images", "video", "weights")
-    assert all([step for step, _ in points(run[f"ray/tune/{tag}"])] == [1, 2] for tag in tags)
-    assert {"_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info"} <= run.keys()
 
 
 @pytest.fixture
@@ -172,35 +147,46 @@ def test_accelerate(place, torch_like, patched):
     assert session.startswith("project/")
 
 
-def test_a_keras_like_callback(place):
-    """The example of a callback for Keras on JAX, driven as Keras does it: logs are numbers of the backend."""
-    sys.path.insert(0, str(ROOT / "examples" / "python"))
-    try:
-        keras_callback = importlib.import_module("keras_callback")
-    finally:
-        sys.path.pop(0)
-    weights = [SimpleNamespace(path="dense/kernel", numpy=lambda: np.arange(6.0))]
-    callback = keras_callback.Record(place.writer("a"))
-    callback.set_model(SimpleNamespace(weights=weights))
-    for epoch in range(2):
-        callback.on_epoch_end(epoch, {"loss": Tensor(0.5), "val_loss": 0.25})
-    callback.on_train_end()
-    run = place.readers()["a"]
-    assert points(run["epoch/loss"]) == [[0, 0.5], [1, 0.5]] and points(run["epoch/val_loss"]) == [[0, 0.25], [1, 0.25]]
-    assert [step for step, _ in points(run["dense/kernel"])] == [0, 1]
-
-
-def test_the_gallery_has_a_record_for_every_dashboard(place):
+def test_the_gallery_is_that_of_rust(place):
+    """Which tests/test_gallery.py looks at in a browser, on every dashboard."""
     program = ROOT / "examples/python/gallery.py"
     printed = subprocess.run([sys.executable, program, place.logdir / "g"], capture_output=True, text=True, check=True)
     assert printed.stdout == f"tensorboard --logdir {place.logdir / 'g'}\n"
+    command = ["cargo", "run", "-q", "-p", "tensorplex-examples", "--example", "gallery", "--", place.logdir / "rust"]
+    subprocess.run(command, cwd=ROOT, check=True)
+
     runs = place.readers()
-    plugins = {series["plugin"] for series in runs["g"].values()}
+    ours, theirs = runs["g"], runs["rust/gallery"]
+    assert ours.keys() - theirs.keys() == {"best", "figure"} and theirs.keys() <= ours.keys()
+    plugins = {series["plugin"] for series in ours.values()}
     assert plugins == {
         "audio", "custom_scalars", "graphs", "histograms", "hparams", "images", "mesh", "pr_curves", "scalars", "text",
     }  # fmt: skip
-    assert (place.logdir / "g" / "projector_config.pbtxt").exists()
+    for tag, series in theirs.items():
+        assert form(ours[tag]) == form(series), tag
+    assert points(ours["__run_graph__"]) == points(theirs["__run_graph__"])
+    assert points(ours["note/text_summary"]) == points(theirs["note/text_summary"])
+    projector = [(place.logdir / run / "projector_config.pbtxt").read_text() for run in ("g", "rust/gallery")]
+    ours, theirs = (re.sub(r"points-\d+", "points", text) for text in projector)
+    assert ours == theirs and "sprite" in ours
     assert len(points(runs["g/runs_sin"]["runs"])) == 50
+
+
+def form(series):
+    """What a dashboard makes of a series: its kind, its numbers as they are drawn, the sizes of pictures."""
+    values = [value for _, value in points(series)]
+    match series["plugin"]:
+        case "images":
+            values = [value[:2] for value in values]
+        case "scalars":
+            values = [round(value, 4) for value in values]
+        case "hparams" | "text" | "graphs" | "custom_scalars":
+            values = len(values)
+        case "audio":
+            values = [[blob["bytes"] for blob in value] for value in values]
+        case _:
+            values = [np.shape(value) for value in values]
+    return series["plugin"], series["kind"], values
 
 
 def forget(*roots):
@@ -219,18 +205,26 @@ def test_patch_reaches_who_imported_before_and_who_imports_later(torch_like):
     sys.modules["user"] = user
     before = {}
     try:
+        theirs_global = tensorboardX.GlobalSummaryWriter
         with tensorplex.patch():
+            assert tensorboardX.global_writer.GlobalSummaryWriter is tensorplex.GlobalSummaryWriter
+            assert tensorboardX.GlobalSummaryWriter is tensorplex.GlobalSummaryWriter
             assert user.Writer is user.Torch is tensorboardX.SummaryWriter is tensorplex.SummaryWriter
         assert (user.Writer, user.Torch, tensorboardX.SummaryWriter) == (theirs, torch_like, theirs)
+
+        assert tensorboardX.GlobalSummaryWriter is tensorboardX.global_writer.GlobalSummaryWriter is theirs_global
 
         before = forget("tensorboardX", "torch")
         patch = tensorplex.patch()
         later = importlib.import_module("tensorboardX")
         assert later.SummaryWriter is later.writer.SummaryWriter is tensorplex.SummaryWriter
+        assert later.GlobalSummaryWriter is tensorplex.GlobalSummaryWriter
         patch.undo()
         patch.undo()
-        assert later.SummaryWriter is later.writer.SummaryWriter
+        assert later.SummaryWriter is later.writer.SummaryWriter is later.global_writer.SummaryWriter
         assert later.SummaryWriter.__module__ == "tensorboardX.writer"
+        assert later.GlobalSummaryWriter is later.global_writer.GlobalSummaryWriter
+        assert later.GlobalSummaryWriter.__module__ == "tensorboardX.global_writer"
     finally:
         forget("tensorboardX", "user", "torch")
         sys.modules.update(before)

@@ -1,6 +1,7 @@
 """The examples run, and leave what they say."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,9 +9,12 @@ from conftest import DEADLINE, ROOT
 from reading import points, shown
 
 
-def run(name, folder):
+def run(name, folder, **settings):
     command = [sys.executable, ROOT / "examples/python" / name, folder]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=DEADLINE)
+    environment = os.environ | settings
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, timeout=DEADLINE, env=environment
+    )
     return done.stdout
 
 
@@ -41,3 +45,20 @@ def test_text_logs_are_shown(tmp_path):
     for text in ("INFO3> loss 0.25 of step 7\n", "DEBUG> 12.5% of all steps done\n", "    | ERROR> ValueError: invalid"):
         assert text in out.split("agent/0.log:\n")[1]
     assert " WARNING> train text_logs.py:28: from any library\n" in out.split("agent/1.log:\n")[1]
+
+
+def test_keras_on_jax_trains_with_the_callback(tmp_path):
+    logdir = tmp_path / "runs"
+    # Keras keeps its settings in the user's home directory.
+    out = run("keras_callback.py", logdir, KERAS_BACKEND="jax", KERAS_HOME=str(tmp_path / "keras"))
+    assert out == f"tensorboard --logdir {logdir}\n"
+    [tags] = shown(logdir).values()
+    assert tags.keys() == {"epoch/loss", "epoch/val_loss"} | {
+        f"sequential/{layer}/{part}" for layer in ("hidden", "out") for part in ("kernel", "bias")
+    }
+    for series in tags.values():
+        assert [step for step, _ in points(series)] == list(range(10))
+    losses = [loss for _, loss in points(tags["epoch/loss"])]
+    assert losses == sorted(losses, reverse=True)
+    # As many weights as the layer has: four inputs, eight units.
+    assert all(sum(count for *_, count in rows) == 32 for _, rows in points(tags["sequential/hidden/kernel"]))

@@ -14,7 +14,7 @@ from reading import points, shown
 from test_records import server_program  # noqa: F401
 
 import tensorplex
-from tensorplex import Loggerplex, LoggerplexClient, ServerError, Tensorplex, TensorplexClient
+from tensorplex import Loggerplex, LoggerplexClient, ServerError, SummaryWriter, Tensorplex, TensorplexClient
 
 TAGS = [".my#section/foo", ":my.section/bar", "cos", "/abs"]
 CLIENTS = ["learner/lr", "agent/0", "agent/9", "individ/3", "eval/red", "eval/A"]
@@ -103,6 +103,27 @@ plex.stop()
 def test_a_group_that_cannot_be_is_refused_at_once(tmp_path, register, kind, text):
     with pytest.raises(kind, match=text):
         register(Tensorplex(tmp_path))
+
+
+def test_runs_of_a_summary_writer_lie_below_the_clients_own(tmp_path):
+    plex = Tensorplex(tmp_path).register_normal_group("learner").register_indexed_group("agent", 8)
+    with plex.start(0):
+        for client_id in ("learner/lr", "agent/9"):
+            with SummaryWriter(url=plex.url, client_id=client_id) as writer:
+                writer.add_scalars("loss", {"train": 0.5, "val": 0.75}, 1)
+                writer.add_hparams({"lr": 0.1}, {"best": 0.75}, run_name="hp")
+                assert writer.flush(DEADLINE)
+        assert plex.stats()["refused"] == {}
+    runs = {run: set(tags) - {"_hparams_/session_end_info"} for run, tags in shown(tmp_path).items()}
+    start = "_hparams_/session_start_info"
+    assert runs == {
+        "learner/loss_train": {"lr/loss"},
+        "learner/loss_val": {"lr/loss"},
+        "learner/hp": {start, "lr/best"},
+        "agent/9/loss_train": {"agent/loss/8-15"},
+        "agent/9/loss_val": {"agent/loss/8-15"},
+        "agent/9/hp": {start, "agent/best/8-15"},
+    }
 
 
 def test_an_object_serves_once_and_groups_come_before(tmp_path):

@@ -1,23 +1,28 @@
 //! The thread in which a worker encodes what is slow to encode.
 //!
 //! ```text
-//! caller ─► job ─► queue of QUEUE ─► this thread: PNG, GIF, WAV … ─► client
+//! caller ─► job ─► at most MAX_HELD bytes of jobs ─► this thread: PNG, GIF, WAV … ─► client
 //! ```
 //!
-//! When the queue is full the caller waits for room: records of a tag must stay in order, and memory is bounded. The thread
-//! starts with the first job, ends when the last recorder is gone, and is joined then. When it has nothing to do it may look
-//! after something else from time to time. A child process after a fork has no such thread; it touches nothing of the
-//! parent's.
+//! When there is no room the caller waits for it: records of a tag must stay in order, and memory is bounded. A job that is
+//! longer than all of it waits until nothing else is there. What a job holds counts until it is done. The thread starts with
+//! the first job, ends when the last recorder is gone, and is joined then. When it has nothing to do it may look after
+//! something else from time to time. A child process after a fork has no such thread; it touches nothing of the parent's.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Jobs that may wait.
-const QUEUE: usize = 64;
+/// Most bytes that the records hold which wait to be encoded: 64 MiB, as much as the window of calls behind it.
+///
+/// One record may be longer; then it is the only one.
+pub const MAX_HELD: usize = 64 << 20;
+
+/// What a job holds besides its data: its tag and its place in the queue.
+const JOB: usize = 512;
 
 /// Something to be done elsewhere.
 type Job = Box<dyn FnOnce() + Send>;
@@ -26,8 +31,9 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub struct Encoder {
     process: u32,
-    thread: Mutex<Option<Thread>>,
-    started: AtomicBool,
+    queue: Arc<Queue>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    is_started: AtomicBool,
     idle: Option<Idle>,
 }
 
@@ -38,10 +44,28 @@ struct Idle {
     act: Arc<dyn Fn() + Send + Sync>,
 }
 
-#[derive(Debug)]
-struct Thread {
-    jobs: SyncSender<Job>,
-    handle: JoinHandle<()>,
+/// Between the callers and the thread.
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// There is a job, or there will be none any more.
+    came: Condvar,
+    /// A job is done, or the thread has ended.
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<(Job, usize)>,
+    /// Bytes of the jobs that are not done.
+    held: usize,
+    /// How many jobs have come since the beginning, and how many are done.
+    came: u64,
+    done: u64,
+    /// Nobody is there to bring jobs.
+    is_closed: bool,
+    /// Nobody is there to do them: a job panicked.
+    is_dead: bool,
 }
 
 impl Default for Encoder {
@@ -55,8 +79,9 @@ impl Encoder {
     pub fn new() -> Self {
         Self {
             process: std::process::id(),
+            queue: Arc::default(),
             thread: Mutex::new(None),
-            started: AtomicBool::new(false),
+            is_started: AtomicBool::new(false),
             idle: None,
         }
     }
@@ -71,97 +96,151 @@ impl Encoder {
 
     /// Starts the thread, if it does not run yet.
     pub(crate) fn start(&self) {
-        if !self.started.swap(true, Ordering::Relaxed) {
-            self.run(|| {});
+        if !self.is_started.swap(true, Ordering::Relaxed) && self.is_here() {
+            self.has_thread();
         }
     }
 
-    /// Does a job, here if it cannot be done elsewhere.
-    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
-        match self.push(Box::new(job)) {
-            Ok(()) => {}
-            Err(job) => job(),
+    /// Does a job that holds so many bytes, here if it cannot be done elsewhere. Waits while there is no room for them:
+    /// see [`MAX_HELD`].
+    pub fn run(&self, bytes: usize, job: impl FnOnce() + Send + 'static) {
+        if !self.is_here() || !self.has_thread() {
+            return job();
         }
-    }
-
-    fn push(&self, job: Job) -> Result<(), Job> {
-        if self.process != std::process::id() {
-            return Err(job);
-        }
-        let jobs = {
-            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-            if thread.is_none() {
-                *thread = Thread::start(self.idle.clone());
-            }
-            thread.as_ref().map(|thread| thread.jobs.clone())
-        };
-        match jobs {
-            Some(jobs) => jobs.send(job).map_err(|SendError(job)| job),
-            None => Err(job),
+        if let Err(job) = self.queue.push(Box::new(job), bytes.saturating_add(JOB)) {
+            job();
         }
     }
 
     /// Waits until all jobs so far are done; says whether they are.
     pub fn wait(&self, timeout: Duration) -> bool {
-        if self.process != std::process::id() {
-            return true;
+        !self.is_here() || self.queue.wait(timeout)
+    }
+
+    fn is_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    fn has_thread(&self) -> bool {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
+            *thread = self.spawn();
         }
+        thread.is_some()
+    }
+
+    fn spawn(&self) -> Option<JoinHandle<()>> {
+        let (queue, idle) = (self.queue.clone(), self.idle.clone());
+        let builder = std::thread::Builder::new().name("tensorplex-encoder".into());
+        builder
+            .spawn(move || queue.work(idle.as_ref()))
+            .inspect_err(|error| {
+                tracing::warn!(%error, "no thread for encoding; records are encoded where they are logged");
+            })
+            .ok()
+    }
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a job to the thread, when there is room for it; gives it back when the thread is gone.
+    fn push(&self, job: Job, bytes: usize) -> Result<(), Job> {
+        let mut state = self.state();
+        while !state.is_dead && !state.has_room(bytes) {
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.is_dead {
+            return Err(job);
+        }
+        state.jobs.push_back((job, bytes));
+        state.held += bytes;
+        state.came += 1;
+        drop(state);
+        self.came.notify_one();
+        Ok(())
+    }
+
+    fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
-        let jobs = {
-            let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*thread {
-                Some(thread) => thread.jobs.clone(),
-                None => return true,
-            }
-        };
-        let (done, is_done) = sync_channel(1);
-        let mut mark: Job = Box::new(move || {
-            let _ = done.send(());
-        });
-        loop {
+        let mut state = self.state();
+        let all = state.came;
+        while state.done < all && !state.is_dead {
             let left = deadline.map_or(Duration::MAX, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
-            match jobs.try_send(mark) {
-                Ok(()) => return is_done.recv_timeout(left).is_ok(),
-                Err(TrySendError::Disconnected(_)) => return true,
-                Err(TrySendError::Full(again)) if !left.is_zero() => mark = again,
-                Err(TrySendError::Full(_)) => return false,
+            if left.is_zero() {
+                return false;
             }
-            std::thread::sleep(PAUSE.min(left));
+            let waited = self.done.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        true
+    }
+
+    /// Does all jobs, until nobody can bring another.
+    fn work(&self, idle: Option<&Idle>) {
+        let _last = Last(self);
+        loop {
+            let mut state = self.next(idle.map(|idle| idle.pause));
+            let Some((job, bytes)) = state.jobs.pop_front() else {
+                let is_closed = state.is_closed;
+                drop(state);
+                match idle {
+                    Some(idle) if !is_closed => (idle.act)(),
+                    _ => return,
+                }
+                continue;
+            };
+            drop(state);
+            job();
+            let mut state = self.state();
+            state.held -= bytes;
+            state.done += 1;
+            drop(state);
+            self.done.notify_all();
+        }
+    }
+
+    /// Waits for a job, or for the end, or for `pause`.
+    fn next(&self, pause: Option<Duration>) -> MutexGuard<'_, State> {
+        let has_nothing = |state: &mut State| state.jobs.is_empty() && !state.is_closed;
+        let pause = pause.unwrap_or(Duration::MAX);
+        let waited = self.came.wait_timeout_while(self.state(), pause, has_nothing);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-/// Time between two looks at a full queue.
-const PAUSE: Duration = Duration::from_millis(1);
-
-impl Thread {
-    fn start(idle: Option<Idle>) -> Option<Self> {
-        let (jobs, queue) = sync_channel(QUEUE);
-        let builder = std::thread::Builder::new().name("tensorplex-encoder".into());
-        match builder.spawn(move || work(&queue, idle.as_ref())) {
-            Ok(handle) => Some(Self { jobs, handle }),
-            Err(error) => {
-                tracing::warn!(%error, "no thread for encoding; records are encoded where they are logged");
-                None
-            }
-        }
+impl State {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.held == 0 || self.held.saturating_add(bytes) <= MAX_HELD
     }
 }
 
-/// Works until every sender is gone.
-fn work(queue: &Receiver<Job>, idle: Option<&Idle>) {
-    loop {
-        let job = match idle {
-            Some(idle) => queue.recv_timeout(idle.pause),
-            None => queue.recv().map_err(RecvTimeoutError::from),
+/// Tells those who wait that the thread has ended, also when a job panicked.
+struct Last<'a>(&'a Queue);
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        let jobs = {
+            let mut state = self.0.state();
+            state.is_dead = true;
+            std::mem::take(&mut state.jobs)
         };
-        match (job, idle) {
-            (Ok(job), _) => job(),
-            (Err(RecvTimeoutError::Timeout), Some(idle)) => (idle.act)(),
-            (Err(_), _) => return,
-        }
+        // What a job holds may end something that waits for this lock.
+        drop(jobs);
+        self.0.done.notify_all();
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("jobs", &self.jobs.len())
+            .field("held", &self.held)
+            .finish_non_exhaustive()
     }
 }
 
@@ -175,16 +254,16 @@ impl fmt::Debug for Idle {
 
 impl Drop for Encoder {
     fn drop(&mut self) {
+        let is_here = self.is_here();
         let Ok(thread) = self.thread.get_mut() else { return };
-        let Some(Thread { jobs, handle }) = thread.take() else {
-            return;
-        };
-        if self.process != std::process::id() {
+        let Some(handle) = thread.take() else { return };
+        if !is_here {
             // The thread is the parent's.
-            std::mem::forget((jobs, handle));
+            std::mem::forget((handle, self.queue.clone()));
             return;
         }
-        drop(jobs);
+        self.queue.state().is_closed = true;
+        self.queue.came.notify_one();
         // The last job may have held the last recorder: then this is the thread itself.
         if handle.thread().id() != std::thread::current().id() && handle.join().is_err() {
             tracing::error!("the thread for encoding panicked");
@@ -196,35 +275,105 @@ impl Drop for Encoder {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc::{SyncSender, sync_channel};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// An encoder whose thread does nothing until the sender is used.
+    fn held() -> (Encoder, SyncSender<()>) {
+        let encoder = Encoder::new();
+        let (open, gate) = sync_channel::<()>(0);
+        encoder.run(0, move || gate.recv().unwrap());
+        (encoder, open)
+    }
 
     #[test]
-    fn all_jobs_are_done_in_order_also_when_the_queue_is_full() {
-        let encoder = Encoder::new();
+    fn all_jobs_are_done_in_order_also_when_there_was_no_room() {
+        let (encoder, open) = held();
         let done = Arc::new(AtomicUsize::new(0));
-        let (open, gate) = sync_channel::<()>(0);
-        encoder.run(move || gate.recv().unwrap());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for n in 0..2 * QUEUE {
+                for n in 0..20 {
                     let done = done.clone();
-                    encoder.run(move || assert_eq!(done.fetch_add(1, Ordering::Relaxed), n));
+                    encoder.run(MAX_HELD / 4, move || {
+                        assert_eq!(done.fetch_add(1, Ordering::Relaxed), n)
+                    });
                 }
             });
             assert!(!encoder.wait(Duration::from_millis(5)));
             open.send(()).unwrap();
         });
-        assert!(encoder.wait(Duration::from_secs(60)));
-        assert_eq!(done.load(Ordering::Relaxed), 2 * QUEUE);
+        assert!(encoder.wait(LONG));
+        assert_eq!(done.load(Ordering::Relaxed), 20);
+    }
+
+    #[test]
+    fn jobs_that_wait_hold_a_bounded_number_of_bytes() {
+        let (encoder, open) = held();
+        let taken = Arc::new(AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..8 {
+                    encoder.run(MAX_HELD / 4, || {});
+                    taken.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            while taken.load(Ordering::Relaxed) < 3 {
+                std::thread::yield_now();
+            }
+            // The fourth does not fit beside the first job and what the queue itself needs.
+            assert!(!encoder.wait(Duration::from_millis(20)));
+            let state = encoder.queue.state();
+            assert_eq!((taken.load(Ordering::Relaxed), state.jobs.len()), (3, 3));
+            assert!(state.held <= MAX_HELD);
+            drop(state);
+            open.send(()).unwrap();
+        });
+        assert!(encoder.wait(LONG));
+        assert_eq!(encoder.queue.state().held, 0);
+    }
+
+    #[test]
+    fn many_short_jobs_do_not_wait_for_each_other() {
+        let (encoder, open) = held();
+        (0..10_000).for_each(|_| encoder.run(100, || {}));
+        open.send(()).unwrap();
+        assert!(encoder.wait(LONG));
+    }
+
+    #[test]
+    fn a_job_longer_than_all_room_is_done_alone() {
+        let encoder = Encoder::new();
+        for bytes in [usize::MAX, 1, MAX_HELD + 1] {
+            encoder.run(bytes, || {});
+        }
+        assert!(encoder.wait(LONG));
+    }
+
+    #[test]
+    fn after_a_panic_jobs_are_done_by_their_callers() {
+        let (encoder, open) = held();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                encoder.run(0, || panic!("of the test"));
+                // There is room for only one of these: the other waits.
+                (0..2).for_each(|_| encoder.run(MAX_HELD, || {}));
+            });
+            open.send(()).unwrap();
+        });
+        assert!(encoder.wait(LONG));
+        let here = std::thread::current().id();
+        encoder.run(0, move || assert_eq!(std::thread::current().id(), here));
     }
 
     #[test]
     fn a_child_process_does_its_jobs_itself() {
         let mut encoder = Encoder::new();
-        encoder.run(|| {});
-        assert!(encoder.wait(Duration::from_secs(60)));
+        encoder.run(0, || {});
+        assert!(encoder.wait(LONG));
         encoder.process = 0;
         let here = std::thread::current().id();
-        encoder.run(move || assert_eq!(std::thread::current().id(), here));
+        encoder.run(0, move || assert_eq!(std::thread::current().id(), here));
         assert!(encoder.wait(Duration::ZERO));
     }
 }

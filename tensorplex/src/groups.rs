@@ -7,6 +7,7 @@
 //! indexed (8)   agent/9      agent/9     agent/T/8-15       eight curves per chart
 //! combined f    eval/A       eval/A      eval/T/alpha       f("A") = "alpha"
 //! combined f    eval/red     eval/red    eval.color/T       f("red") = ":color", a section of its own
+//! any           agent/9/hp   agent/9/hp  as of agent/9      what follows the name is a run below the client's
 //! ```
 //!
 //! TensorBoard draws one chart per tag and in it one curve per run, and groups charts into sections by what stands before
@@ -105,7 +106,7 @@ impl Groups {
             spot.tag.push_str(tag);
             return Ok(());
         }
-        let (group, name) = self.split(id)?;
+        let (group, name, below) = self.split(id)?;
         match self.find(group)? {
             Kind::Normal => {
                 spot.run.push_str(group);
@@ -125,7 +126,7 @@ impl Groups {
                     why,
                 })?;
                 let bin = bin.replace([':', '#'], ".");
-                spot.run.push_str(id.as_str());
+                let _ = write!(spot.run, "{group}/{name}");
                 spot.tag.push_str(group);
                 if bin.starts_with('.') {
                     spot.tag.push_str(&bin);
@@ -136,7 +137,10 @@ impl Groups {
                 }
             }
         }
-        Ok(())
+        if let Some(below) = below {
+            let _ = write!(spot.run, "/{below}");
+        }
+        check_no_file(id, &spot.run)
     }
 
     /// Whether the run of client `id` is that of others too.
@@ -144,18 +148,20 @@ impl Groups {
         if self.0.is_empty() {
             return Ok(false);
         }
-        let (group, _) = self.split(id)?;
+        let (group, ..) = self.split(id)?;
         Ok(matches!(self.find(group)?, Kind::Normal))
     }
 
-    fn split<'a>(&self, id: &'a ClientId) -> Result<(&'a str, &'a str), PlaceError> {
-        match id.as_str().split_once('/') {
-            Some((group, name)) if !name.contains('/') => Ok((group, name)),
-            _ => Err(PlaceError::Form {
-                id: id.to_string(),
-                known: self.known(),
-            }),
-        }
+    /// The group, the name, and the run below the client's, if the id has one.
+    fn split<'a>(&self, id: &'a ClientId) -> Result<(&'a str, &'a str, Option<&'a str>), PlaceError> {
+        let (group, rest) = id.as_str().split_once('/').ok_or_else(|| PlaceError::Form {
+            id: id.to_string(),
+            known: self.known(),
+        })?;
+        Ok(match rest.split_once('/') {
+            Some((name, below)) => (group, name, Some(below)),
+            None => (group, rest, None),
+        })
     }
 
     fn find(&self, group: &str) -> Result<&Kind, PlaceError> {
@@ -173,12 +179,19 @@ impl Groups {
 
 /// Without groups the id is a path below the log directory, where other things are kept too.
 fn check_free(id: &ClientId) -> Result<(), PlaceError> {
-    let word = match id.as_str() {
-        text if text.split('/').next() == Some(LOGS) => LOGS,
-        text if text.contains(EVENT_FILE) => EVENT_FILE,
-        _ => return Ok(()),
-    };
-    let id = id.to_string();
+    if id.as_str().split('/').next() == Some(LOGS) {
+        let id = id.to_string();
+        return Err(PlaceError::Reserved { id, word: LOGS });
+    }
+    check_no_file(id, id.as_str())
+}
+
+/// A directory that is called like an event file would be read as one.
+fn check_no_file(id: &ClientId, run: &str) -> Result<(), PlaceError> {
+    if !run.contains(EVENT_FILE) {
+        return Ok(());
+    }
+    let (id, word) = (id.to_string(), EVENT_FILE);
     Err(PlaceError::Reserved { id, word })
 }
 

@@ -25,7 +25,7 @@ pub mod tfevents;
 mod value;
 
 pub use client::PIECE;
-pub use encoder::Encoder;
+pub use encoder::{Encoder, MAX_HELD};
 pub use group::{BinName, Group, GroupError, TryBinName};
 pub use groups::{LOGS, PRIVATE, PlaceError};
 pub use local_recorder::{LocalRecorder, Lost};

@@ -110,12 +110,13 @@ impl LocalRecorder {
         let (shared, run) = (self.shared.clone(), run.to_owned());
         // The time of a record is that of the call.
         let walltime = walltime.unwrap_or_else(now);
-        self.encoder.run(move || match record.encode(walltime) {
-            Ok(record) => shared.write(&mut shared.state(), &run, |writer| {
-                writer.add(record, global_step, Some(walltime))
-            }),
-            Err(error) => shared.state().lost.count(&error),
-        });
+        self.encoder
+            .run(record.held(), move || match record.encode(walltime) {
+                Ok(record) => shared.write(&mut shared.state(), &run, |writer| {
+                    writer.add(record, global_step, Some(walltime))
+                }),
+                Err(error) => shared.state().lost.count(&error),
+            });
     }
 
     /// Waits until everything so far is encoded; says whether it is.

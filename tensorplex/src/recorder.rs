@@ -97,7 +97,8 @@ impl Recorder {
     }
 
     /// Records one of the [`records`](crate::records). What is wrong with it was told when it was made; it is encoded in
-    /// a thread of the recorder, so the caller does not wait for PNG, GIF and their like.
+    /// a thread of the recorder, so the caller does not wait for PNG, GIF and their like, unless so many records wait for it
+    /// that they hold [`MAX_HELD`](crate::MAX_HELD) bytes.
     ///
     /// ```no_run
     /// use tensorplex::records::{Array, Image};
@@ -112,7 +113,7 @@ impl Recorder {
         let wall_time = now();
         let client = self.client.clone();
         let refused = Arc::downgrade(&self.shared);
-        self.shared.encoder.run(move || {
+        self.shared.encoder.run(record.held(), move || {
             if let Err(error) = client.add(record, Some(step), wall_time) {
                 tracing::error!(%error, step, "a record was lost: it cannot be encoded");
                 if let Some(shared) = refused.upgrade() {

@@ -26,6 +26,7 @@ fn bins(of: &serde_json::Value) -> Bins {
         Some("rice") => Bins::Rule(Rule::Rice),
         Some("sturges") => Bins::Rule(Rule::Sturges),
         Some("sqrt") => Bins::Rule(Rule::Sqrt),
+        Some("stone") => Bins::Rule(Rule::Stone),
         Some(other) => panic!("{other}"),
         None => match serde_json::from_value(of.clone()) {
             Ok(count) => Bins::Count(count),

@@ -89,6 +89,34 @@ fn an_index_is_a_number_however_it_is_written() {
     assert_eq!(tags["agent/18446744073709551615"], [last]);
 }
 
+#[test]
+fn what_follows_a_name_is_a_run_below_that_of_the_client() {
+    let disk = Disk::new();
+    let mut plex = disk.plex_with_groups();
+    for client in ["learner/lr/loss_val", "agent/9/hp/1", "eval/red/loss_val"] {
+        plex.add_scalar(&at(&id(client)), "x", 1.0, None, None).unwrap();
+    }
+    plex.commit().unwrap();
+    let tags: Vec<_> = disk.tags().into_iter().collect();
+    let expected = [
+        ("agent/9/hp/1", "agent/x/8-15"),
+        ("eval/red/loss_val", "eval.color/x"),
+        ("learner/loss_val", "lr/x"),
+    ];
+    assert_eq!(
+        tags,
+        expected.map(|(run, tag)| (run.to_owned(), vec![tag.to_owned()]))
+    );
+}
+
+#[test]
+fn no_run_is_called_like_an_event_file() {
+    for client in ["agent/9/a.tfevents", "eval/tfevents"] {
+        let message = format!("client id {client:?} cannot be used: \"tfevents\" is reserved");
+        refused(Disk::new().plex_with_groups(), client, &message);
+    }
+}
+
 #[track_caller]
 fn refused(plex: tensorplex::Tensorplex, client: &str, message: &str) {
     let mut plex = plex;
@@ -108,14 +136,12 @@ fn a_client_without_a_place_is_told_what_there_is() {
         "actor/1",
         &format!("unknown group \"actor\"; {known}"),
     );
-    for client in ["learner", "learner/a/b"] {
-        let form = "must be a group and a name, such as \"agent/17\"";
-        refused(
-            disk.plex_with_groups(),
-            client,
-            &format!("client id {client:?} {form}; {known}"),
-        );
-    }
+    let form = "must be a group and a name, such as \"agent/17\"";
+    refused(
+        disk.plex_with_groups(),
+        "learner",
+        &format!("client id \"learner\" {form}; {known}"),
+    );
     for client in ["agent/x", "agent/18446744073709551616", "agent/-1"] {
         let index = "the group is indexed, so the name must be a number below 2^64";
         refused(

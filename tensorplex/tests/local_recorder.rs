@@ -15,6 +15,10 @@ impl Encode for Gated {
         self.1.send(std::thread::current().id()).unwrap();
         ScalarTensor::new("heavy", 1.0, "", "")?.encode(wall_time)
     }
+
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 fn bytes_in(dir: &std::path::Path) -> u64 {

@@ -3,7 +3,10 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use tensorplex::records::{Encode, Record, ScalarTensor};
+use tensorplex::records::{
+    Array, Audio, Bins, Element, Embedding, Encode, Graph, Histogram, Image, Mesh, PrCurve, PrCurveRaw,
+    Record, ScalarTensor, Tensor, Video,
+};
 use tensorplex::{RecordError, Recorder};
 
 /// A record that is not encoded before it may be.
@@ -18,6 +21,10 @@ impl Encode for Gated {
         self.thread.send(std::thread::current().id()).unwrap();
         ScalarTensor::new("x", 1.0, "", "")?.encode(wall_time)
     }
+
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 /// A record that turns out to be none.
@@ -26,6 +33,10 @@ struct Broken;
 impl Encode for Broken {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         Err(RecordError::NoRecord)
+    }
+
+    fn held(&self) -> usize {
+        0
     }
 }
 
@@ -56,4 +67,53 @@ fn a_record_that_cannot_be_encoded_is_counted() {
         log.close(Duration::from_secs(60)).is_ok(),
         "nothing is outstanding"
     );
+}
+
+#[test]
+fn a_record_takes_as_much_room_as_its_data() {
+    let pixels = || Array::new(&[10, 10], vec![0.0_f32; 100]).unwrap();
+    check(&Image::new("x", pixels(), "HW").unwrap(), 400);
+    check(
+        &Video::new(
+            "x",
+            Array::new(&[5, 4, 2, 2], vec![0_u8; 80]).unwrap(),
+            "TCHW",
+            1.0,
+        )
+        .unwrap(),
+        80,
+    );
+    check(&Audio::new("x", vec![0.0; 10], 1, 8000).unwrap(), 40);
+    check(
+        &Histogram::new("x", vec![0.0_f32; 10], Bins::TensorBoard).unwrap(),
+        40,
+    );
+    check(
+        &Histogram::doubles("x", vec![0.0; 10], Bins::Edges(vec![0.0, 1.0])).unwrap(),
+        96,
+    );
+    check(
+        &PrCurve::new("x", vec![true; 4], vec![0.5; 4], Some(vec![1.0; 4]), 10).unwrap(),
+        36,
+    );
+    check(&PrCurveRaw::new("x", [(); 6].map(|()| vec![0.5; 2])).unwrap(), 48);
+    check(
+        &Mesh::new("x", vec![[0.0; 3]; 4])
+            .unwrap()
+            .colors(vec![[0; 3]; 4])
+            .unwrap(),
+        60,
+    );
+    check(&Graph::new(vec![0; 100]).unwrap(), 100);
+    let embedding = Embedding::new("x", vec![0.0; 8], 2).unwrap();
+    check(&embedding.labels(&["a", "b", "c", "d"]).unwrap(), 40);
+    // What is encoded already, with its shape, tag and such.
+    let tensor = Tensor::new("x", Element::F64, &[100], vec![0; 800]).unwrap();
+    assert!((800..850).contains(&tensor.held()));
+    assert!((800..900).contains(&tensor.encode(0.0).unwrap().held()));
+}
+
+#[track_caller]
+fn check(record: &impl Encode, bytes: usize) {
+    assert_eq!(record.held(), bytes);
 }

@@ -56,6 +56,14 @@ impl Array {
         &self.shape
     }
 
+    /// Bytes of its samples.
+    pub(super) fn held(&self) -> usize {
+        match &self.samples {
+            Samples::U8(bytes) => bytes.len(),
+            Samples::F32(floats) => size_of_val(floats.as_slice()),
+        }
+    }
+
     /// A sample as a byte. Floats are scaled and truncated, as torch does it.
     pub(super) fn byte(&self, at: usize) -> u8 {
         match &self.samples {

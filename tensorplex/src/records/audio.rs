@@ -63,6 +63,10 @@ impl Encode for Audio {
         let file = wav(&self).map_err(|why| RecordError::Encoding(why.to_string()))?;
         Ok(Record::values(vec![audio_value(self.tag, file)]))
     }
+
+    fn held(&self) -> usize {
+        size_of_val(self.samples.as_slice())
+    }
 }
 
 /// A value of the audio dashboard; `file` is a WAV file.

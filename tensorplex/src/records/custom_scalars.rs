@@ -103,4 +103,8 @@ impl Encode for CustomScalars {
         );
         Ok(Record::values(vec![value]))
     }
+
+    fn held(&self) -> usize {
+        self.layout.encoded_len()
+    }
 }

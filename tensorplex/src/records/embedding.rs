@@ -227,6 +227,11 @@ impl Encode for Embedding {
             at: None,
         })
     }
+
+    fn held(&self) -> usize {
+        let pictures = self.pictures.as_ref().map_or(0, Axes::held);
+        size_of_val(self.vectors.as_slice()) + self.labels.len() + pictures
+    }
 }
 
 fn lines(vectors: &[f32], size: usize) -> String {

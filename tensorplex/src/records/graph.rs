@@ -1,5 +1,7 @@
 //! Graphs: a serialized `GraphDef` beside the values of a run, and what running it cost.
 
+use prost::Message as _;
+
 use super::onnx::graph_def;
 use super::{Encode, Record, bad_shape, owned_tag};
 use crate::tfevents::messages::{TaggedRunMetadata, What};
@@ -66,10 +68,18 @@ impl Encode for Graph {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         Ok(Record::event(What::GraphDef(self.0)))
     }
+
+    fn held(&self) -> usize {
+        self.0.len()
+    }
 }
 
 impl Encode for GraphProfile {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         Ok(Record::event(What::TaggedRunMetadata(self.0)))
+    }
+
+    fn held(&self) -> usize {
+        self.0.encoded_len()
     }
 }

@@ -25,7 +25,7 @@ pub enum Bins {
 /// A rule of NumPy, by its name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// `auto`: the narrower of `fd` and `sturges`.
+    /// `auto`: the narrower of `fd` and `sturges`, but no more buckets than twice those of `sqrt`.
     Auto,
     /// `fd`: by Freedman and Diaconis, from the range of the middle half.
     Fd,
@@ -39,6 +39,9 @@ pub enum Rule {
     Sturges,
     /// `sqrt`: the square root of the number of values.
     Sqrt,
+    /// `stone`: the number that is expected to be the least wrong, of 1 to 100, or to the square root of the number of values
+    /// where that is more. The values are sorted into buckets for each.
+    Stone,
 }
 
 /// Values to be sorted into buckets; those that are not finite are left out.
@@ -135,6 +138,17 @@ impl Encode for Histogram {
         };
         let value = value(self.tag, ("histograms", &()), DataClass::Tensor, tensor);
         Ok(Record::values(vec![value]))
+    }
+
+    fn held(&self) -> usize {
+        let bins = match &self.bins {
+            Bins::Edges(edges) => size_of_val(edges.as_slice()),
+            Bins::TensorBoard | Bins::Count(_) | Bins::Rule(_) => 0,
+        };
+        bins + match &self.values {
+            Values::F32(values) => size_of_val(values.as_slice()),
+            Values::F64(values) => size_of_val(values.as_slice()),
+        }
     }
 }
 
@@ -245,12 +259,11 @@ impl Rule {
             Self::Sqrt => range / size.sqrt(),
             Self::Rice => range / (2.0 * size.cbrt()),
             Self::Scott => (24.0 * std::f64::consts::PI.sqrt() / size).cbrt() * deviation(values),
-            Self::Fd => 2.0 * middle_half(values) / size.cbrt(),
+            Self::Fd => freedman(values),
             Self::Doane => doane(values, range),
-            Self::Auto => match 2.0 * middle_half(values) / size.cbrt() {
-                fd if fd > 0.0 => fd.min(sturges),
-                _ => sturges,
-            },
+            Self::Stone => stone(values, range),
+            // Of outliers `fd` would make too many: never more than twice as many as `sqrt`.
+            Self::Auto => freedman(values).max(range / size.sqrt() / 2.0).min(sturges),
         }
     }
 }
@@ -265,6 +278,10 @@ fn deviation(values: &[f64]) -> f64 {
     mean(values.iter().map(|value| (value - middle).powi(2))).sqrt()
 }
 
+fn freedman(values: &mut [f64]) -> f64 {
+    2.0 * middle_half(values) / (values.len() as f64).cbrt()
+}
+
 fn doane(values: &[f64], range: f64) -> f64 {
     let size = values.len() as f64;
     let deviation = deviation(values);
@@ -275,6 +292,21 @@ fn doane(values: &[f64], range: f64) -> f64 {
     let middle = mean(values.iter().copied());
     let lean = mean(values.iter().map(|value| ((value - middle) / deviation).powi(3)));
     range / (1.0 + size.log2() + (1.0 + lean.abs() / spread).log2())
+}
+
+fn stone(values: &[f64], range: f64) -> f64 {
+    let size = values.len() as f64;
+    if size <= 1.0 || range == 0.0 {
+        return 0.0;
+    }
+    let most = (size.sqrt() as usize).clamp(100, MAX_BUCKETS);
+    let error = |count: usize| {
+        let shares = equal(values, count).into_iter().map(|[.., n]| (n / size).powi(2));
+        (2.0 - (size + 1.0) * shares.sum::<f64>()) / (range / count as f64)
+    };
+    let errors = (1..=most).map(|count| (count, error(count)));
+    let best = errors.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    range / best.map_or(1, |(count, _)| count) as f64
 }
 
 /// From the first quarter to the third.

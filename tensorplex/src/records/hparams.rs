@@ -12,6 +12,8 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
+
 use super::{Encode, Record, bad_shape, shape, value};
 use crate::tfevents::messages::{DataClass, DataType, TensorProto, Value};
 use crate::tfevents::plugins::{
@@ -110,6 +112,12 @@ impl Encode for HParams {
         let value = hparams_value("session_start_info", HParamsData::Start(start));
         Ok(Record::values(vec![value]))
     }
+
+    fn held(&self) -> usize {
+        let settings = self.settings.iter();
+        let settings = settings.map(|(name, value)| name.len() + value.encoded_len());
+        self.group_name.len() + settings.sum::<usize>()
+    }
 }
 
 impl Encode for Status {
@@ -125,6 +133,10 @@ impl Encode for Status {
         };
         let value = hparams_value("session_end_info", HParamsData::End(end));
         Ok(Record::values(vec![value]))
+    }
+
+    fn held(&self) -> usize {
+        0
     }
 }
 

@@ -72,6 +72,10 @@ impl Encode for Image {
             file,
         )]))
     }
+
+    fn held(&self) -> usize {
+        self.axes.held() + size_of_val(self.boxes.as_slice())
+    }
 }
 
 /// A value of the images dashboard; `file` may be whatever browsers show.

@@ -111,6 +111,13 @@ impl Encode for Mesh {
         let values = parts.into_iter().map(|part| part.value(&self, components));
         Ok(Record::values(values.collect()))
     }
+
+    fn held(&self) -> usize {
+        size_of_val(self.vertices.as_slice())
+            + size_of_val(self.colors.as_slice())
+            + size_of_val(self.faces.as_slice())
+            + self.config.len()
+    }
 }
 
 struct Part {

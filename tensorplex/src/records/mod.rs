@@ -41,6 +41,8 @@ pub use scalar::ScalarTensor;
 pub use tensor::{Element, Tensor};
 pub use video::Video;
 
+use prost::Message as _;
+
 use crate::tfevents::messages::{
     DataClass, Datum, Dim, PluginData, Summary, SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
 };
@@ -53,6 +55,9 @@ pub trait Encode {
     /// # Errors
     /// When the result is longer than a record may be.
     fn encode(self, wall_time: f64) -> Result<Record, RecordError>;
+
+    /// Bytes of data that it holds until then, about: so much of the room for records that wait is taken.
+    fn held(&self) -> usize;
 }
 
 /// A record, ready to be sent or written.
@@ -85,6 +90,13 @@ impl Record {
 impl Encode for Record {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         Ok(self)
+    }
+
+    fn held(&self) -> usize {
+        match &self.content {
+            Content::Event(what) => what.encoded_len(),
+            Content::Embedding(files) => files.encoded_len(),
+        }
     }
 }
 

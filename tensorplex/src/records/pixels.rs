@@ -77,6 +77,11 @@ impl Axes {
         self.axes.map(|(size, _)| size)
     }
 
+    /// Bytes of its samples.
+    pub fn held(&self) -> usize {
+        self.array.held()
+    }
+
     /// Lays picture `n` of frame `t` for each `n` into a grid with `columns` columns; what is left over stays black.
     pub fn grid(&self, t: usize, rows: usize, columns: usize) -> Pixels {
         let [count, _, channels, height, width] = self.sizes();

@@ -137,6 +137,11 @@ impl Encode for PrCurve {
         let rows = self.rows().map(|row| row.into_iter().map(|x| x as f32).collect());
         PrCurveRaw { tag: self.tag, rows }.encode(wall_time)
     }
+
+    fn held(&self) -> usize {
+        let weights = self.weights.as_deref().map_or(0, size_of_val);
+        self.labels.len() + size_of_val(self.predictions.as_slice()) + weights
+    }
 }
 
 impl Encode for PrCurveRaw {
@@ -154,5 +159,9 @@ impl Encode for PrCurveRaw {
         };
         let value = value(self.tag, ("pr_curves", &content), DataClass::Tensor, tensor);
         Ok(Record::values(vec![value]))
+    }
+
+    fn held(&self) -> usize {
+        self.rows.iter().map(|row| size_of_val(row.as_slice())).sum()
     }
 }

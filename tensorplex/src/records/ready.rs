@@ -73,6 +73,10 @@ impl Encode for ReadySummary {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         Ok(Record::event(What::Summary(self.0)))
     }
+
+    fn held(&self) -> usize {
+        self.0.encoded_len()
+    }
 }
 
 impl Encode for ReadyEvent {
@@ -81,6 +85,10 @@ impl Encode for ReadyEvent {
         let mut record = Record::event(event.what.ok_or(RecordError::NoRecord)?);
         record.at = Some((event.step, event.wall_time));
         Ok(record)
+    }
+
+    fn held(&self) -> usize {
+        self.0.encoded_len()
     }
 }
 

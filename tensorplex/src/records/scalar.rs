@@ -45,6 +45,10 @@ impl Encode for ScalarTensor {
         }
         Ok(Record::values(vec![value]))
     }
+
+    fn held(&self) -> usize {
+        self.display_name.len() + self.description.len()
+    }
 }
 
 /// A number in the tensor form.

@@ -5,6 +5,8 @@
 //! tensor   any shape; its elements in `tensor_content`, little-endian
 //! ```
 
+use prost::Message as _;
+
 use super::{Encode, Record, bad_shape, owned_tag, shape, value};
 use crate::tfevents::messages::{DataClass, DataType, TensorProto};
 use crate::value::RecordError;
@@ -71,6 +73,10 @@ impl Encode for Tensor {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         let value = value(self.tag, ("tensor", &()), DataClass::Tensor, self.tensor);
         Ok(Record::values(vec![value]))
+    }
+
+    fn held(&self) -> usize {
+        self.tensor.encoded_len()
     }
 }
 

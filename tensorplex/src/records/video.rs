@@ -76,6 +76,10 @@ impl Encode for Video {
         .map_err(|why| RecordError::Encoding(why.to_string()))?;
         Ok(Record::values(vec![image_value(self.tag, size, file)]))
     }
+
+    fn held(&self) -> usize {
+        self.axes.held()
+    }
 }
 
 impl Video {
