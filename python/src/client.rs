@@ -133,7 +133,7 @@ impl Client {
         let dict = PyDict::new(py);
         dict.set_item("taken", stats.taken)?;
         dict.set_item("acked", stats.acked)?;
-        dict.set_item("dropped", stats.dropped)?;
+        dict.set_item("dropped", stats.dropped.total())?;
         dict.set_item("rewinds", stats.rewinds)?;
         Ok(dict)
     }

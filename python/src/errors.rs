@@ -60,7 +60,7 @@ fn refused(error: &CallError) -> &'static str {
 
 fn not_queued_class(error: &NotQueued) -> &'static str {
     match error {
-        NotQueued::WindowFull { .. } => "WindowFull",
+        NotQueued::WindowFull { .. } | NotQueued::Replaced { .. } => "WindowFull",
         NotQueued::TooLarge { .. } => "TooLarge",
         NotQueued::Unencodable(_) => "UnreadableCall",
         NotQueued::Closed => "ClientClosed",
