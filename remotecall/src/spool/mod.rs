@@ -30,6 +30,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 use std::path::{Path, PathBuf};
 
 use crate::frame::ProducerId;
+use crate::mutants::{self, Mutant};
 pub use error::SpoolError;
 pub(crate) use lock::close_in_child;
 pub(crate) use owner::Owner;
@@ -118,7 +119,11 @@ impl Spool {
             let spool = place.dir.display();
             tracing::warn!(%spool, bytes = rest.torn, "a kill cut a call short; it was not taken, and is dropped");
         }
-        let (producer, is_whole) = (place.producer, place.is_whole());
+        let is_whole = place.is_whole();
+        let producer = match mutants::is_on(Mutant::NewProducerAtTakeOver) {
+            true => ProducerId::random().unwrap_or(place.producer),
+            false => place.producer,
+        };
         let mut spool = Self::new(place, is_whole);
         spool.size = rest.segments.iter().map(|&(_, length)| length).sum();
         let segments = rest.segments.iter();
