@@ -87,6 +87,7 @@ pub(crate) fn too_large(py: Python<'_>, size: usize, limit: usize) -> PyErr {
 pub(crate) fn connect(error: ConnectError) -> PyErr {
     match error {
         ConnectError::System(why) => PyOSError::new_err(why),
+        ConnectError::Spool(why) => PyOSError::new_err(why.to_string()),
         invalid => PyValueError::new_err(invalid.to_string()),
     }
 }

@@ -367,7 +367,11 @@ impl Handle {
             return Ok(());
         }
         let result = self.window.flush(timeout);
-        self.window.close();
+        let stats = self.window.stats();
+        if !self.window.close() && stats.dropped.total() + stats.unspooled > 0 {
+            let (address, unspooled) = (&self.address, stats.unspooled);
+            tracing::warn!(%address, unspooled, "client closed; calls were dropped: {}", stats.dropped);
+        }
         // The threads end by themselves; one that hangs in the network is not waited for.
         for thread in [&self.sender, &self.reader] {
             let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();

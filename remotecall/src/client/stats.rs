@@ -43,6 +43,26 @@ impl ClientStats {
 }
 
 impl Dropped {
+    /// None were dropped.
+    pub const NONE: Self = Self {
+        newest: 0,
+        oldest: 0,
+        too_large: 0,
+        unencodable: 0,
+        closed: 0,
+        unreadable: 0,
+    };
+
+    /// Adds those of another client.
+    pub fn add(&mut self, other: &Self) {
+        self.newest += other.newest;
+        self.oldest += other.oldest;
+        self.too_large += other.too_large;
+        self.unencodable += other.unencodable;
+        self.closed += other.closed;
+        self.unreadable += other.unreadable;
+    }
+
     /// All of them.
     pub fn total(&self) -> u64 {
         self.causes().iter().map(|&(_, count)| count).sum()
@@ -56,7 +76,7 @@ impl Dropped {
             ("too large", self.too_large),
             ("unencodable", self.unencodable),
             ("after close", self.closed),
-            ("unreadable in the spool", self.unreadable),
+            ("unreadable", self.unreadable),
         ]
     }
 

@@ -283,6 +283,16 @@ impl Window {
         (state, room)
     }
 
+    /// Waits until a call of `size` bytes fits, or nothing fits ever again.
+    pub fn has_room_within(&self, size: usize, timeout: Duration) -> bool {
+        let state = self.lock();
+        if self.fits(&state, size) || state.closed {
+            return true;
+        }
+        let state = self.wait_for_room(state, size, timeout);
+        self.fits(&state, size) || state.closed
+    }
+
     fn wait_for_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -364,9 +374,10 @@ impl Window {
         }
     }
 
-    pub fn close(&self) {
+    /// Refuses all further calls; returns whether it did so before.
+    pub fn close(&self) -> bool {
         let mut state = self.lock();
-        state.closed = true;
+        let before = std::mem::replace(&mut state.closed, true);
         let pending = std::mem::take(&mut state.pending);
         let all_acked = state.frames.is_empty() && state.open.count() == 0;
         let spool = state.spool.take();
@@ -380,6 +391,7 @@ impl Window {
         for pending in pending.into_values() {
             pending.slot.complete(Err(RemoteError::Closed));
         }
+        before
     }
 
     pub fn is_closed(&self) -> bool {
