@@ -127,6 +127,39 @@ fn a_gigabyte_of_one_client_passes_through_the_server() {
     server.stop();
 }
 
+/// They lie in Redis already: no window limits them.
+#[test]
+fn the_longest_frames_of_many_producers_are_read_a_few_at_a_time() {
+    let redis = RedisServer::start();
+    let mut ask = redis.connection();
+    let broker = Broker::Redis(redis);
+    let mut server = TestServer::start(&broker);
+    server.signal(Signal::STOP);
+    let before = server.peak_memory();
+    let text = noise(6 * MIB);
+    for n in 0..16u128 {
+        let mut frame = RawFrame::new(n.to_be_bytes(), 1, 0);
+        frame.call("agent/0", "nope", &(&text,));
+        let mut add = redis::cmd("XADD");
+        add.arg("rc:{tensorplex.0}:in")
+            .arg("*")
+            .arg("f")
+            .arg(frame.bytes());
+        add.query::<String>(&mut ask).unwrap();
+    }
+    server.signal(Signal::CONT);
+    wait_for("the stream to be empty", || {
+        let left: usize = redis::cmd("XLEN")
+            .arg("rc:{tensorplex.0}:in")
+            .query(&mut ask)
+            .unwrap();
+        (left == 0).then_some(())
+    });
+    let more = server.peak_memory() - before;
+    assert!(more < (80 * MIB) as u64, "{more} bytes more");
+    server.stop();
+}
+
 #[test]
 fn ten_thousand_producers_cost_the_server_little() {
     let redis = RedisServer::start();

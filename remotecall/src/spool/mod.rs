@@ -101,12 +101,15 @@ impl Spool {
 
     /// None when its numbers cannot be gone on with.
     fn go_on(place: Place) -> Result<Option<Opened>, SpoolError> {
-        let opened = Self::take_over(place)?;
-        if opened.spool.is_whole && opened.rest.damaged == 0 {
-            return Ok(Some(opened));
+        let dir = place.dir.clone();
+        if place.is_whole() {
+            let opened = Self::take_over(place)?;
+            if opened.rest.damaged == 0 {
+                return Ok(Some(opened));
+            }
         }
         tracing::warn!(
-            spool = %opened.spool.place.dir.display(),
+            spool = %dir.display(),
             "not all that was sent is in this spool, so nothing is added to it; `tensorplex drain` delivers what it has"
         );
         Ok(None)
