@@ -1,5 +1,6 @@
 //! What a worker with a spool has accepted survives it, whatever else is there or not.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -367,4 +368,30 @@ fn to_spill_needs_a_spool() {
     };
     let error = Client::connect_with("127.0.0.1:1", "q", "c", options).unwrap_err();
     assert!(error.to_string().contains("name its directory"), "{error}");
+}
+
+#[test]
+fn run_and_send_have_a_spool_too() {
+    let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
+    let address = server.address().to_owned();
+    server.kill();
+    let command = |name: &str, options: &[&str]| {
+        let mut command = Command::new(program("tensorplex"));
+        command.args([name, "--redis", &address, "--client-id", "agent/0", "--timeout", "100ms"]);
+        command.env("TENSORPLEX_SPOOL", spool.path()).args(options);
+        command
+    };
+    let ran = command("run", &["--", "echo", "printed"]).output().unwrap();
+    assert!(ran.status.success());
+    let mut send = command("send", &[]).stdin(Stdio::piped()).spawn().unwrap();
+    let line = br#"{"method": "add_scalar", "args": ["0", 0.0, 7]}"#;
+    send.stdin.take().unwrap().write_all(line).unwrap();
+    assert_eq!(send.wait().unwrap().code(), Some(1), "nobody acknowledged it");
+    server.restart();
+    assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
+    let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
+    assert_eq!(log.matches("printed\n").count(), 1, "{log}");
+    let scalars = tensorplex_tests::summary(&[server.logdir()]);
+    drop(scalars);
+    server.stop();
 }
