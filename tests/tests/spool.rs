@@ -377,21 +377,31 @@ fn run_and_send_have_a_spool_too() {
     server.kill();
     let command = |name: &str, options: &[&str]| {
         let mut command = Command::new(program("tensorplex"));
-        command.args([name, "--redis", &address, "--client-id", "agent/0", "--timeout", "100ms"]);
+        command.args([
+            name,
+            "--redis",
+            &address,
+            "--client-id",
+            "agent/0",
+            "--timeout",
+            "100ms",
+        ]);
         command.env("TENSORPLEX_SPOOL", spool.path()).args(options);
         command
     };
     let ran = command("run", &["--", "echo", "printed"]).output().unwrap();
     assert!(ran.status.success());
     let mut send = command("send", &[]).stdin(Stdio::piped()).spawn().unwrap();
-    let line = br#"{"method": "add_scalar", "args": ["0", 0.0, 7]}"#;
-    send.stdin.take().unwrap().write_all(line).unwrap();
+    let line = format!(
+        r#"{{"method": "add_scalar", "args": ["0", {}.0, 7]}}"#,
+        value(0, 7)
+    );
+    send.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
     assert_eq!(send.wait().unwrap().code(), Some(1), "nobody acknowledged it");
     server.restart();
     assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
     let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
-    assert_eq!(log.matches("printed\n").count(), 1, "{log}");
-    let scalars = tensorplex_tests::summary(&[server.logdir()]);
-    drop(scalars);
+    assert_eq!(log.matches("INFO> printed\n").count(), 1, "{log}");
+    assert_eq!(records(server.logdir(), "agent/0", 0), [7]);
     server.stop();
 }
