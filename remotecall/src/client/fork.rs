@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use super::{Client, ConnectError, Handle};
-use crate::spool::close_in_child;
+use crate::spool::forget_locks;
 
 /// Forks between this process and the ancestor that first made a client.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -50,9 +50,12 @@ impl Birth {
 fn count_forks() -> io::Result<()> {
     extern "C" fn in_child() {
         FORKS.fetch_add(1, Relaxed);
-        close_in_child();
+        for number in forget_locks() {
+            // SAFETY: `close` may be called between `fork` and `exec`. In this process nobody uses the file, or closes it.
+            unsafe { libc::close(number) };
+        }
     }
-    // SAFETY: `in_child` may run between `fork` and `exec`: it adds to an atomic number, closes files and does nothing else.
+    // SAFETY: `in_child` may run between `fork` and `exec`: it changes atomic numbers, closes files and does nothing else.
     // It is part of the program, and the C library forgets it when a library that holds it is unloaded.
     match unsafe { libc::pthread_atfork(None, None, Some(in_child)) } {
         0 => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! A forked child shares its parent's locks, and would hold them when the parent is gone, for as long as it lives: the
 //! workers of a data loader may outlive a training that was killed. So the child closes them at once, before it runs
-//! anything else ([`close_in_child`]).
+//! anything else ([`Birth`]).
 
 use std::fs::File;
 use std::io;
@@ -62,16 +62,9 @@ impl Drop for Lock {
     }
 }
 
-/// For the child of a fork, before anything else runs in it.
-pub(crate) fn close_in_child() {
-    for slot in &HELD {
-        let number = slot.swap(NONE, AcqRel);
-        if number != NONE {
-            // SAFETY: `close` may be called between `fork` and `exec`; whoever has the file in this process never uses it.
-            #[allow(unsafe_code)]
-            unsafe {
-                libc::close(number);
-            }
-        }
-    }
+/// The numbers of all files that are locked, to be closed in the child of a fork: it forgets them.
+pub(crate) fn forget_locks() -> impl Iterator<Item = i32> {
+    HELD.iter()
+        .map(|slot| slot.swap(NONE, AcqRel))
+        .filter(|&number| number != NONE)
 }

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use crate::frame::ProducerId;
 use crate::mutants::{self, Mutant};
 pub use error::SpoolError;
-pub(crate) use lock::close_in_child;
+pub(crate) use lock::forget_locks;
 pub(crate) use owner::Owner;
 pub(crate) use place::{Found, Place};
 use record::{HEADER, Kind, MAX_PAYLOAD};
