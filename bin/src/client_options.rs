@@ -1,5 +1,6 @@
 //! Options that every program that calls a server shares.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Where a server without `--redis` listens.
@@ -11,6 +12,15 @@ pub struct Target {
     /// Broker address: the server's own (host:8008), or the Redis it reads from (host:port, redis://…, unix://…)
     #[arg(long, value_name = "ADDR", env = "TENSORPLEX_URL", default_value = DEFAULT_ADDRESS, hide_env_values = true)]
     pub redis: String,
+}
+
+/// What survives a kill of the program that sends.
+#[derive(clap::Args, Debug)]
+pub struct Spooling {
+    /// Keep what is not acknowledged in files below DIR too: after a kill, the next run with the same queue and client id,
+    /// or `tensorplex drain DIR`, delivers it
+    #[arg(long, value_name = "DIR", env = "TENSORPLEX_SPOOL")]
+    pub spool: Option<PathBuf>,
 }
 
 /// Reads a time such as `30s`, `500ms`, `2m`, `1h`.

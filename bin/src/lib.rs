@@ -4,6 +4,7 @@ pub mod client_options;
 pub mod completions;
 pub mod demo;
 pub mod doctor;
+pub mod drain;
 pub mod exit;
 pub mod export;
 pub mod inspect;

@@ -11,14 +11,14 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use loggerplex::{Level, Logger};
+use loggerplex::{Level, Logger, LoggerplexClient};
 use nix::sys::resource::{UsageWho, getrusage};
-use remotecall::{ConnectError, FlushError};
+use remotecall::{Client, ClientOptions, ConnectError, FlushError};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use crate::client_options::{Target, duration};
+use crate::client_options::{Spooling, Target, duration};
 use crate::server::live::size;
 use capture::{Capture, copy_size};
 
@@ -42,6 +42,8 @@ Examples:
 pub struct Run {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    spooling: Spooling,
     /// Client id of the log
     #[arg(long)]
     client_id: String,
@@ -111,7 +113,12 @@ impl Run {
     /// When it cannot be started or watched.
     pub fn run(&self) -> Result<Ended, RunError> {
         let (program, args) = self.command.split_first().ok_or(RunError::NoCommand)?;
-        let log = Logger::connect(&self.target.redis, &self.client_id)?;
+        let options = ClientOptions {
+            spool: self.spooling.spool.clone(),
+            ..ClientOptions::default()
+        };
+        let client = Client::connect_with(&self.target.redis, loggerplex::QUEUE, &self.client_id, options)?;
+        let log = Logger::new(LoggerplexClient::new(client).one_way());
         // Before there is a child: none of its signals is missed.
         let mut signals = Signals::new([
             SIGCHLD, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGWINCH,

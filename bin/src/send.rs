@@ -8,7 +8,7 @@ use remotecall::{Client, ClientOptions, ConnectError, RemoteError, RemoteFuture,
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client_options::{Target, duration};
+use crate::client_options::{Spooling, Target, duration};
 
 /// Most calls whose outcome is not known yet.
 const IN_FLIGHT: usize = 100_000;
@@ -30,6 +30,8 @@ Example:
 pub struct Send {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    spooling: Spooling,
     /// Queue of the object to call: tensorplex (records) or loggerplex (log lines)
     #[arg(long, default_value = "tensorplex")]
     queue: String,
@@ -87,6 +89,7 @@ impl Send {
     pub fn run(&self, input: impl BufRead, report: &mut dyn FnMut(u64, &str)) -> Result<Outcome, SendError> {
         let options = ClientOptions {
             when_full: WhenFull::Block(self.timeout),
+            spool: self.spooling.spool.clone(),
             ..ClientOptions::default()
         };
         let client = Client::connect_with(&self.target.redis, &self.queue, &self.client_id, options)?;

@@ -1,12 +1,15 @@
 //! The caller's end, below the classes that `make_client_class` makes.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use remotecall::{ClientId, EncodedArgs, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError};
+use remotecall::{
+    ClientId, ClientOptions, EncodedArgs, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError, WhenFull,
+};
 
 use crate::errors;
 use crate::exit::{Connection, seconds};
@@ -30,8 +33,22 @@ pub(crate) struct Client {
 #[pymethods]
 impl Client {
     #[new]
-    fn new(py: Python<'_>, address: &str, queue: &str, client_id: &str) -> PyResult<Self> {
-        let client = remotecall::Client::connect(address, queue, client_id).map_err(errors::connect)?;
+    #[pyo3(signature = (address, queue, client_id, spool = None, when_full = Policy::Name("drop_newest".to_owned())))]
+    fn new(
+        py: Python<'_>,
+        address: &str,
+        queue: &str,
+        client_id: &str,
+        spool: Option<PathBuf>,
+        when_full: Policy,
+    ) -> PyResult<Self> {
+        let options = ClientOptions {
+            when_full: when_full.try_into()?,
+            spool,
+            ..ClientOptions::default()
+        };
+        let made = py.detach(|| remotecall::Client::connect_with(address, queue, client_id, options));
+        let client = made.map_err(errors::connect)?;
         watch_exit(py)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(Connection::new(client))),
@@ -81,7 +98,12 @@ impl Client {
     ) -> PyResult<RemoteFuture> {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
-        match self.caller(&connection).call_encoded(method, args) {
+        let caller = self.caller(&connection);
+        let called = match wait_for_room(py, &caller, args.bytes.len())? {
+            true => py.detach(|| caller.call_encoded(method, args)),
+            false => caller.call_encoded(method, args),
+        };
+        match called {
             Ok(future) => Ok(RemoteFuture::waiting(future, connection)),
             // The network's fault is the future's, never the call's.
             Err(full @ NotQueued::WindowFull { .. }) => {
@@ -101,7 +123,12 @@ impl Client {
     ) -> PyResult<bool> {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
-        match self.caller(&connection).send_encoded(method, args) {
+        let caller = self.caller(&connection);
+        let sent = match wait_for_room(py, &caller, args.bytes.len())? {
+            true => py.detach(|| caller.send_encoded(method, args)),
+            false => caller.send_encoded(method, args),
+        };
+        match sent {
             Ok(()) => Ok(true),
             Err(NotQueued::WindowFull { .. }) => Ok(false),
             Err(error) => Err(errors::not_queued(py, error)),
@@ -131,7 +158,11 @@ impl Client {
         let dict = PyDict::new(py);
         dict.set_item("taken", stats.taken)?;
         dict.set_item("acked", stats.acked)?;
-        dict.set_item("dropped", stats.dropped)?;
+        dict.set_item("dropped", stats.dropped.total())?;
+        for (cause, count) in stats.dropped.causes() {
+            dict.set_item(format!("dropped_{}", cause.replace(' ', "_")), count)?;
+        }
+        dict.set_item("unspooled", stats.unspooled)?;
         dict.set_item("rewinds", stats.rewinds)?;
         Ok(dict)
     }
@@ -216,6 +247,51 @@ fn encode(
         bytes,
         has_named: kwargs.is_some(),
     })
+}
+
+/// What happens to a call when the window is full, as Python has it.
+#[derive(FromPyObject)]
+enum Policy {
+    /// It waits so many seconds.
+    Seconds(f64),
+    Name(String),
+}
+
+impl TryFrom<Policy> for WhenFull {
+    type Error = PyErr;
+
+    fn try_from(policy: Policy) -> PyResult<Self> {
+        let why = match policy {
+            Policy::Seconds(time) if time > 0.0 => return Ok(Self::Block(seconds(time))),
+            Policy::Seconds(time) => format!("{time} s"),
+            Policy::Name(name) => match name.as_str() {
+                "drop_newest" => return Ok(Self::DropNewest),
+                "drop_oldest" => return Ok(Self::DropOldest),
+                "spill" => return Ok(Self::Spill),
+                "block" => return Ok(Self::Block(seconds(f64::INFINITY))),
+                _ => format!("{name:?}"),
+            },
+        };
+        Err(pyo3::exceptions::PyValueError::new_err(format!(
+            "when_full is {why}: 'drop_newest', 'drop_oldest', 'spill', 'block' or a number of seconds is wanted"
+        )))
+    }
+}
+
+/// When calls may wait, waits detached until there is room for one, in slices, so that Ctrl-C is heard; returns whether
+/// they may.
+fn wait_for_room(py: Python<'_>, client: &remotecall::Client, size: usize) -> PyResult<bool> {
+    let WhenFull::Block(longest) = client.when_full() else {
+        return Ok(false);
+    };
+    let deadline = Instant::now() + longest;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if py.detach(|| client.has_room_within(size, left.min(SLICE))) || left <= SLICE {
+            return Ok(true);
+        }
+        py.check_signals()?;
+    }
 }
 
 /// Flushes detached, in slices, so that Ctrl-C is heard.

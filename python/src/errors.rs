@@ -60,7 +60,7 @@ fn refused(error: &CallError) -> &'static str {
 
 fn not_queued_class(error: &NotQueued) -> &'static str {
     match error {
-        NotQueued::WindowFull { .. } => "WindowFull",
+        NotQueued::WindowFull { .. } | NotQueued::Replaced { .. } => "WindowFull",
         NotQueued::TooLarge { .. } => "TooLarge",
         NotQueued::Unencodable(_) => "UnreadableCall",
         NotQueued::Closed => "ClientClosed",
@@ -87,6 +87,7 @@ pub(crate) fn too_large(py: Python<'_>, size: usize, limit: usize) -> PyErr {
 pub(crate) fn connect(error: ConnectError) -> PyErr {
     match error {
         ConnectError::System(why) => PyOSError::new_err(why),
+        ConnectError::Spool(why) => PyOSError::new_err(why.to_string()),
         invalid => PyValueError::new_err(invalid.to_string()),
     }
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use remotecall::{CLOSE_TIMEOUT, MISSING_AFTER};
+use remotecall::{CLOSE_TIMEOUT, Dropped, MISSING_AFTER};
 use tensorplex::{Encoder, LocalRecorder};
 
 use crate::lock::lock;
@@ -18,6 +18,8 @@ use crate::owned::Owned;
 
 /// Clients that are in use.
 static LIVE: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
+/// Calls dropped by clients that are gone.
+static DROPPED: Mutex<Dropped> = Mutex::new(Dropped::NONE);
 /// Threads that wait for the acknowledgements of clients nobody holds any more.
 static CLOSING: Mutex<Vec<Owned<JoinHandle<()>>>> = Mutex::new(Vec::new());
 /// How often a wait looks at threads that have no other way to tell.
@@ -116,7 +118,11 @@ impl Drop for Connection {
         let client = self.0.clone();
         let records = self.2.clone();
         let is_done = records.encoder.wait(Duration::ZERO) && client.flush(Duration::ZERO).is_ok();
-        if !client.is_here() || is_done {
+        if !client.is_here() {
+            return;
+        }
+        lock(&DROPPED).add(&client.stats().dropped);
+        if is_done {
             // Nothing is outstanding, so this does not wait.
             let _ = client.close(Duration::ZERO);
             return;
@@ -129,9 +135,9 @@ impl Drop for Connection {
 }
 
 /// Flushes and closes every client of this process, and writes every file; returns whether everything was acknowledged and
-/// written in time.
+/// written in time, and how many calls were dropped, by cause, if any were.
 #[pyfunction]
-pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
+pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> (bool, Option<String>) {
     let deadline = Instant::now() + seconds(timeout);
     let clients: Vec<_> = lock(&LIVE)
         .drain(..)
@@ -142,7 +148,8 @@ pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
         .filter_map(|files| files.upgrade())
         .collect();
     let threads: Vec<_> = lock(&CLOSING).drain(..).collect();
-    py.detach(|| {
+    let mut dropped = std::mem::take(&mut *lock(&DROPPED));
+    let all = py.detach(|| {
         let left = || deadline.saturating_duration_since(Instant::now());
         let mut all = true;
         for recorder in files.iter().filter_map(|files| files.get()) {
@@ -151,6 +158,7 @@ pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
         for client in clients {
             all &= client.records().encoder.wait(left());
             all &= client.0.close(left()).is_ok();
+            dropped.add(&client.0.stats().dropped);
         }
         for mut thread in threads {
             while thread.get().is_some_and(|thread| !thread.is_finished()) && !left().is_zero() {
@@ -159,7 +167,8 @@ pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> bool {
             all &= thread.take().is_none_or(|thread| thread.is_finished());
         }
         all
-    })
+    });
+    (all, (dropped.total() > 0).then(|| dropped.to_string()))
 }
 
 /// A time as Python gives it; longer than a century is for ever.

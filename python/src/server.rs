@@ -125,6 +125,7 @@ impl ServerHandle {
         dict.set_item("bytes", stats.bytes)?;
         dict.set_item("backlog", stats.backlog)?;
         dict.set_item("duplicates", stats.duplicates)?;
+        dict.set_item("dropped", stats.dropped)?;
         dict.set_item("gaps", stats.gaps)?;
         dict.set_item("refused", stats.refused)?;
         Ok(dict)

@@ -52,5 +52,8 @@ def _close() -> None:
             handle.stop(max(0.0, deadline - time.monotonic()))
         except Exception:
             logging.getLogger("tensorplex").exception("server ended")
-    if not _native.close_all(max(0.0, deadline - time.monotonic())):
+    done, dropped = _native.close_all(max(0.0, deadline - time.monotonic()))
+    if not done:
         logging.getLogger("tensorplex").warning("calls were not acknowledged before the process ended")
+    if dropped:
+        logging.getLogger("tensorplex").warning("calls of this process were dropped: %s", dropped)

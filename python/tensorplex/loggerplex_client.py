@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TextIO
 
 from tensorplex._echo import Echo
@@ -23,6 +24,10 @@ class LoggerplexClient(LogMethods, ServerClient):
         host: of the server, or of the Redis that it uses.
         port: the same.
         url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``.
+        spool: a directory: what was logged survives a kill of this process, and the next client of the same
+            ``client_id``, or ``tensorplex drain``, delivers it; see `RemoteClient`. If not given, that of the environment
+            variable ``TENSORPLEX_SPOOL``; ``""`` is none.
+        when_full: ``"drop_newest"``, ``"drop_oldest"``, ``"spill"`` into the spool, ``"block"``, or the most seconds to wait.
         enable_local_logger: whether lines are also written here, with or without a server.
         local_logger_stream: ``"stdout"``, ``"stderr"``, or what has ``write``.
         local_logger_level: lines below it are not written here.
@@ -39,13 +44,15 @@ class LoggerplexClient(LogMethods, ServerClient):
         port: int = SERVER_PORT,
         *,
         url: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        when_full: str | float = "drop_newest",
         enable_local_logger: bool = False,
         local_logger_stream: str | TextIO = "stdout",
         local_logger_level: int | str = logging.INFO,
         local_logger_format: str | None = None,
         local_logger_time_format: str | None = None,
     ) -> None:
-        ServerClient.__init__(self, client_id, host, port, url=url)
+        ServerClient.__init__(self, client_id, host, port, url=url, spool=spool, when_full=when_full)
         echo = (local_logger_stream, local_logger_level, local_logger_format, local_logger_time_format)
         self._echo = Echo(*echo) if enable_local_logger else None
 
@@ -69,6 +76,7 @@ class LoggerplexHandler(logging.Handler):
         host: of the server, or of the Redis that it uses.
         port: the same.
         url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``.
+        spool, when_full: see LoggerplexClient.
         level: records below it are ignored.
     """
 
@@ -79,10 +87,12 @@ class LoggerplexHandler(logging.Handler):
         port: int = SERVER_PORT,
         *,
         url: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        when_full: str | float = "drop_newest",
         level: int | str = logging.NOTSET,
     ) -> None:
         super().__init__(level)
-        self.client = LoggerplexClient(client_id, host, port, url=url)
+        self.client = LoggerplexClient(client_id, host, port, url=url, spool=spool, when_full=when_full)
         self.setFormatter(logging.Formatter("%(name)s %(filename)s:%(lineno)d: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:

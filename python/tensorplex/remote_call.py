@@ -123,8 +123,10 @@ class RemoteCall:
             queue_name: str = cls.__name__,
             *,
             url: str | None = None,
+            spool: str | os.PathLike[str] | None = None,
+            when_full: str | float = "drop_newest",
         ) -> None:
-            RemoteClient.__init__(self, client_id, _address(host, port, url), queue_name)
+            RemoteClient.__init__(self, client_id, _address(host, port, url), queue_name, spool, when_full)
 
         members: dict[str, Any] = {method: _proxy(cls, method, name, has_return_value) for method in names}
         members |= {
@@ -142,15 +144,33 @@ class RemoteClient:
 
     A client may be used by many threads at once. After a fork the child goes on with a connection of its own; what the
     parent had called before is the parent's. Pickled, for another process, it is its address and its name.
+
+    Args:
+        spool: a directory, for this and other clients and processes. What was called survives a kill of this process: each
+            call is written there before it returns, which costs about a system call, and goes when it is acknowledged. The
+            next client of the same queue and ``client_id``, or ``tensorplex drain``, delivers what is left. Pictures and
+            other records that are encoded in a thread are there when they are encoded.
+        when_full: what happens when the 64 MiB of calls that are not acknowledged are used up: ``"drop_newest"``,
+            ``"drop_oldest"`` of those that were never sent, ``"spill"`` (they stay in the spool only, up to 1 GiB), or
+            ``"block"``: the call waits for room; a number is the most seconds that it waits. What is dropped is counted:
+            ``stats``.
     """
 
     _recipe: tuple[type, str, bool, tuple[str, ...]]
 
-    def __init__(self, client_id: str | int, address: str, queue_name: str) -> None:
+    def __init__(
+        self,
+        client_id: str | int,
+        address: str,
+        queue_name: str,
+        spool: str | os.PathLike[str] | None = None,
+        when_full: str | float = "drop_newest",
+    ) -> None:
         if isinstance(client_id, bool) or not isinstance(client_id, (str, int)):
             raise TypeError(f"client_id is a str or an int, not {type(client_id).__name__}")
         self._origin = (client_id, address, queue_name)
-        self._native = _native.Client(address, queue_name, str(client_id))
+        self._keeping = {"spool": None if spool is None else os.path.abspath(spool), "when_full": when_full}
+        self._native = _native.Client(address, queue_name, str(client_id), **self._keeping)
         self._deadline: float | None = None
         self._told_of_drops = False
 
@@ -182,11 +202,12 @@ class RemoteClient:
         return self._native.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Flushes and ends the connection. False as in flush; what is outstanding then is lost."""
+        """Flushes and ends the connection. False as in flush; what is outstanding then is lost, or stays in the spool."""
         return self._native.close(timeout)
 
     def stats(self) -> dict[str, int]:
-        """Calls taken, acknowledged (acked) and dropped; how often frames were sent again (rewinds)."""
+        """Calls taken, acknowledged (acked) and dropped, and each cause of that; calls that could not be written to the
+        spool (unspooled); how often frames were sent again (rewinds)."""
         return self._native.stats()
 
     def __enter__(self):
@@ -196,7 +217,7 @@ class RemoteClient:
         self.close()
 
     def __reduce__(self):
-        return _restore, (self._recipe, self._origin, self._deadline)
+        return _restore, (self._recipe, self._origin, self._keeping, self._deadline)
 
     def __repr__(self) -> str:
         client_id, _, queue_name = self._origin
@@ -214,10 +235,13 @@ def _class_of(recipe: tuple[type, str, bool, tuple[str, ...]]) -> type[RemoteCli
 
 
 def _restore(
-    recipe: tuple[type, str, bool, tuple[str, ...]], origin: tuple[str | int, str, str], deadline: float | None
+    recipe: tuple[type, str, bool, tuple[str, ...]],
+    origin: tuple[str | int, str, str],
+    keeping: dict[str, Any],
+    deadline: float | None,
 ) -> RemoteClient:
     client_id, address, queue_name = origin
-    client = _class_of(recipe)(client_id, url=address, queue_name=queue_name)
+    client = _class_of(recipe)(client_id, url=address, queue_name=queue_name, **keeping)
     return client if deadline is None else client.with_deadline(deadline)
 
 

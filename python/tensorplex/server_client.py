@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from tensorplex.remote_call import DEFAULT_HOST, RemoteClient, _address
 
+#: The environment variable that names a directory for the spools of clients that are not given one.
+SPOOL_VARIABLE = "TENSORPLEX_SPOOL"
 #: The port on which a tensorplex-server listens when it is not told another.
 SERVER_PORT = 8008
 
@@ -15,15 +20,31 @@ class ServerClient(RemoteClient):
     _queue: str
 
     def __init__(
-        self, client_id: str | int, host: str = DEFAULT_HOST, port: int = SERVER_PORT, *, url: str | None = None
+        self,
+        client_id: str | int,
+        host: str = DEFAULT_HOST,
+        port: int = SERVER_PORT,
+        *,
+        url: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        when_full: str | float = "drop_newest",
     ) -> None:
-        super().__init__(client_id, _address(host, port, url), self._queue)
+        super().__init__(client_id, _address(host, port, url), self._queue, spool_of(spool), when_full)
 
     def __reduce__(self):
         client_id, address, _ = self._origin
-        return _reconnect, (type(self), client_id, address, self._deadline)
+        return _reconnect, (type(self), client_id, address, self._keeping, self._deadline)
 
 
-def _reconnect(cls: type[ServerClient], client_id: str | int, address: str, deadline: float | None) -> ServerClient:
-    client = cls(client_id, url=address)
+def spool_of(spool: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+    """The directory that was given, or that of the environment; ``""`` is none."""
+    spool = os.environ.get(SPOOL_VARIABLE) if spool is None else spool
+    return os.path.abspath(spool) if spool else None
+
+
+def _reconnect(
+    cls: type[ServerClient], client_id: str | int, address: str, keeping: dict[str, Any], deadline: float | None
+) -> ServerClient:
+    # None would be that of the environment.
+    client = cls(client_id, url=address, **keeping | {"spool": keeping["spool"] or ""})
     return client if deadline is None else client.with_deadline(deadline)

@@ -20,6 +20,7 @@ from typing import Any, Self
 from tensorplex import _inputs, _native
 from tensorplex._file_writer import FileWriter
 from tensorplex._recording import Recording
+from tensorplex.server_client import spool_of
 
 #: Address of a server, for writers that are not told where to write.
 URL_VARIABLE = "TENSORPLEX_URL"
@@ -61,6 +62,8 @@ class SummaryWriter(Recording):
             ``TENSORPLEX_URL``; with ``""`` records go into the directory whatever the variable says.
         client_id: the name of the run there; if not given, made from log_dir: its path below the working directory
             without a leading ``runs``, or its whole path; what ids must not hold becomes ``_``.
+        spool: with a server, a directory from which what was recorded is delivered after a kill of this process; if not
+            given, that of the environment variable ``TENSORPLEX_SPOOL``. See `RemoteClient`, also for ``when_full``.
         resume: ``"auto"``: if the first scalar of a run has a step that is there already, or an earlier one, that is a
             rewind to this step.
     """
@@ -79,6 +82,8 @@ class SummaryWriter(Recording):
         comet_config: Mapping[str, Any] | None = None,
         url: str | None = None,
         client_id: str | int | None = None,
+        spool: str | os.PathLike[str] | None = None,
+        when_full: str | float = "drop_newest",
         resume: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -102,6 +107,7 @@ class SummaryWriter(Recording):
         self.client_id = None
         if self.url is not None:
             self.client_id = _client_id(self.log_dir) if client_id is None else client_id
+        self._keeping = {"spool": spool_of(spool), "when_full": when_full}
         self._write_to_disk = write_to_disk
         self._resume = resume
         self._metadata = (None, None)
@@ -128,7 +134,7 @@ class SummaryWriter(Recording):
         if not self._write_to_disk:
             return _native.LocalWriter(None, MAX_PAUSE)
         if self.url is not None:
-            return _native.Client(self.url, "tensorplex", str(self.client_id))
+            return _native.Client(self.url, "tensorplex", str(self.client_id), **self._keeping)
         pause = min(max(self.flush_secs, _MIN_PAUSE), MAX_PAUSE)
         return _native.LocalWriter(os.path.abspath(self.log_dir), pause)
 

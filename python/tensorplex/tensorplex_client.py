@@ -14,7 +14,7 @@ class TensorplexClient(ServerClient, Recording):
     """Records into the run of a client id, on the server at an address.
 
     No method waits for the network: records gather in a window of 64 MiB, and when that is full they are dropped and
-    counted. ``flush`` tells whether all of them are on the server's disk. Any number of threads may share a client; after
+    counted, unless ``when_full`` says otherwise. ``flush`` tells whether all of them are on the server's disk. Any number of threads may share a client; after
     a fork the child goes on with a connection of its own.
 
     Args:
@@ -22,6 +22,10 @@ class TensorplexClient(ServerClient, Recording):
         host: of the server, or of the Redis that it uses.
         port: the same.
         url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``.
+        spool: a directory: what was recorded survives a kill of this process, and the next client of the same
+            ``client_id``, or ``tensorplex drain``, delivers it; see `RemoteClient`. If not given, that of the environment
+            variable ``TENSORPLEX_SPOOL``; ``""`` is none.
+        when_full: ``"drop_newest"``, ``"drop_oldest"``, ``"spill"`` into the spool, ``"block"``, or the most seconds to wait.
     """
 
     _queue = "tensorplex"

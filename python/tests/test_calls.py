@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import pickle
 import threading
 import time
@@ -390,7 +391,8 @@ def test_one_way_calls_arrive_in_order(broker, client):
         for n in range(1000):
             assert quiet.hear(n) is None
         assert quiet.flush(60) is True
-        assert quiet.stats() | {"rewinds": 0} == {"taken": 1000, "acked": 1000, "dropped": 0, "rewinds": 0}
+        stats = quiet.stats()
+        assert (stats["taken"], stats["acked"], stats["dropped"]) == (1000, 1000, 0)
     assert client.all_heard().get() == list(range(1000))
 
 
@@ -402,7 +404,7 @@ def test_flush_is_honest(lonely):
 
 def test_dropped_calls_are_counted_and_told_once(broker, caplog):
     with OneWayClient(1, url=broker.url) as quiet:
-        block = bytes(8 << 20)
+        block = os.urandom(8 << 20)  # zeros would become short on their way
         for _ in range(20):
             quiet.echo(block)
         dropped = quiet.stats()["dropped"]

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! rc:{QUEUE.SHARD}:in      stream of frames: field "f" the frame, and of its sender when it sent: "a" the ack,
-//!                          "t" the clock
-//! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest frame that is done
+//!                          "t" the clock, "d" the calls it had dropped
+//! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest frame that is done; "dropped" → calls that
+//!                          producers dropped
 //! rc:{QUEUE.SHARD}:lease   who serves the queue; expires by itself
 //! rc:{r.PRODUCER}:out      stream of replies to one producer; expires by itself
 //! ```
@@ -131,6 +132,9 @@ impl Keys {
     }
 }
 
+/// The field of the acks that says how many calls producers have dropped.
+pub(crate) const DROPPED_FIELD: &str = "dropped";
+
 pub(crate) fn reply_key(producer: ProducerId) -> String {
     format!("rc:{{r.{producer}}}:out")
 }
@@ -207,6 +211,8 @@ pub(crate) struct Entry {
     pub acked: u64,
     /// Field "t": milliseconds since 1970 by the sender's clock, when it sent.
     pub sent_ms: Option<u64>,
+    /// Field "d": calls that the sender had dropped so far.
+    pub dropped: u64,
 }
 
 /// The id of a stream entry.
@@ -285,6 +291,7 @@ fn entry(value: Value) -> Option<Entry> {
                 b"f" => entry.frame = Some(value),
                 b"a" => entry.acked = number(&value).unwrap_or(0),
                 b"t" => entry.sent_ms = number(&value),
+                b"d" => entry.dropped = number(&value).unwrap_or(0),
                 _ => {}
             }
         }

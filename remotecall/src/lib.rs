@@ -17,6 +17,7 @@ mod mutants;
 mod remote;
 mod reply;
 mod server;
+mod spool;
 mod type_name;
 mod watch;
 
@@ -24,8 +25,9 @@ pub use args::{Args, ArgsError, MAX_ARGS, MAX_DEPTH};
 pub use broker::{Address, AddressError, MAX_QUEUE_NAME, QueueNameError};
 pub use call_error::CallError;
 pub use client::{
-    CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, Encoded, EncodedArgs, FlushError,
-    MISSING_AFTER, NotQueued, RemoteError, RemoteFuture, WhenFull,
+    CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, DrainError, DrainOutcome, Drained,
+    Dropped, Encoded, EncodedArgs, FlushError, MISSING_AFTER, NotQueued, RemoteError, RemoteFuture, WhenFull,
+    drain,
 };
 pub use client_id::{ClientId, ClientIdError, MAX_CLIENT_ID, MAX_PART};
 pub use disk::is_sync_failure;
@@ -106,6 +108,7 @@ pub use remotecall_macros::remote;
 pub use reply::MAX_RESULT;
 pub use rmp_serde;
 pub use server::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
+pub use spool::{MAX_SPOOL, SpoolError};
 pub use watch::{Backlog, BrokerWatch, WatchError};
 
 /// The tour's code compiles.

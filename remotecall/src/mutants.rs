@@ -27,6 +27,8 @@ pub(crate) enum Mutant {
     DedupeByStreamId,
     /// A frame counts though one before it is missing.
     AcceptGaps,
+    /// Who takes a spool over sends its frames under a new producer id.
+    NewProducerAtTakeOver,
 }
 
 /// Whether this fault is on.

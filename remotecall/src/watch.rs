@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use redis::{Pipeline, RedisError, Value};
 
-use crate::broker::{Address, AddressError, Keys, Link, QueueNameError, entries, time_ms};
+use crate::broker::{
+    Address, AddressError, DROPPED_FIELD, Keys, Link, QueueNameError, entries, number, time_ms,
+};
 
 /// Looks at queues of a broker, over one connection; it changes nothing.
 pub struct BrokerWatch {
@@ -21,6 +23,8 @@ pub struct Backlog {
     pub age: Option<Duration>,
     /// Who serves the queue: host and directory; nobody when it is not served.
     pub server: Option<String>,
+    /// Calls that producers have dropped, as its server heard of it.
+    pub dropped: u64,
 }
 
 /// A queue cannot be looked at.
@@ -67,6 +71,7 @@ impl BrokerWatch {
             .arg("0-0");
         pipeline.cmd("TIME");
         pipeline.cmd("GET").arg(&keys.lease);
+        pipeline.cmd("HGET").arg(&keys.acks).arg(DROPPED_FIELD);
         let answers = link.run(&pipeline)?;
         self.link = Some(link);
         Ok(backlog(answers))
@@ -89,5 +94,14 @@ fn backlog(answers: Vec<Value>) -> Backlog {
     let age = now
         .zip(first)
         .map(|(now, first)| Duration::from_millis(now.saturating_sub(first)));
-    Backlog { frames, age, server }
+    let dropped = match next() {
+        Value::BulkString(count) => number(&count).unwrap_or(0),
+        _ => 0,
+    };
+    Backlog {
+        frames,
+        age,
+        server,
+        dropped,
+    }
 }

@@ -59,10 +59,26 @@ impl Recorder {
     /// When the address or the client id cannot be used.
     pub fn connect(address: &str, client_id: &str) -> Result<Self, ConnectError> {
         let client = TensorplexClient::connect(address, QUEUE, client_id)?;
-        Ok(Self {
-            client: client.one_way(),
+        Ok(Self::new(client.one_way()))
+    }
+
+    /// Records through a client that is there already, for example one with options.
+    ///
+    /// ```no_run
+    /// use remotecall::{Client, ClientOptions};
+    /// use tensorplex::{Recorder, TensorplexClient};
+    ///
+    /// // What was recorded survives a kill of this process.
+    /// let options = ClientOptions { spool: Some("spool".into()), ..ClientOptions::default() };
+    /// let client = Client::connect_with("localhost:6379", tensorplex::QUEUE, "agent/17", options)?;
+    /// let log = Recorder::new(TensorplexClient::new(client).one_way());
+    /// # Ok::<(), remotecall::ConnectError>(())
+    /// ```
+    pub fn new(client: TensorplexClient<OneWay>) -> Self {
+        Self {
+            client,
             shared: Arc::new(Shared::new()),
-        })
+        }
     }
 
     /// Records under another client id over the same connection.
@@ -99,6 +115,7 @@ impl Recorder {
     /// Records one of the [`records`](crate::records). What is wrong with it was told when it was made; it is encoded in
     /// a thread of the recorder, so the caller does not wait for PNG, GIF and their like, unless so many records wait for it
     /// that they hold [`MAX_HELD`](crate::MAX_HELD) bytes.
+    /// With a spool it survives a kill from the moment on when it is encoded.
     ///
     /// ```no_run
     /// use tensorplex::records::{Array, Image};
@@ -169,7 +186,7 @@ impl Recorder {
         }
         let stats = self.client.client().stats();
         Err(FlushError {
-            outstanding: stats.taken - stats.acked + 1,
+            outstanding: stats.outstanding() + 1,
             dropped: 0,
         })
     }

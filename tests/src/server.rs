@@ -163,6 +163,18 @@ impl TestServer {
         self.process.kill();
     }
 
+    /// The most memory that the process has had so far, in bytes.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn peak_memory(&mut self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.child().id());
+        let status = std::fs::read_to_string(path).expect("the state of a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") << 10
+    }
+
     /// Sends a signal.
     ///
     /// # Panics

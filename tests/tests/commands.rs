@@ -9,6 +9,7 @@ use tensorplex_tests::program;
 const COMMANDS: &[&str] = &[
     "run",
     "send",
+    "drain",
     "tail",
     "top",
     "export",

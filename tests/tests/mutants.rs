@@ -77,6 +77,11 @@ fn dedupe_by_stream_id() {
 }
 
 #[test]
+fn new_producer_at_take_over() {
+    is_found("NewProducerAtTakeOver", &["doubled", "out of order"]);
+}
+
+#[test]
 fn accept_gaps() {
     is_found("AcceptGaps", &["lost"]);
 }

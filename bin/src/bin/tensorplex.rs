@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tensorplex_bin::{completions, demo, doctor, exit, export, inspect, logging, run, send, tail, top};
+use tensorplex_bin::{
+    completions, demo, doctor, drain, exit, export, inspect, logging, run, send, tail, top,
+};
 
 /// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
 #[derive(Parser)]
@@ -29,6 +31,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Send(send::Send),
+    Drain(drain::Drain),
     Tail(tail::Tail),
     Top(top::Top),
     Export(export::Export),
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run_program(&run),
         Command::Send(send) => run_send(&send),
+        Command::Drain(drain) => exit::code("drain", drain.run()),
         Command::Tail(tail) => exit::code("tail", tail.run()),
         Command::Top(top) => exit::code("top", top.run()),
         Command::Export(export) => exit::code("export", export.run()),

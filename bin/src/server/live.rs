@@ -25,6 +25,7 @@ struct Totals {
     backlog: u64,
     duplicates: u64,
     gaps: u64,
+    dropped: u64,
     refused: u64,
 }
 
@@ -56,16 +57,19 @@ impl Live {
     }
 
     fn line(&self, now: &Totals, rate: f64) {
-        let refused = if now.refused > 0 {
-            format!("   refused {}", now.refused)
-        } else {
-            String::new()
+        let some = |what: &str, count: u64| match count {
+            0 => String::new(),
+            _ => format!("   {what} {count}"),
         };
+        let (dropped, refused) = (
+            some("dropped by workers", now.dropped),
+            some("refused", now.refused),
+        );
         let mut out = std::io::stderr().lock();
         // A terminal that is gone is nobody's business here.
         let _ = write!(
             out,
-            "\r\x1b[Kclients {}   records {}   per s {}   backlog {}   {}{refused}",
+            "\r\x1b[Kclients {}   records {}   per s {}   backlog {}   {}{dropped}{refused}",
             now.clients,
             now.records,
             rate as u64,
@@ -97,6 +101,7 @@ impl Totals {
             bytes = self.bytes,
             duplicates = self.duplicates,
             gaps = self.gaps,
+            dropped = self.dropped,
             refused = self.refused,
         );
     }
@@ -110,6 +115,7 @@ impl Totals {
             backlog: sum(|stats| stats.backlog),
             duplicates: sum(|stats| stats.duplicates),
             gaps: sum(|stats| stats.gaps),
+            dropped: sum(|stats| stats.dropped),
             refused: sum(|stats| stats.refused.values().sum()),
         }
     }

@@ -84,10 +84,18 @@ impl Look<'_> {
             } else {
                 ", NOT SERVED"
             };
-            text.push_str(&format!("   {queue} {} waiting{age}{served}", backlog.frames));
+            let dropped = match backlog.dropped {
+                0 => String::new(),
+                count => format!(", {count} calls dropped by workers"),
+            };
+            text.push_str(&format!(
+                "   {queue} {} waiting{age}{served}{dropped}",
+                backlog.frames
+            ));
         }
         let all_served = queues.iter().all(|(_, backlog)| backlog.server.is_some());
-        self.paint(if all_served { CYAN } else { YELLOW }, &text)
+        let all_kept = queues.iter().all(|(_, backlog)| backlog.dropped == 0);
+        self.paint(if all_served && all_kept { CYAN } else { YELLOW }, &text)
     }
 
     /// A line that fits, in a colour.
@@ -275,12 +283,13 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_nobody_serves_is_seen() {
+    fn a_broker_that_nobody_serves_and_losses_are_seen() {
         let mut state = State::new(vec![], vec![]);
         let waiting = remotecall::Backlog {
             frames: 3,
             age: Some(Duration::from_secs(200)),
             server: None,
+            dropped: 2,
         };
         state.broker = Broker(Ok([
             ("tensorplex", waiting),
@@ -288,7 +297,7 @@ mod tests {
         ]));
         let lines = lines(&state, &look(200, 40));
         assert!(
-            lines[1].contains("tensorplex 3 waiting, oldest 3 m, NOT SERVED"),
+            lines[1].contains("tensorplex 3 waiting, oldest 3 m, NOT SERVED, 2 calls dropped by workers"),
             "{lines:?}"
         );
     }

@@ -126,7 +126,9 @@ impl State {
                 .iter()
                 .map(|(queue, backlog)| {
                     let age = backlog.age.map(|age| age.as_secs_f64());
-                    let about = json!({"frames": backlog.frames, "age_s": age, "server": backlog.server});
+                    let about = json!({
+                        "frames": backlog.frames, "age_s": age, "server": backlog.server, "dropped": backlog.dropped,
+                    });
                     ((*queue).to_owned(), about)
                 })
                 .collect(),

@@ -4,7 +4,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::future::RemoteError;
-use super::{Client, RemoteFuture};
+use super::{Client, RemoteFuture, WhenFull};
 use crate::NotQueued;
 use crate::frame::Reply;
 
@@ -37,6 +37,17 @@ impl Client {
     /// When the call cannot be taken.
     pub fn send_encoded(&self, method: &str, args: EncodedArgs) -> Result<(), NotQueued> {
         self.push_encoded(method, Reply::Nothing, args).map(drop)
+    }
+
+    /// What happens to a call when the window is full.
+    pub fn when_full(&self) -> WhenFull {
+        self.handle.window.options.when_full
+    }
+
+    /// Waits until a call of `size` bytes fits into the window, but not longer than `timeout`; returns whether it does. For
+    /// callers that have to do something else while [`WhenFull::Block`] has them wait.
+    pub fn has_room_within(&self, size: usize, timeout: Duration) -> bool {
+        !self.is_here() || self.handle.window.has_room_within(size, timeout)
     }
 
     fn push_encoded(

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use super::{Client, ConnectError, Handle};
+use crate::spool::forget_locks;
 
 /// Forks between this process and the ancestor that first made a client.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -26,7 +27,7 @@ static IS_COUNTED: AtomicBool = AtomicBool::new(false);
 
 /// The process in which something was made, among its ancestors and descendants.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Birth(u32);
+pub(crate) struct Birth(u32);
 
 impl Birth {
     /// This process.
@@ -49,9 +50,13 @@ impl Birth {
 fn count_forks() -> io::Result<()> {
     extern "C" fn in_child() {
         FORKS.fetch_add(1, Relaxed);
+        for number in forget_locks() {
+            // SAFETY: `close` may be called between `fork` and `exec`. In this process nobody uses the file, or closes it.
+            unsafe { libc::close(number) };
+        }
     }
-    // SAFETY: `in_child` may run between `fork` and `exec`: it adds to an atomic number and does nothing else. It is part of
-    // the program, and the C library forgets it when a library that holds it is unloaded.
+    // SAFETY: `in_child` may run between `fork` and `exec`: it changes atomic numbers, closes files and does nothing else.
+    // It is part of the program, and the C library forgets it when a library that holds it is unloaded.
     match unsafe { libc::pthread_atfork(None, None, Some(in_child)) } {
         0 => Ok(()),
         error => Err(io::Error::from_raw_os_error(error)),
@@ -65,15 +70,16 @@ impl Client {
     }
 
     /// A client with the same address, queue, client id and options, and nothing of this one's calls: what a child
-    /// process needs after a fork.
+    /// process needs after a fork. Its spool is another one: the parent's stays the parent's.
     ///
     /// # Errors
-    /// When the system gives no random id or no thread.
+    /// When the system gives no random id or no thread, or there can be no spool.
     pub fn renewed(&self) -> Result<Self, ConnectError> {
         let handle = Handle::open(
             self.handle.address.clone(),
             self.handle.keys.clone(),
-            self.handle.window.options,
+            self.handle.owner.clone(),
+            self.handle.window.options.clone(),
         )?;
         Ok(Self {
             handle: Arc::new(handle),
@@ -98,13 +104,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::spool::Owner;
     use crate::{ClientId, ClientOptions, NotQueued, RemoteError, RemoteFuture};
 
     /// As a child process finds it.
     fn made_by_another_process() -> (Client, RemoteFuture<i64>) {
         let address = "127.0.0.1:1".parse().unwrap();
         let keys = crate::broker::Keys::new("q").unwrap();
-        let mut handle = Handle::open(address, keys, ClientOptions::default()).unwrap();
+        let owner = Owner {
+            queue: "q".to_owned(),
+            client_id: "c".to_owned(),
+            address: String::new(),
+        };
+        let mut handle = Handle::open(address, keys, owner, ClientOptions::default()).unwrap();
         handle.birth = Birth(u32::MAX);
         let client = Client {
             id: Arc::new(ClientId::new("c").unwrap()),

@@ -12,6 +12,7 @@
 
 mod backoff;
 mod caller;
+mod drain;
 mod encoded;
 mod fork;
 mod future;
@@ -19,9 +20,11 @@ mod heartbeat;
 mod reader;
 mod sender;
 mod session;
+mod stats;
 mod turn;
 mod window;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,12 +33,15 @@ use serde::de::DeserializeOwned;
 
 use crate::broker::{Address, AddressError, Keys, QueueNameError};
 use crate::frame::{NewCall, ProducerId, Reply};
-use crate::{ClientId, ClientIdError};
+use crate::spool::{Owner, Spool};
+use crate::{ClientId, ClientIdError, SpoolError};
 
 pub(crate) use backoff::Backoff;
+pub use drain::{DrainError, DrainOutcome, Drained, drain};
 pub use encoded::{Encoded, EncodedArgs};
-use fork::Birth;
+pub(crate) use fork::Birth;
 pub use future::{RemoteError, RemoteFuture};
+pub use stats::{ClientStats, Dropped};
 use turn::Turn;
 pub use window::{FlushError, NotQueued, WhenFull};
 use window::{Pushed, Window};
@@ -48,7 +54,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MISSING_AFTER: Duration = Duration::from_secs(30);
 
 /// How a client keeps what is not acknowledged yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// Most bytes kept in memory until they are acknowledged.
     pub window: usize,
@@ -56,14 +62,21 @@ pub struct ClientOptions {
     pub when_full: WhenFull,
     /// How long a call without a future may wait for others to share its frame.
     pub linger: Duration,
+    /// A directory in which every call is kept until it is acknowledged, written before the call returns: what was taken
+    /// then survives a kill of this process, though not of the machine. It costs about a system call per call. The next
+    /// client of the same queue and client id with the same directory delivers the rest, before its own calls, as does
+    /// [`drain`]. Processes may share a directory; each has a spool of its own in it. Calls that cannot be written are
+    /// kept in memory, and counted ([`ClientStats::unspooled`]).
+    pub spool: Option<PathBuf>,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             window: 64 << 20,
-            when_full: WhenFull::Drop,
+            when_full: WhenFull::DropNewest,
             linger: Duration::from_millis(50),
+            spool: None,
         }
     }
 }
@@ -83,19 +96,12 @@ pub enum ConnectError {
     /// The system gave no random id or no thread.
     #[error("the system refused a resource: {0}")]
     System(String),
-}
-
-/// Numbers of a client since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClientStats {
-    /// Calls that were taken.
-    pub taken: u64,
-    /// Calls that the server has acknowledged.
-    pub acked: u64,
-    /// Calls that were not taken because the window was full.
-    pub dropped: u64,
-    /// How often frames had to be sent again.
-    pub rewinds: u64,
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Frames cannot be spilled into a spool when there is none.
+    #[error("a full window can spill only into a spool, and there is none: name its directory")]
+    SpillWithoutSpool,
 }
 
 /// A handle to a queue under one client id. Handles made from one another share their threads, their
@@ -112,6 +118,7 @@ struct Handle {
     window: Arc<Window>,
     address: Address,
     keys: Keys,
+    owner: Owner,
     birth: Birth,
     sending: Arc<Turn<session::Session>>,
     reading: Arc<Turn<reader::Reader>>,
@@ -140,7 +147,13 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
         let id = ClientId::new(client_id)?;
-        let handle = Handle::open(address.parse()?, Keys::new(queue)?, options)?;
+        let address: Address = address.parse()?;
+        let owner = Owner {
+            queue: queue.to_owned(),
+            client_id: client_id.to_owned(),
+            address: address.to_string(),
+        };
+        let handle = Handle::open(address, Keys::new(queue)?, owner, options)?;
         Ok(Self {
             id: Arc::new(id),
             handle: Arc::new(handle),
@@ -253,7 +266,7 @@ impl Client {
     /// Flushes and ends the connection for all handles; later calls are refused.
     ///
     /// # Errors
-    /// As for [`flush`](Self::flush); what is outstanding then is lost.
+    /// As for [`flush`](Self::flush); what is outstanding then is lost, or stays in the spool.
     pub fn close(&self, timeout: Duration) -> Result<(), FlushError> {
         self.handle.close(timeout)
     }
@@ -288,18 +301,33 @@ impl std::fmt::Debug for Client {
 }
 
 impl Handle {
-    fn open(address: Address, keys: Keys, options: ClientOptions) -> Result<Self, ConnectError> {
-        let system = |error: &dyn std::fmt::Display| ConnectError::System(error.to_string());
-        let producer = ProducerId::random().map_err(|error| system(&error))?;
-        let window = Arc::new(Window::new(producer, options));
+    fn open(
+        address: Address,
+        keys: Keys,
+        owner: Owner,
+        options: ClientOptions,
+    ) -> Result<Self, ConnectError> {
+        let producer = ProducerId::random().map_err(refused)?;
+        let window = match &options.spool {
+            None if options.when_full == WhenFull::Spill => return Err(ConnectError::SpillWithoutSpool),
+            None => Window::new(producer, options),
+            Some(root) => Window::with_spool(Spool::open(root, producer, owner.clone())?, options),
+        };
+        Self::start(address, keys, owner, window)
+    }
+
+    /// Has threads work for `window`.
+    fn start(address: Address, keys: Keys, owner: Owner, window: Window) -> Result<Self, ConnectError> {
+        let window = Arc::new(window);
         let sending = Arc::new(Turn::new());
-        let sender = sender::start(window.clone(), address.clone(), keys.clone(), sending.clone())
-            .map_err(|error| system(&error))?;
+        let sender =
+            sender::start(window.clone(), address.clone(), keys.clone(), sending.clone()).map_err(refused)?;
         Ok(Self {
             window,
             address,
             keys,
-            birth: Birth::now().map_err(|error| system(&error))?,
+            owner,
+            birth: Birth::now().map_err(refused)?,
             sending,
             reading: Arc::new(Turn::new()),
             reader: Mutex::new(None),
@@ -339,7 +367,11 @@ impl Handle {
             return Ok(());
         }
         let result = self.window.flush(timeout);
-        self.window.close();
+        let stats = self.window.stats();
+        if !self.window.close() && stats.dropped.total() + stats.unspooled > 0 {
+            let (address, unspooled) = (&self.address, stats.unspooled);
+            tracing::warn!(%address, unspooled, "client closed; calls were dropped: {}", stats.dropped);
+        }
         // The threads end by themselves; one that hangs in the network is not waited for.
         for thread in [&self.sender, &self.reader] {
             let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -363,6 +395,10 @@ impl Drop for Handle {
             tracing::warn!(address = %self.address, "client dropped: {error}");
         }
     }
+}
+
+fn refused(error: impl std::fmt::Display) -> ConnectError {
+    ConnectError::System(error.to_string())
 }
 
 /// The caller's clock: nanoseconds since 1970-01-01 UTC.

@@ -108,7 +108,7 @@ impl Session {
 
     /// Sends what is due and reads the ack. Returns false when the broker refused a frame.
     pub fn exchange(&mut self, patience: Option<Duration>) -> RedisResult<bool> {
-        let (batch, acked) = self.window.take_batch();
+        let (batch, acked, dropped) = self.window.take_batch();
         let mut pipeline = Pipeline::new();
         let make_stream = self.window.wants_replies() && !self.has_reply_stream;
         if make_stream {
@@ -128,6 +128,9 @@ impl Session {
                 .arg(acked)
                 .arg("t")
                 .arg(now_ns() / 1_000_000);
+            if dropped > 0 {
+                pipeline.arg("d").arg(dropped);
+            }
         }
         pipeline
             .cmd("HGET")

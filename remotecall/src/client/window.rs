@@ -5,20 +5,23 @@
 //! that any of them can be sent again with the same bytes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::future::{RemoteError, Slot};
 use super::{ClientOptions, ClientStats};
+use crate::SpoolError;
 use crate::frame::{FrameBuilder, MAX_FRAME, NewCall, ProducerId};
+use crate::spool::{Opened, Spool};
 
 mod futures;
 mod sending;
 mod state;
 
 pub(super) use sending::{SentFrame, Work};
-use state::{Haste, State};
+use state::{Haste, IN_FLIGHT, State, Waiting};
 
 /// A frame is closed when its body reaches this size.
 const FRAME_SIZE: usize = 256 << 10;
@@ -36,9 +39,15 @@ pub(super) type Pushed = (CallId, Option<Arc<Slot>>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// It is dropped and counted.
-    Drop,
+    DropNewest,
+    /// Older calls that were never sent are dropped for it, and counted; their futures end with
+    /// [`NotQueued::Replaced`]. When all that is there may have been sent, it is dropped itself.
+    DropOldest,
     /// Its caller waits for room, this long at most; then it is dropped and counted.
     Block(Duration),
+    /// Older calls that are not on their way stay in the spool only, up to [`MAX_SPOOL`](crate::MAX_SPOOL) bytes. What
+    /// cannot be written there is dropped and counted when the window is full.
+    Spill,
 }
 
 /// A call was not taken.
@@ -47,6 +56,14 @@ pub enum NotQueued {
     /// The window is full: the server or the broker is away, or slower than this process.
     #[error("the window of {limit} bytes is full of calls that are not acknowledged; the call was dropped")]
     WindowFull {
+        /// The window's size in bytes.
+        limit: usize,
+    },
+    /// The call was taken, and given up for newer ones before it was sent.
+    #[error(
+        "the window of {limit} bytes was full of calls that are not acknowledged; this one was dropped for newer ones"
+    )]
+    Replaced {
         /// The window's size in bytes.
         limit: usize,
     },
@@ -87,6 +104,10 @@ pub(crate) struct Window {
     progress: Condvar,
     /// No server has been seen for a while, and somebody waits.
     missing: AtomicBool,
+    /// Where frames lie that are not in memory.
+    spool_dir: Option<PathBuf>,
+    /// It only delivers what another process left: frames that are acknowledged may be unknown here.
+    only_delivers: bool,
 }
 
 impl Window {
@@ -105,11 +126,15 @@ impl Window {
             wants_replies: false,
             reread: false,
             stats: ClientStats::default(),
-            dropped_before_flush: 0,
+            lost_unheard: 0,
+            lost_before_flush: 0,
             closed: false,
             sleeps_until: None,
             sent_by_caller: false,
             reported: None,
+            spool: None,
+            replaced: Vec::new(),
+            pipe: IN_FLIGHT.min(options.window / 2),
         };
         Self {
             producer,
@@ -118,6 +143,34 @@ impl Window {
             work: Condvar::new(),
             progress: Condvar::new(),
             missing: AtomicBool::new(false),
+            spool_dir: None,
+            only_delivers: false,
+        }
+    }
+
+    /// A window that begins with what is in a spool, and goes on in it.
+    pub fn with_spool(opened: Opened, options: ClientOptions) -> Self {
+        let Opened {
+            spool,
+            producer,
+            rest,
+        } = opened;
+        let mut window = Self::new(producer, options);
+        window.spool_dir = Some(spool.dir().to_owned());
+        let state = window.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.acked = rest.acked;
+        state.next = rest.next();
+        state.stats.taken = rest.frames.iter().map(|frame| frame.count as u64).sum();
+        state.frames = rest.frames.into_iter().map(Waiting::stored).collect();
+        state.spool = Some(spool);
+        window
+    }
+
+    /// A window that only delivers what is in a spool.
+    pub fn that_only_delivers(opened: Opened, options: ClientOptions) -> Self {
+        Self {
+            only_delivers: true,
+            ..Self::with_spool(opened, options)
         }
     }
 
@@ -137,25 +190,44 @@ impl Window {
         call: &NewCall<'_>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<Pushed, NotQueued> {
-        let mut state = self.lock();
+        let (mut state, pushed) = self.push_locked(self.lock(), call, write);
+        if let Err(why) = &pushed {
+            state.stats.dropped.count(why);
+        }
+        let aside = state.take_aside();
+        drop(state);
+        if let Some(aside) = aside {
+            aside.tell(self.options.window);
+        }
+        pushed
+    }
+
+    fn push_locked<'a, E: std::fmt::Display>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        call: &NewCall<'_>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> (MutexGuard<'a, State>, Result<Pushed, NotQueued>) {
         if state.closed {
-            return Err(NotQueued::Closed);
+            return (state, Err(NotQueued::Closed));
         }
-        let size = state
-            .open
-            .take_args(write)
-            .map_err(|error| NotQueued::Unencodable(error.to_string()))?;
-        if size > MAX_CALL {
-            return Err(NotQueued::TooLarge { size });
-        }
-        if state.bytes + state.open.len() + size > self.options.window {
-            state = self.wait_for_room(state, size)?;
+        let size = match state.open.take_args(write) {
+            Ok(size) if size > MAX_CALL => return (state, Err(NotQueued::TooLarge { size })),
+            Ok(size) => size,
+            Err(error) => return (state, Err(NotQueued::Unencodable(error.to_string()))),
+        };
+        if !self.fits(&state, size) {
+            let refused;
+            (state, refused) = self.make_room(state, size);
+            if let Err(why) = refused {
+                return (state, Err(why));
+            }
         }
         if state.open.count() > 0 && state.open.len() + size > MAX_CALL {
             state.close_frame();
         }
         let first = state.open.count() == 0;
-        let id = (state.next, state.open.append(call));
+        let id = state.append(call);
         state.stats.taken += 1;
         let slot = state.expect_reply(id, call.reply);
         if first {
@@ -172,7 +244,12 @@ impl Window {
         if full || hastens || first {
             self.wake_sender(&mut state);
         }
-        Ok((id, slot))
+        (state, Ok((id, slot)))
+    }
+
+    /// Whether a call of `size` bytes fits into the window.
+    fn fits(&self, state: &State, size: usize) -> bool {
+        state.bytes + state.open.len() + size <= self.options.window
     }
 
     /// Wakes the sender when it sleeps longer than it should now.
@@ -185,46 +262,71 @@ impl Window {
         }
     }
 
+    /// The window is full: does what the options say. An error when there is no room for `size` bytes all the same.
+    fn make_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        size: usize,
+    ) -> (MutexGuard<'a, State>, Result<(), NotQueued>) {
+        let limit = self.options.window;
+        match self.options.when_full {
+            WhenFull::DropNewest => {}
+            WhenFull::DropOldest => while !self.fits(&state, size) && state.drop_oldest() {},
+            WhenFull::Spill => state.spill(),
+            WhenFull::Block(longest) => state = self.wait_for_room(state, size, longest),
+        }
+        let room = match state.closed {
+            true => Err(NotQueued::Closed),
+            false if self.fits(&state, size) => Ok(()),
+            false => Err(NotQueued::WindowFull { limit }),
+        };
+        (state, room)
+    }
+
+    /// Waits until a call of `size` bytes fits, or nothing fits ever again.
+    pub fn has_room_within(&self, size: usize, timeout: Duration) -> bool {
+        let state = self.lock();
+        if self.fits(&state, size) || state.closed {
+            return true;
+        }
+        let state = self.wait_for_room(state, size, timeout);
+        self.fits(&state, size) || state.closed
+    }
+
     fn wait_for_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         size: usize,
-    ) -> Result<MutexGuard<'a, State>, NotQueued> {
-        let limit = self.options.window;
-        if let WhenFull::Block(longest) = self.options.when_full {
-            // Other callers take their arguments meanwhile.
-            let args = state.open.give_args();
-            let deadline = Instant::now() + longest;
-            while !state.closed && state.bytes + state.open.len() + size > limit {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
-                }
-                if state.open.count() > 0 {
-                    state.close_frame();
-                    self.work.notify_one();
-                }
-                state = self
-                    .progress
-                    .wait_timeout(state, left)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
+        longest: Duration,
+    ) -> MutexGuard<'a, State> {
+        // Other callers take their arguments meanwhile.
+        let args = state.open.give_args();
+        let deadline = Instant::now() + longest;
+        while !state.closed && !self.fits(&state, size) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
             }
-            state.open.put_args(args);
-            if state.closed {
-                return Err(NotQueued::Closed);
+            if state.open.count() > 0 {
+                state.close_frame();
+                self.work.notify_one();
             }
-            if state.bytes + state.open.len() + size <= limit {
-                return Ok(state);
-            }
+            state = self
+                .progress
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
-        state.stats.dropped += 1;
-        Err(NotQueued::WindowFull { limit })
+        state.open.put_args(args);
+        state
     }
 
     /// Logs why a call was not taken, once per cause until something is acknowledged again.
     pub fn report(&self, error: &NotQueued) {
         let mut state = self.lock();
+        if !matches!(error, NotQueued::WindowFull { .. }) {
+            state.lost_unheard += 1;
+        }
         let same = state
             .reported
             .as_ref()
@@ -242,7 +344,8 @@ impl Window {
         if state.open.count() > 0 {
             state.close_frame();
         }
-        let (target, taken) = (state.next - 1, state.stats.taken);
+        let target = state.next - 1;
+        let before_target = state.stats.taken;
         self.work.notify_one();
         while state.acked < target && !state.closed {
             let left = deadline.map_or(timeout, |at| at.saturating_duration_since(Instant::now()));
@@ -256,12 +359,14 @@ impl Window {
                 .0;
         }
         let outstanding = if state.acked < target {
-            taken.saturating_sub(state.stats.acked)
+            // Calls that came meanwhile are not waited for.
+            let later = state.stats.taken - before_target;
+            state.stats.outstanding().saturating_sub(later)
         } else {
             0
         };
-        let all_dropped = state.stats.dropped;
-        let dropped = all_dropped - std::mem::replace(&mut state.dropped_before_flush, all_dropped);
+        let lost = state.lost();
+        let dropped = lost - std::mem::replace(&mut state.lost_before_flush, lost);
         if outstanding == 0 && dropped == 0 {
             Ok(())
         } else {
@@ -269,16 +374,24 @@ impl Window {
         }
     }
 
-    pub fn close(&self) {
+    /// Refuses all further calls; returns whether it did so before.
+    pub fn close(&self) -> bool {
         let mut state = self.lock();
-        state.closed = true;
+        let before = std::mem::replace(&mut state.closed, true);
         let pending = std::mem::take(&mut state.pending);
+        let all_acked = state.frames.is_empty() && state.open.count() == 0;
+        let spool = state.spool.take();
+        state.stats.unspooled = spool.as_ref().map_or(0, Spool::missed);
         drop(state);
+        if let Some(Err(error)) = spool.map(|spool| spool.close(all_acked)) {
+            tracing::warn!("cannot clear away what is acknowledged: {error}");
+        }
         self.work.notify_all();
         self.progress.notify_all();
         for pending in pending.into_values() {
             pending.slot.complete(Err(RemoteError::Closed));
         }
+        before
     }
 
     pub fn is_closed(&self) -> bool {
@@ -286,6 +399,12 @@ impl Window {
     }
 
     pub fn stats(&self) -> ClientStats {
-        self.lock().stats
+        self.lock().stats()
+    }
+
+    /// Sets the spool aside: no more of it can be delivered.
+    pub fn set_spool_aside(&self) -> Option<Result<PathBuf, SpoolError>> {
+        let spool = self.lock().spool.take();
+        spool.map(Spool::set_aside)
     }
 }

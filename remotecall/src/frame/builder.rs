@@ -53,6 +53,11 @@ impl FrameBuilder {
         self.body.len()
     }
 
+    /// What was appended since the body had `before` bytes.
+    pub fn since(&self, before: usize) -> &[u8] {
+        self.body.get(before..).unwrap_or_default()
+    }
+
     /// No further call fits, whatever its size.
     pub fn is_full(&self) -> bool {
         self.count >= MAX_CALLS || self.names.len() + 2 > MAX_NAMES || self.body.len() >= MAX_BODY / 2
@@ -145,6 +150,15 @@ impl FrameBuilder {
 }
 
 impl Draft {
+    /// A frame of `count` calls that begins at `first_ns`.
+    pub fn new(body: Vec<u8>, count: usize, first_ns: i64) -> Self {
+        Self {
+            body,
+            count,
+            first_ns,
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.body.len()
     }

@@ -48,6 +48,12 @@ impl ProducerId {
         getrandom::fill(&mut id)?;
         Ok(Self(id))
     }
+
+    /// Reads the form of keys.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let id = Self(u128::from_str_radix(text, 16).ok()?.to_be_bytes());
+        (id.to_string() == text).then_some(id)
+    }
 }
 
 /// As 32 hexadecimal digits: the form used in keys.

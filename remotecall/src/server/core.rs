@@ -19,7 +19,7 @@ use crate::mutants::{self, Mutant};
 use crate::reply::{ASK, MAX_RESULT, Outbox, ReplyValue};
 use crate::{Args, CallContext, CallError, ClientId};
 
-/// Client ids that are told apart in the statistics.
+/// Client ids, and producers that dropped calls, that are told apart in the statistics.
 const MAX_COUNTED_CLIENTS: usize = 1 << 20;
 
 /// What becomes of a frame.
@@ -38,6 +38,8 @@ pub(super) struct Core {
     stats: Arc<Stats>,
     kept: Kept,
     clients: HashSet<ClientId>,
+    /// Calls dropped, by producer.
+    dropped: HashMap<ProducerId, u64>,
     has_client_id: bool,
     has_return_value: bool,
     result: Vec<u8>,
@@ -61,6 +63,7 @@ impl Core {
             stats,
             kept: Kept::default(),
             clients: HashSet::new(),
+            dropped: HashMap::new(),
             has_client_id,
             has_return_value,
             result: Vec::new(),
@@ -98,6 +101,18 @@ impl Core {
             Verdict::Garbage => {}
         }
         (verdict, Some(frame.producer))
+    }
+
+    /// A producer says how many calls it has dropped so far.
+    pub fn hear_of_drops(&mut self, producer: ProducerId, count: u64) {
+        if count == 0 || (self.dropped.len() >= MAX_COUNTED_CLIENTS && !self.dropped.contains_key(&producer))
+        {
+            return;
+        }
+        let before = self.dropped.entry(producer).or_insert(0);
+        let more = count.saturating_sub(*before);
+        *before += more;
+        self.stats.dropped.fetch_add(more, Relaxed);
     }
 
     /// Runs the calls of an accepted frame. `clock_ms` is what its sender's clock showed when the frame was taken.

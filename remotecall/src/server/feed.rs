@@ -37,6 +37,8 @@ const BLOCK: Duration = Duration::from_millis(200);
 const LINGER: Duration = Duration::from_millis(5);
 /// Most entries read in one go. A frame has 256 KiB as a rule, and 16 MiB at most.
 const COUNT: usize = 16;
+/// So many bytes in one go are enough: of frames that are longer than they are as a rule, fewer are read.
+const ENOUGH: usize = 8 << 20;
 /// So many bytes at once are worth a thread that reads ahead.
 const MUCH: usize = 64 << 10;
 /// Where a pause for a reconnect looks whether the server stops.
@@ -158,6 +160,7 @@ impl Feed {
                     stats: self.stats.clone(),
                     connection: self.connection,
                     last: mutants::begin(&self.keys.input),
+                    count: 1,
                 }));
                 Input::Nothing
             }
@@ -217,12 +220,14 @@ struct Session {
     stats: Arc<Stats>,
     connection: u64,
     last: StreamId,
+    /// How many entries to read next: the broker counts entries, memory counts bytes.
+    count: usize,
 }
 
 impl Session {
     fn read(&mut self, block: Option<Duration>) -> RedisResult<Batch> {
         let mut command = redis::cmd("XREAD");
-        command.arg("COUNT").arg(COUNT);
+        command.arg("COUNT").arg(self.count);
         if let Some(block) = block {
             command.arg("BLOCK").arg(block.as_millis() as u64);
         }
@@ -244,6 +249,10 @@ impl Session {
             Some(Value::ServerError(error)) => return Err(error.into()),
             answer => answer.as_ref().and_then(time_ms).unwrap_or(0),
         };
+        let frames = list.iter().flat_map(|entry| &entry.frame);
+        if let Some(longest) = frames.map(Vec::len).max() {
+            self.count = (ENOUGH / longest.max(1)).clamp(1, COUNT);
+        }
         if let Some(entry) = list.last() {
             self.last = entry.id;
             mutants::remember(&self.key, entry.id);

@@ -13,7 +13,7 @@ use super::feed::{Batch, Feed, Input, pause};
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
 use super::ledger::Ledger;
 use super::stats::{Stats, WRONG_TYPE};
-use crate::broker::{Address, Keys, Link, StreamId, reply_key};
+use crate::broker::{Address, DROPPED_FIELD, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
 use crate::journal::{Accepted, BATCH_SIZE};
@@ -109,6 +109,9 @@ impl Serve {
                 continue;
             };
             let (verdict, producer) = self.ledger.core.admit(entry.acked, &frame);
+            if let Some(producer) = producer {
+                self.ledger.core.hear_of_drops(producer, entry.dropped);
+            }
             // A frame that came again: its sender has not heard the ack.
             round
                 .acks
@@ -235,6 +238,13 @@ impl Serve {
             self.stats
                 .backlog
                 .store(u64::try_from(backlog).unwrap_or(0), Relaxed);
+        }
+        // For those who look at the broker. When it fails, the next time will do.
+        let dropped = self.stats.dropped.load(Relaxed);
+        if dropped > 0 {
+            let mut tell = redis::cmd("HSET");
+            tell.arg(&self.keys.acks).arg(DROPPED_FIELD).arg(dropped);
+            let _ = self.link.one(&tell);
         }
         match self.lease.hold(&mut self.link) {
             Ok(Attempt::Taken(holder)) => Err(RunError::QueueTaken {

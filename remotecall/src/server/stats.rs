@@ -22,6 +22,9 @@ pub struct StatsSnapshot {
     pub duplicates: u64,
     /// Frames dropped because one before them was missing; their senders send them again.
     pub gaps: u64,
+    /// Calls that producers have dropped because their windows were full, or for another reason of theirs: what those that
+    /// the server heard of since its start said last.
+    pub dropped: u64,
     /// Entries in the stream when it was looked at last.
     pub backlog: u64,
     /// What was refused, by cause.
@@ -37,6 +40,7 @@ pub(crate) struct Stats {
     pub bytes: AtomicU64,
     pub duplicates: AtomicU64,
     pub gaps: AtomicU64,
+    pub dropped: AtomicU64,
     pub backlog: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
     /// Named in log lines.
@@ -69,6 +73,7 @@ impl Stats {
             bytes: self.bytes.load(Relaxed),
             duplicates: self.duplicates.load(Relaxed),
             gaps: self.gaps.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
             backlog: self.backlog.load(Relaxed),
             refused: self
                 .refused

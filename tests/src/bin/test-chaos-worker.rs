@@ -1,7 +1,7 @@
 //! A worker of the chaos harness: records scalars and log lines, and writes down what was promised to it. It ends with
 //! its standard input, when everything is acknowledged.
 //!
-//! test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER
+//! test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER [SPOOL]
 
 use std::error::Error;
 use std::path::Path;
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use loggerplex::Logger;
-use remotecall::FlushError;
-use tensorplex::Recorder;
+use loggerplex::{Logger, LoggerplexClient};
+use remotecall::{Client, ClientOptions, FlushError};
+use tensorplex::{Recorder, TensorplexClient};
 use tensorplex_tests::chaos::{LedgerFile, value};
 use tensorplex_tests::{DEADLINE, Dice};
 
@@ -24,12 +24,23 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [address, id, life, ledger] = args.as_slice() else {
-        return Err("usage: test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER".into());
+    let (address, id, life, ledger, spool) = match args.as_slice() {
+        [address, id, life, ledger] => (address, id, life, ledger, None),
+        [address, id, life, ledger, spool] => (address, id, life, ledger, Some(spool.into())),
+        _ => return Err("usage: test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER [SPOOL]".into()),
     };
     let life: u64 = life.parse()?;
     let mut ledger = LedgerFile::create(Path::new(ledger))?;
-    let (recorder, logger) = (Recorder::connect(address, id)?, Logger::connect(address, id)?);
+    let connect = |queue| {
+        let spool = spool.clone();
+        let options = ClientOptions {
+            spool,
+            ..ClientOptions::default()
+        };
+        Client::connect_with(address, queue, id, options)
+    };
+    let recorder = Recorder::new(TensorplexClient::new(connect(tensorplex::QUEUE)?).one_way());
+    let logger = Logger::new(LoggerplexClient::new(connect(loggerplex::QUEUE)?).one_way());
     let mut dice = Dice::new(life);
     let stop = stop_with_input();
     let mut next = 0;
@@ -42,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             logger.info(format!("{life} {number} {value}"));
         }
         next = end;
+        ledger.say("accepted", next)?;
         if dice.below(FLUSH_EVERY) == 0 {
             if confirmed(recorder.flush(PATIENCE))? {
                 ledger.say("records", next)?;

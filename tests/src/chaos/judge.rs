@@ -21,6 +21,8 @@ pub struct Life {
     pub ledger: Ledger,
     /// It ended by itself, with everything confirmed.
     pub closed: bool,
+    /// What it accepted survives it.
+    pub has_spool: bool,
 }
 
 /// What stands under one client id, by tag: number and value, in the order of the file.
@@ -128,7 +130,11 @@ fn check(kind: &str, n: u64, life: &Life, acked: u64, list: &[(u64, u32)], fault
     } else if !in_order {
         faults.push(Fault::OutOfOrder(whose.clone()));
     }
-    let must = if life.closed { life.ledger.submitted } else { acked };
+    let accepted = if life.has_spool { life.ledger.accepted } else { 0 };
+    let must = match life.closed {
+        true => life.ledger.submitted,
+        false => acked.max(accepted),
+    };
     let end = sorted.last().map_or(0, |last| last + 1).max(must);
     let missing = end - sorted.len() as u64;
     if missing > 0 {

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! submitted N     numbers below N have been, or are about to be, handed over
+//! accepted N      numbers below N were handed over: with a spool they survive the worker
 //! records N       a flush has confirmed the records below N
 //! lines N         a flush has confirmed the log lines below N
 //! ```
 //!
-//! A word is in the file before the worker acts on it: a worker that is killed has submitted no more, and was promised
+//! A word is in the file before the worker acts on it, and a promise after it was made: a worker that is killed has submitted no more, and was promised
 //! no less, than its file says.
 
 use std::fs::File;
@@ -18,6 +19,8 @@ use std::path::Path;
 pub struct Ledger {
     /// Below this: may be there.
     pub submitted: u64,
+    /// Below this: both must be there when the worker has a spool.
+    pub accepted: u64,
     /// Below this: its record must be there.
     pub records: u64,
     /// Below this: its log line must be there.
@@ -52,6 +55,7 @@ impl Ledger {
         for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
             match line.split_once(' ').map(|(word, n)| (word, n.parse())) {
                 Some(("submitted", Ok(n))) => ledger.submitted = n,
+                Some(("accepted", Ok(n))) => ledger.accepted = n,
                 Some(("records", Ok(n))) => ledger.records = n,
                 Some(("lines", Ok(n))) => ledger.lines = n,
                 _ => panic!("{}: {line:?}", path.display()),

@@ -10,7 +10,7 @@ use super::ledger::Ledger;
 use super::proxy::{Proxy, Target};
 use super::report::Fault;
 use super::schedule::{Act, Memory, Wire};
-use crate::{Process, RedisServer, TestServer, Through, own_program};
+use crate::{Process, RedisServer, TestServer, Through, own_program, program};
 
 /// Client ids; workers share them.
 const IDS: usize = 4;
@@ -28,6 +28,8 @@ pub struct Stage {
     /// The dead.
     lives: Vec<Option<Life>>,
     ledgers: tempfile::TempDir,
+    /// The spools of every other slot.
+    spools: tempfile::TempDir,
     faults: Vec<Fault>,
 }
 
@@ -35,6 +37,7 @@ struct Worker {
     process: Process,
     life: usize,
     id: String,
+    has_spool: bool,
 }
 
 impl Stage {
@@ -64,6 +67,7 @@ impl Stage {
             workers: Vec::new(),
             lives: Vec::new(),
             ledgers: tempfile::tempdir().expect("a temporary folder"),
+            spools: tempfile::tempdir().expect("a temporary folder"),
             faults: Vec::new(),
         };
         for slot in 0..workers {
@@ -85,9 +89,18 @@ impl Stage {
         let mut command = Command::new(own_program("test-chaos-worker"));
         command.arg(self.near.address().to_string()).arg(&id);
         command.arg(life.to_string()).arg(self.ledger(life));
+        let has_spool = slot % 2 == 1;
+        if has_spool {
+            command.arg(self.spools.path());
+        }
         command.stdin(Stdio::piped()).stderr(Stdio::null());
         let process = Process::start(&mut command);
-        Worker { process, life, id }
+        Worker {
+            process,
+            life,
+            id,
+            has_spool,
+        }
     }
 
     fn ledger(&self, life: usize) -> PathBuf {
@@ -158,14 +171,16 @@ impl Stage {
         self.server.kill();
     }
 
+    /// The next one finds the spool free, if there is one.
     fn replace(&mut self, slot: usize) {
-        let new = self.worker(slot);
-        let mut old = std::mem::replace(&mut self.workers[slot], new);
+        let old = &mut self.workers[slot];
         if !old.process.is_running() {
             self.faults
                 .push(Fault::NotDelivered(format!("life {} ended by itself", old.life)));
         }
         old.process.kill();
+        let new = self.worker(slot);
+        let old = std::mem::replace(&mut self.workers[slot], new);
         self.bury(&old, false);
     }
 
@@ -174,7 +189,22 @@ impl Stage {
             id: worker.id.clone(),
             ledger: Ledger::read(&self.ledger(worker.life)),
             closed,
+            has_spool: worker.has_spool,
         });
+    }
+
+    /// What nobody took over.
+    fn drain(&mut self) {
+        let mut command = Command::new(program("tensorplex"));
+        command.arg("drain").arg(self.spools.path());
+        command
+            .args(["--timeout", "60s", "--redis"])
+            .arg(self.near.address().to_string());
+        let output = command.output().expect("tensorplex drain");
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            self.faults.push(Fault::NotDelivered(format!("drain: {said}")));
+        }
     }
 
     /// Lets the workers deliver the rest and end, and then the server; returns all lives and what went wrong.
@@ -191,6 +221,7 @@ impl Stage {
             }
             self.bury(&worker, closed);
         }
+        self.drain();
         if self.server.is_running() {
             self.server.stop();
         } else {

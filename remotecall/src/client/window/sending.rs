@@ -1,11 +1,14 @@
 //! The window's part for the thread that sends: what is due, what was stored, what is acked.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::state::{Content, Haste, IN_FLIGHT};
+use super::state::{Content, Haste};
 use super::{CallId, FAR, Window};
 use crate::broker::StreamId;
+use crate::frame::Draft;
+use crate::spool::{self, Location};
 
 /// Most bytes sent in one go.
 const BATCH: usize = 2 << 20;
@@ -101,7 +104,7 @@ impl Window {
             let closed: usize = state
                 .frames
                 .range(state.unsent..)
-                .map(|it| it.content.len())
+                .map(|it| it.content.wire())
                 .sum();
             return Some(closed + state.open.len());
         }
@@ -110,7 +113,7 @@ impl Window {
             state
                 .frames
                 .range(state.unsent..=index)
-                .map(|it| it.content.len())
+                .map(|it| it.content.wire())
                 .sum(),
         )
     }
@@ -133,20 +136,23 @@ impl Window {
         }
     }
 
-    /// The next frames to send, and the ack known now.
-    pub fn take_batch(&self) -> (Vec<Outgoing>, u64) {
+    /// The next frames to send, the ack known now, and how many calls were dropped so far.
+    pub fn take_batch(&self) -> (Vec<Outgoing>, u64, u64) {
         let mut state = self.lock();
         let due = state.open_due(self.options.linger);
-        if state.open.count() > 0 && due.is_some_and(|due| due <= Instant::now()) {
+        // While those before it have to wait, the open frame may as well go on to grow.
+        let waits = state
+            .frames
+            .get(state.unsent)
+            .is_some_and(|next| !state.has_way(next));
+        if state.open.count() > 0 && !waits && due.is_some_and(|due| due <= Instant::now()) {
             state.close_frame();
         }
         let mut batch = Vec::new();
         let mut size = 0;
         while let Some(frame) = state.frames.get(state.unsent) {
-            let length = frame.content.len();
-            let fits = size + length <= BATCH && state.in_flight + length <= IN_FLIGHT;
-            let alone = batch.is_empty() && state.in_flight == 0;
-            if !(fits || alone) {
+            let length = frame.content.wire();
+            if !state.has_way(frame) || (size + length > BATCH && !batch.is_empty()) {
                 break;
             }
             size += length;
@@ -154,26 +160,44 @@ impl Window {
             state.in_flight += length;
             state.unsent += 1;
         }
-        (batch, state.acked)
+        (batch, state.acked, state.stats.dropped.total())
     }
 
     /// Gives a frame its final bytes, outside the lock, and keeps them.
     pub fn seal(&self, frame: &Outgoing) -> Arc<Vec<u8>> {
-        let draft = match &frame.content {
+        let bytes = match &frame.content {
             Content::Sealed(bytes) => return bytes.clone(),
-            Content::Draft(draft) => draft,
+            Content::Draft(draft) => draft.seal(self.producer, frame.seq),
+            Content::Stored(location) => self.load(frame.seq, *location).seal(self.producer, frame.seq),
         };
-        let bytes = Arc::new(draft.seal(self.producer, frame.seq));
+        let bytes = Arc::new(bytes);
         let mut state = self.lock();
-        let (before, after) = (draft.len(), bytes.len());
         if let Some(index) = state.index_of(frame.seq) {
-            state.frames[index].content = Content::Sealed(bytes.clone());
-            state.bytes = state.bytes + after - before;
+            let sealed = Content::Sealed(bytes.clone());
+            let before = std::mem::replace(&mut state.frames[index].content, sealed);
+            state.bytes = state.bytes + bytes.len() - before.held();
             if index < state.unsent {
-                state.in_flight = state.in_flight + after - before;
+                state.in_flight = state.in_flight + bytes.len() - before.wire();
             }
         }
         bytes
+    }
+
+    /// A frame from the spool. When it cannot be read its calls are lost; those after it need not be, so its number is
+    /// given to a frame without calls.
+    fn load(&self, seq: u64, location: Location) -> Draft {
+        let dir = self.spool_dir.as_deref().unwrap_or_else(|| Path::new(""));
+        let error = match spool::load(dir, location) {
+            Ok(draft) => return draft,
+            Err(error) => error,
+        };
+        let mut state = self.lock();
+        let index = state.index_of(seq);
+        let lost = index.map_or(0, |index| std::mem::take(&mut state.frames[index].count));
+        state.stats.dropped.unreadable += lost as u64;
+        drop(state);
+        tracing::error!(frame = seq, calls = lost, "calls are lost: {error}");
+        Draft::new(Vec::new(), 0, 0)
     }
 
     /// The broker stored a frame under this id.
@@ -190,9 +214,15 @@ impl Window {
         if acked <= state.acked {
             return false;
         }
-        if acked >= state.next {
+        let known = state.next - 1;
+        if acked > known && !self.only_delivers {
             drop(state);
             tracing::warn!(acked, "ack of a frame that was never sent; ignored");
+            return false;
+        }
+        // Of frames that are not in the spool only the process knew that wrote it.
+        let acked = acked.min(known);
+        if acked <= state.acked {
             return false;
         }
         state.acked = acked;
@@ -200,8 +230,14 @@ impl Window {
             state.drop_front();
         }
         state.reported = None;
+        let useless = state.spool.as_mut().map(|spool| spool.acknowledge(acked));
         drop(state);
         self.progress.notify_all();
+        for path in useless.into_iter().flatten() {
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove what is acknowledged");
+            }
+        }
         true
     }
 
@@ -218,7 +254,7 @@ impl Window {
         let back: usize = state
             .frames
             .range(index..state.unsent)
-            .map(|frame| frame.content.len())
+            .map(|frame| frame.content.wire())
             .sum();
         state.in_flight -= back;
         state.unsent = index;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::ClientStats;
+use super::super::future::RemoteError;
 use super::super::future::Slot;
 use super::sending::Outgoing;
 use super::{CallId, NotQueued};
 use crate::broker::StreamId;
-use crate::frame::{Draft, FrameBuilder, Reply};
+use crate::frame::{Draft, FrameBuilder, NewCall, Reply};
+use crate::spool::{Location, Spool, StoredFrame};
 
 /// Most bytes sent and not acknowledged: what one producer may occupy in the broker.
 pub(super) const IN_FLIGHT: usize = 16 << 20;
@@ -25,22 +27,47 @@ pub(super) struct State {
     /// Number of the open frame.
     pub(super) next: u64,
     pub(super) acked: u64,
-    /// Bytes in `frames`.
+    /// Bytes in `frames` that are in memory.
     pub(super) bytes: usize,
-    /// Bytes in `frames[..unsent]`.
+    /// Bytes of `frames[..unsent]` as they were sent.
     pub(super) in_flight: usize,
     pub(super) pending: BTreeMap<CallId, Pending>,
     pub(super) wants_replies: bool,
     /// Results were asked for: their place in the stream may lie before what was read.
     pub(super) reread: bool,
     pub(super) stats: ClientStats,
-    pub(super) dropped_before_flush: u64,
+    /// Calls that were not taken and whose callers were not told.
+    pub(super) lost_unheard: u64,
+    /// What a flush has told already.
+    pub(super) lost_before_flush: u64,
     pub(super) closed: bool,
     /// Until when the sender sleeps; none while it works.
     pub(super) sleeps_until: Option<Instant>,
     /// A caller has sent something itself: the sender shall look for the ack.
     pub(super) sent_by_caller: bool,
     pub(super) reported: Option<NotQueued>,
+    pub(super) spool: Option<Spool>,
+    /// Of calls that were dropped for newer ones.
+    pub(super) replaced: Vec<Arc<Slot>>,
+    /// Most bytes sent and not acknowledged.
+    pub(super) pipe: usize,
+}
+
+/// What is to be told when nobody holds the lock: whoever hears of it may call.
+pub(super) struct Aside {
+    replaced: Vec<Arc<Slot>>,
+    news: Option<String>,
+}
+
+impl Aside {
+    pub(super) fn tell(self, limit: usize) {
+        for slot in self.replaced {
+            slot.complete(Err(RemoteError::NotQueued(NotQueued::Replaced { limit })));
+        }
+        if let Some(news) = self.news {
+            tracing::warn!("{news}");
+        }
+    }
 }
 
 /// A call with a future is not sent at once: most callers wait for the result right away, and then they send it
@@ -66,31 +93,63 @@ pub(super) struct Waiting {
     pub(super) seq: u64,
     pub(super) count: usize,
     pub(super) content: Content,
+    /// Where it is in the spool, whole.
+    pub(super) location: Option<Location>,
     pub(super) entry: Option<StreamId>,
 }
 
 pub(super) enum Content {
+    /// Was never sent by this process.
     Draft(Arc<Draft>),
+    /// Its bytes never change.
     Sealed(Arc<Vec<u8>>),
+    /// Not in memory.
+    Stored(Location),
 }
 
 impl Content {
-    pub(super) fn len(&self) -> usize {
+    /// Bytes in memory.
+    pub(super) fn held(&self) -> usize {
         match self {
             Self::Draft(draft) => draft.len(),
             Self::Sealed(bytes) => bytes.len(),
+            Self::Stored(_) => 0,
+        }
+    }
+
+    /// Bytes to be sent; more than there will be, until it is sealed.
+    pub(super) fn wire(&self) -> usize {
+        match self {
+            Self::Stored(location) => usize::try_from(location.length).unwrap_or(usize::MAX),
+            _ => self.held(),
         }
     }
 }
 
 impl State {
+    /// Appends a call to the open frame, and to the spool.
+    pub(super) fn append(&mut self, call: &NewCall<'_>) -> CallId {
+        let (first, before) = (self.open.count() == 0, self.open.len());
+        let index = self.open.append(call);
+        if let Some(spool) = &mut self.spool {
+            let items = self.open.since(before);
+            match first {
+                true => spool.begin(self.next, call.time_ns, self.frames.is_empty(), items),
+                false => spool.more(items),
+            }
+        }
+        (self.next, index)
+    }
+
     pub(super) fn close_frame(&mut self) {
         let draft = self.open.close();
         self.bytes += draft.len();
+        let location = self.spool.as_ref().and_then(Spool::frame);
         self.frames.push_back(Waiting {
             seq: self.next,
             count: draft.count(),
             content: Content::Draft(Arc::new(draft)),
+            location,
             entry: None,
         });
         self.next += 1;
@@ -118,10 +177,81 @@ impl State {
     pub(super) fn due(&self, linger: Duration, now: Instant) -> Option<Instant> {
         // A full pipe has room again after an ack, and that is polled for.
         if let Some(frame) = self.frames.get(self.unsent) {
-            let fits = self.in_flight == 0 || self.in_flight + frame.content.len() <= IN_FLIGHT;
-            return fits.then_some(now);
+            return self.has_way(frame).then_some(now);
         }
         self.open_due(linger)
+    }
+
+    /// Whether a frame may be sent now.
+    pub(super) fn has_way(&self, frame: &Waiting) -> bool {
+        self.in_flight == 0 || self.in_flight + frame.content.wire() <= self.pipe
+    }
+
+    /// Gives up the oldest frame that was never sent: it keeps its number, without its calls. Returns false when there
+    /// is none.
+    pub(super) fn drop_oldest(&mut self) -> bool {
+        let never_sent = |frame: &Waiting| frame.count > 0 && matches!(frame.content, Content::Draft(_));
+        let index = (self.unsent..self.frames.len()).find(|&index| never_sent(&self.frames[index]));
+        let Some(index) = index else {
+            let some = self.open.count() > 0;
+            if some {
+                self.close_frame();
+            }
+            return some;
+        };
+        let frame = &mut self.frames[index];
+        self.bytes -= frame.content.held();
+        self.stats.dropped.oldest += frame.count as u64;
+        frame.content = Content::Draft(Arc::new(Draft::new(Vec::new(), 0, 0)));
+        frame.location = None;
+        frame.count = 0;
+        let calls = (frame.seq, 0)..=(frame.seq, u32::MAX);
+        let ids: Vec<CallId> = self.pending.range(calls).map(|(&id, _)| id).collect();
+        for id in ids {
+            self.replaced
+                .extend(self.pending.remove(&id).map(|pending| pending.slot));
+        }
+        true
+    }
+
+    /// Leaves frames that are not on their way to the spool.
+    pub(super) fn spill(&mut self) {
+        if self.open.count() > 0 {
+            self.close_frame();
+        }
+        for frame in self.frames.range_mut(self.unsent..).rev() {
+            match (&frame.content, frame.location) {
+                (Content::Draft(draft), Some(location)) => {
+                    self.bytes -= draft.len();
+                    frame.content = Content::Stored(location);
+                }
+                // Those before it were spilled already.
+                (Content::Stored(_), _) => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// What is to be told when the lock is released; nothing as a rule.
+    pub(super) fn take_aside(&mut self) -> Option<Aside> {
+        let news = self.spool.as_mut().and_then(Spool::take_news);
+        (news.is_some() || !self.replaced.is_empty()).then(|| Aside {
+            replaced: std::mem::take(&mut self.replaced),
+            news,
+        })
+    }
+
+    pub(super) fn stats(&self) -> ClientStats {
+        ClientStats {
+            unspooled: self.spool.as_ref().map_or(self.stats.unspooled, Spool::missed),
+            ..self.stats
+        }
+    }
+
+    /// Calls that were made and will never be acknowledged, unless their callers were told.
+    pub(super) fn lost(&self) -> u64 {
+        let dropped = &self.stats.dropped;
+        dropped.newest + dropped.oldest + dropped.unreadable + self.lost_unheard
     }
 
     /// When the open frame is to be sent; none while it is empty.
@@ -144,21 +274,32 @@ impl State {
         let Some(frame) = self.frames.pop_front() else {
             return;
         };
-        let length = frame.content.len();
-        self.bytes -= length;
+        self.bytes -= frame.content.held();
         self.stats.acked += frame.count as u64;
         if self.unsent > 0 {
             self.unsent -= 1;
-            self.in_flight -= length;
+            self.in_flight -= frame.content.wire();
         }
     }
 }
 
 impl Waiting {
+    /// A frame of a spool.
+    pub(super) fn stored(frame: StoredFrame) -> Self {
+        Self {
+            seq: frame.seq,
+            count: frame.count,
+            content: Content::Stored(frame.location),
+            location: Some(frame.location),
+            entry: None,
+        }
+    }
+
     pub(super) fn outgoing(&self) -> Outgoing {
         let content = match &self.content {
             Content::Draft(draft) => Content::Draft(draft.clone()),
             Content::Sealed(bytes) => Content::Sealed(bytes.clone()),
+            Content::Stored(location) => Content::Stored(*location),
         };
         Outgoing {
             seq: self.seq,

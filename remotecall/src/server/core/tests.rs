@@ -236,3 +236,21 @@ fn a_call_whose_deadline_has_passed_is_not_run() {
     );
     assert_eq!(core.stats.snapshot().refused["deadline exceeded"], 1);
 }
+
+#[test]
+fn what_producers_dropped_is_counted_once() {
+    let mut core = core();
+    let other = ProducerId([2; 16]);
+    for (producer, count, sum) in [
+        (PRODUCER, 0, 0),
+        (PRODUCER, 3, 3),
+        (PRODUCER, 3, 3),
+        (other, 2, 5),
+        (PRODUCER, 4, 6),
+        // An entry from before came again.
+        (PRODUCER, 3, 6),
+    ] {
+        core.hear_of_drops(producer, count);
+        assert_eq!(core.stats.snapshot().dropped, sum);
+    }
+}

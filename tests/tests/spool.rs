@@ -1,0 +1,407 @@
+//! What a worker with a spool has accepted survives it, whatever else is there or not.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use prost::Message;
+use remotecall::{Client, ClientOptions, DrainOutcome, WhenFull};
+use rustix::process::Signal;
+use tensorplex::tfevents::RecordReader;
+use tensorplex::tfevents::messages::{Datum, Event, What};
+use tensorplex_tests::chaos::{Ledger, value};
+use tensorplex_tests::{Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for};
+
+/// A worker of the chaos harness; it records until it is killed or its input ends.
+struct Worker {
+    process: Process,
+    ledger: tempfile::NamedTempFile,
+}
+
+impl Worker {
+    fn start(address: &str, id: &str, life: u64, spool: &Path) -> Self {
+        Self::start_in(&[], address, id, life, spool)
+    }
+
+    /// Started by another program, which limits it.
+    fn start_in(by: &[&str], address: &str, id: &str, life: u64, spool: &Path) -> Self {
+        let ledger = tempfile::NamedTempFile::new().unwrap();
+        let worker = own_program("test-chaos-worker");
+        let mut command = match by.split_first() {
+            None => Command::new(worker),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(worker);
+                command
+            }
+        };
+        command.args([address, id, &life.to_string()]);
+        command.arg(ledger.path()).arg(spool);
+        command.stdin(Stdio::piped());
+        Self {
+            process: Process::start(&mut command),
+            ledger,
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        Ledger::read(self.ledger.path())
+    }
+
+    /// Kills it as soon as it has accepted this many numbers.
+    fn kill_after(mut self, accepted: u64) -> Ledger {
+        wait_for("the worker to accept enough", || {
+            (self.ledger().accepted >= accepted).then_some(())
+        });
+        self.process.kill();
+        self.ledger()
+    }
+
+    /// Ends its input; it delivers everything and ends.
+    fn end(mut self) -> Ledger {
+        wait_for("the worker to start", || {
+            (self.ledger().accepted > 0).then_some(())
+        });
+        drop(self.process.child().stdin.take());
+        assert!(self.process.wait().success(), "it could not deliver");
+        self.ledger()
+    }
+}
+
+fn drain(spool: &Path, options: &[&str]) -> Output {
+    let mut command = Command::new(program("tensorplex"));
+    command.arg("drain").arg(spool).args(options);
+    let output = command.env_remove("TENSORPLEX_URL").output().unwrap();
+    eprintln!("drain: {}", String::from_utf8_lossy(&output.stdout));
+    output
+}
+
+/// The numbers of one life under `id`, in the order of the files.
+fn records(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
+    let mut files: Vec<_> = std::fs::read_dir(logdir.join(id))
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default();
+    files.sort();
+    let mut found = Vec::new();
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        let mut reader = RecordReader::new(bytes.as_slice());
+        while let Some(record) = reader.next_record().unwrap() {
+            let event = Event::decode(record.as_slice()).unwrap();
+            let Some(What::Summary(summary)) = event.what else {
+                continue;
+            };
+            for scalar in summary.value.iter().filter(|it| it.tag == life.to_string()) {
+                let Some(Datum::SimpleValue(number)) = scalar.value else {
+                    panic!("a scalar")
+                };
+                assert_eq!(number as u32, value(life, event.step as u64));
+                found.push(event.step);
+            }
+        }
+    }
+    found
+}
+
+fn lines(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
+    let text = std::fs::read_to_string(logdir.join(format!("logs/{id}.log"))).unwrap_or_default();
+    let words = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    words
+        .filter(|words| words[2] == life.to_string())
+        .map(|words| words[3].parse().unwrap())
+        .collect()
+}
+
+/// Every accepted number is there once and in order; one that was on its way may be.
+#[track_caller]
+fn all_there(logdir: &Path, id: &str, life: u64, ledger: Ledger) {
+    for (kind, list) in [
+        ("record", records(logdir, id, life)),
+        ("line", lines(logdir, id, life)),
+    ] {
+        let expected: Vec<i64> = (0..list.len() as i64).collect();
+        assert_eq!(list, expected, "{kind}s of life {life}");
+        let count = list.len() as u64;
+        assert!(
+            (ledger.accepted..=ledger.submitted).contains(&count),
+            "{count} {kind}s of life {life}, {ledger:?}"
+        );
+    }
+}
+
+fn is_empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).unwrap().next().is_none()
+}
+
+fn on_both(test: fn(&Broker)) {
+    test(&Broker::Redis(RedisServer::start()));
+    test(&Broker::Embedded);
+}
+
+#[test]
+fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
+    on_both(|broker| {
+        let (mut server, spool) = (TestServer::start(broker), tempfile::tempdir().unwrap());
+        let address = server.address().to_owned();
+        // Up, away (with the broker, when it is the server's own), paused.
+        let first = Worker::start(&address, "agent/0", 0, spool.path()).kill_after(100);
+        server.kill();
+        let second = Worker::start(&address, "agent/0", 1, spool.path()).kill_after(100);
+        server.restart();
+        server.signal(Signal::STOP);
+        let third = Worker::start(&address, "agent/0", 2, spool.path()).kill_after(100);
+        server.signal(Signal::CONT);
+        let last = Worker::start(&address, "agent/0", 3, spool.path()).end();
+        for (life, ledger) in (0..).zip([first, second, third, last]) {
+            all_there(server.logdir(), "agent/0", life, ledger);
+        }
+        // In the log the lives come one after the other: what was left is delivered first.
+        let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
+        let lives: Vec<&str> = log.lines().map(|line| line.split(' ').nth(2).unwrap()).collect();
+        assert!(lives.is_sorted(), "{lives:?}");
+        assert!(is_empty(spool.path()), "everything is acknowledged");
+        server.stop();
+    });
+}
+
+#[test]
+fn drain_delivers_what_nobody_takes_over() {
+    on_both(|broker| {
+        let (mut server, spool) = (TestServer::start(broker), tempfile::tempdir().unwrap());
+        let address = server.address().to_owned();
+        server.kill();
+        let ids = ["agent/0", "agent/1"];
+        let ledgers: Vec<Ledger> = (0..)
+            .zip(ids)
+            .map(|(life, id)| Worker::start(&address, id, life, spool.path()).kill_after(50))
+            .collect();
+        // Nobody is there: nothing is lost, and scripts are told.
+        let failed = drain(spool.path(), &["--timeout", "200ms"]);
+        assert_eq!(failed.status.code(), Some(1));
+        assert!(!is_empty(spool.path()));
+        server.restart();
+        let drained = drain(spool.path(), &[]);
+        assert_eq!(drained.status.code(), Some(0));
+        let said = String::from_utf8_lossy(&drained.stdout).into_owned();
+        assert_eq!(
+            said.lines()
+                .filter(|line| line.contains("calls delivered"))
+                .count(),
+            4,
+            "{said}"
+        );
+        for (life, (id, ledger)) in (0..).zip(ids.into_iter().zip(ledgers)) {
+            all_there(server.logdir(), id, life, ledger);
+        }
+        assert!(is_empty(spool.path()));
+        assert_eq!(
+            drain(spool.path(), &[]).status.code(),
+            Some(0),
+            "there is nothing left"
+        );
+        assert_eq!(drain(&spool.path().join("no"), &[]).status.code(), Some(2));
+        server.stop();
+    });
+}
+
+/// The server has everything and its acks, Redis nothing any more, and the spool does not know.
+#[test]
+fn what_was_delivered_and_not_noticed_is_not_doubled() {
+    let mut redis = RedisServer::start();
+    let broker = Broker::Redis(redis);
+    let (mut server, spool) = (TestServer::start(&broker), tempfile::tempdir().unwrap());
+    let address = server.address().to_owned();
+    let copy = tempfile::tempdir().unwrap();
+    let worker = Worker::start(&address, "agent/0", 0, spool.path());
+    wait_for("a confirmed record", || {
+        (worker.ledger().records > 20).then_some(())
+    });
+    let ledger = worker.kill_after(100);
+    // What is delivered now is delivered again below.
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(spool.path())
+        .arg(copy.path().join("spool"))
+        .status();
+    assert!(copied.unwrap().success());
+    assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
+    server.kill();
+    let Broker::Redis(back) = broker else {
+        unreachable!()
+    };
+    redis = back;
+    redis.kill_and_restart();
+    server.restart();
+    assert_eq!(drain(&copy.path().join("spool"), &[]).status.code(), Some(0));
+    all_there(server.logdir(), "agent/0", 0, ledger);
+    server.stop();
+}
+
+#[test]
+fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
+    let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
+    let address = server.address().to_owned();
+    server.kill();
+    let first = Worker::start(&address, "agent/0", 0, spool.path());
+    wait_for("the first worker", || {
+        (first.ledger().accepted > 10).then_some(())
+    });
+    let second = Worker::start(&address, "agent/0", 1, spool.path());
+    wait_for("the second worker", || {
+        (second.ledger().accepted > 10).then_some(())
+    });
+    assert_eq!(
+        std::fs::read_dir(spool.path()).unwrap().count(),
+        4,
+        "two queues each"
+    );
+    // Those who live keep theirs.
+    let living = drain(spool.path(), &["--timeout", "100ms"]);
+    assert_eq!(living.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8_lossy(&living.stdout).matches("in use").count(),
+        4
+    );
+    let first = first.kill_after(50);
+    server.restart();
+    let third = Worker::start(&address, "agent/0", 2, spool.path());
+    let (second, third) = (second.end(), third.end());
+    for (life, ledger) in (0..).zip([first, second, third]) {
+        all_there(server.logdir(), "agent/0", life, ledger);
+    }
+    assert!(is_empty(spool.path()));
+    server.stop();
+}
+
+/// A file may have so many blocks of 512 bytes; SIGXFSZ is ignored, so that a write fails as it does on a full disk.
+#[test]
+fn on_a_full_disk_the_worker_goes_on_and_what_was_written_is_delivered() {
+    let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
+    let address = server.address().to_owned();
+    server.kill();
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"];
+    let worker = Worker::start_in(&limited, &address, "agent/0", 0, spool.path());
+    let ledger = worker.kill_after(200);
+    server.restart();
+    assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
+    let there = records(server.logdir(), "agent/0", 0);
+    assert_eq!(there, (0..there.len() as i64).collect::<Vec<_>>());
+    assert!(
+        !there.is_empty() && (there.len() as u64) < ledger.accepted,
+        "{}",
+        there.len()
+    );
+    server.stop();
+}
+
+#[test]
+fn a_call_that_cannot_be_spooled_is_delivered_all_the_same() {
+    let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
+    let options = ClientOptions {
+        spool: Some(spool.path().to_owned()),
+        ..ClientOptions::default()
+    };
+    let client = Client::connect_with(server.address(), "tensorplex", "agent/0", options).unwrap();
+    // A directory that is gone is as bad as a full disk.
+    std::fs::remove_dir_all(spool.path()).unwrap();
+    client.send("add_scalar", &("loss", 0.5, Some(1)));
+    assert_eq!((client.stats().taken, client.stats().unspooled), (1, 1));
+    client.flush(DEADLINE).unwrap();
+    client.close(DEADLINE).unwrap();
+    server.stop();
+}
+
+#[test]
+fn a_damaged_spool_is_delivered_up_to_the_damage_and_set_aside() {
+    let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
+    let options = ClientOptions {
+        spool: Some(spool.path().to_owned()),
+        linger: Duration::ZERO,
+        ..ClientOptions::default()
+    };
+    let away = Client::connect_with("127.0.0.1:1", "tensorplex", "agent/0", options.clone()).unwrap();
+    for step in 0..10 {
+        away.send("add_scalar", &("0", f64::from(value(0, step)), Some(step as i64)));
+        away.flush(Duration::ZERO).unwrap_err();
+    }
+    away.close(Duration::ZERO).unwrap_err();
+    let dir = std::fs::read_dir(spool.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let segment = dir.join(format!("{:020}.calls", 1));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let other = Client::connect_with("127.0.0.1:1", "tensorplex", "agent/0", options).unwrap();
+    assert_eq!(other.stats().taken, 0, "its numbers are not gone on with");
+    other.close(Duration::ZERO).unwrap();
+    let mut all = Vec::new();
+    remotecall::drain(spool.path(), Some(server.address()), DEADLINE, &mut |drained| {
+        assert!(!drained.is_done());
+        let DrainOutcome::Damaged { calls, aside, .. } = &drained.outcome else {
+            panic!("{drained:?}");
+        };
+        all.push((*calls, aside.exists()));
+    })
+    .unwrap();
+    let [(calls, true)] = all[..] else {
+        panic!("{all:?}")
+    };
+    assert!((1..10).contains(&calls), "{calls}");
+    assert_eq!(
+        records(server.logdir(), "agent/0", 0),
+        (0..calls as i64).collect::<Vec<_>>()
+    );
+    server.stop();
+}
+
+#[test]
+fn to_spill_needs_a_spool() {
+    let options = ClientOptions {
+        when_full: WhenFull::Spill,
+        ..ClientOptions::default()
+    };
+    let error = Client::connect_with("127.0.0.1:1", "q", "c", options).unwrap_err();
+    assert!(error.to_string().contains("name its directory"), "{error}");
+}
+
+#[test]
+fn run_and_send_have_a_spool_too() {
+    let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
+    let address = server.address().to_owned();
+    server.kill();
+    let command = |name: &str, options: &[&str]| {
+        let mut command = Command::new(program("tensorplex"));
+        command.args([
+            name,
+            "--redis",
+            &address,
+            "--client-id",
+            "agent/0",
+            "--timeout",
+            "100ms",
+        ]);
+        command.env("TENSORPLEX_SPOOL", spool.path()).args(options);
+        command
+    };
+    let ran = command("run", &["--", "echo", "printed"]).output().unwrap();
+    assert!(ran.status.success());
+    let mut send = command("send", &[]).stdin(Stdio::piped()).spawn().unwrap();
+    let line = format!(
+        r#"{{"method": "add_scalar", "args": ["0", {}.0, 7]}}"#,
+        value(0, 7)
+    );
+    send.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+    assert_eq!(send.wait().unwrap().code(), Some(1), "nobody acknowledged it");
+    server.restart();
+    assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
+    let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
+    assert_eq!(log.matches("INFO> printed\n").count(), 1, "{log}");
+    assert_eq!(records(server.logdir(), "agent/0", 0), [7]);
+    server.stop();
+}
