@@ -110,9 +110,9 @@ class Program:
         self.process.send_signal(number)
         return self.end()
 
-    def end(self):
+    def end(self, patience=DEADLINE):
         """Exit code, what is left of stdout, stderr."""
-        out, err = self.process.communicate(timeout=DEADLINE)
+        out, err = self.process.communicate(timeout=patience)
         return self.process.returncode, out, err
 
 
