@@ -323,7 +323,7 @@ fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunEr
     let mut failed = None;
     recovery.replay(|accepted| {
         if let (Verdict::Accepted, _) = core.admit(accepted.acked, accepted.frame) {
-            core.apply(accepted.frame, accepted.clock_ms);
+            core.apply_again(accepted.frame, accepted.clock_ms);
             frames += 1;
             // The files are brought up to date bit by bit: a journal need not fit into memory.
             if frames % COMMIT_EVERY == 0 && failed.is_none() {

@@ -118,8 +118,9 @@ impl Serve {
             if verdict == Verdict::Accepted {
                 round.bytes += frame.len();
                 round.frames.push(Accepted {
-                    acked: entry.acked,
+                    acked: producer.map_or(entry.acked, |producer| self.core.before(producer)),
                     clock_ms,
+                    only_reads: self.core.only_reads(&frame),
                     frame,
                 });
             }
@@ -141,8 +142,8 @@ impl Serve {
             for accepted in &round.frames {
                 self.core.apply(&accepted.frame, accepted.clock_ms);
             }
-            let committed = self.until_done("the log directory", |this| this.core.host.commit());
-            if !committed {
+            let only_reads = round.frames.iter().all(|accepted| accepted.only_reads);
+            if !only_reads && !self.until_done("the log directory", |this| this.core.host.commit()) {
                 return Ok(false);
             }
             if late {
