@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::host::Host;
 use super::kept::Kept;
@@ -28,6 +29,8 @@ const MAX_COUNTED_CLIENTS: usize = 1 << 20;
 const MAX_READS_FRAME: usize = 8 << 10;
 /// Bytes of replies that may wait for the end of a round before further calls that read are refused: 64 MiB.
 const MAX_READ_REPLIES: usize = 64 << 20;
+/// Time that calls that read may take in a round before further ones are refused: who writes does not wait for longer.
+const MAX_READ_TIME: Duration = Duration::from_millis(500);
 
 /// What becomes of a frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub(super) struct Core {
     has_client_id: bool,
     has_return_value: bool,
     result: Vec<u8>,
+    /// What the reads of this round have taken.
+    read_time: Duration,
 }
 
 /// A name of a frame, looked up once.
@@ -86,7 +91,14 @@ impl Core {
             has_client_id,
             has_return_value,
             result: Vec::new(),
+            read_time: Duration::ZERO,
         }
+    }
+
+    /// The replies so far have gone out.
+    pub fn end_round(&mut self) {
+        self.outbox.clear();
+        self.read_time = Duration::ZERO;
     }
 
     /// Decides about a frame and, when it is accepted, moves its producer's watermark.
@@ -193,8 +205,8 @@ impl Core {
         if reads && names.turn.again {
             return;
         }
-        let outcome = match reads && self.outbox.bytes() >= MAX_READ_REPLIES {
-            true => Err(CallError::ResultExpired),
+        let outcome = match reads {
+            true => self.read(call, method, names),
             false => self.call(call, method, names),
         };
         if let Err(error) = &outcome {
@@ -209,6 +221,22 @@ impl Core {
         if !reads {
             self.kept.keep((frame.producer, frame.seq, index), reply);
         }
+    }
+
+    /// A call that only reads, unless there were too many of them: then its caller asks again.
+    fn read(
+        &mut self,
+        call: &Call<'_>,
+        method: Option<Method>,
+        names: &mut Names<'_>,
+    ) -> Result<(), CallError> {
+        if self.outbox.bytes() >= MAX_READ_REPLIES || self.read_time >= MAX_READ_TIME {
+            return Err(CallError::ResultExpired);
+        }
+        let start = Instant::now();
+        let outcome = self.call(call, method, names);
+        self.read_time += start.elapsed();
+        outcome
     }
 
     /// Leaves the result in `self.result`.

@@ -330,7 +330,7 @@ fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunEr
                 failed = core.host.commit().err();
             }
         }
-        core.outbox.clear();
+        core.end_round();
     })?;
     match failed.map_or_else(|| core.host.commit(), Err) {
         Ok(()) => {}

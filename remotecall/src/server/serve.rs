@@ -231,7 +231,7 @@ impl Serve {
                 Err(error) => tracing::debug!(%error, "broker is away"),
             }
         }
-        self.core.outbox.clear();
+        self.core.end_round();
         Ok(())
     }
 

@@ -252,7 +252,7 @@ fn results(core: &mut Core) -> Vec<(u32, Result<Vec<u8>, RemoteError>)> {
     let entries = core.outbox.entries().iter();
     let replies = entries.flat_map(|(_, entry)| crate::reply::Replies::new(entry));
     let results = replies.map(|reply| (reply.index, reply.outcome())).collect();
-    core.outbox.clear();
+    core.end_round();
     results
 }
 
@@ -295,15 +295,19 @@ fn what_reads_runs_in_its_turn_and_neither_again_nor_for_keeps() {
 }
 
 #[test]
-fn a_round_of_reads_costs_bounded_memory() {
+fn a_round_of_reads_costs_bounded_memory_and_time() {
     let mut core = core();
+    let calls = frame(2, &[("a", "count", Reply::Result), ("a", "log", Reply::Result)]);
+    let expired = || Err(RemoteError::Call(CallError::ResultExpired));
     let large = ReplyValue::result(vec![0; MAX_READ_REPLIES]);
     core.outbox.push(PRODUCER, 1, 0, &large);
-    let calls = [("a", "count", Reply::Result), ("a", "log", Reply::Result)];
-    core.apply(&frame(2, &calls), 0);
-    let results = results(&mut core);
-    let expired = Err(RemoteError::Call(CallError::ResultExpired));
-    assert_eq!(results[1..], [(0, expired), (1, Ok(vec![1]))]);
+    core.apply(&calls, 0);
+    assert_eq!(results(&mut core)[1..], [(0, expired()), (1, Ok(vec![1]))]);
+    core.read_time = MAX_READ_TIME;
+    core.apply(&calls, 0);
+    assert_eq!(results(&mut core), [(0, expired()), (1, Ok(vec![2]))]);
+    core.apply(&calls, 0);
+    assert_eq!(results(&mut core)[0], (0, Ok(vec![2])), "the next round");
 }
 
 /// The numbers of frames that were not journaled are missing at the replay.
