@@ -146,7 +146,11 @@ mod tests {
         assert_eq!(entries, [&b"a\n    | b\n    | c\n"[..], b"d\n", b"e"]);
         assert!(split_entries(b"").is_empty());
         for cut in 1..6 {
-            assert_eq!(split_entries(&b"a\n    | b"[..2 + cut]).len(), 1, "cut after {cut}");
+            assert_eq!(
+                split_entries(&b"a\n    | b"[..2 + cut]).len(),
+                1,
+                "cut after {cut}"
+            );
         }
         assert_eq!(split_entries(b"a\n    x").len(), 2);
     }
