@@ -4,10 +4,12 @@
 //! that ran twice, or not at all, moves every answer after it. A client that closes without an error has had all its
 //! calls acknowledged; with all of them closed, acknowledged is what was called.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use remotecall::{CallError, RemoteError};
 use tensorplex_tests::{Broker, DEADLINE, Dice, Process, RedisServer, own_program};
 
 /// Who calls.
@@ -224,6 +226,53 @@ fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers
         Ok(Some(callers.calls()))
     );
     assert!(side.server.terminate().success());
+}
+
+/// Reads are not journaled, and the calls between them are: each read sees exactly the calls before it.
+fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Strike]) {
+    const CALLS: u64 = 2_000;
+    let mut dice = Dice::new(Dice::seed());
+    let mut side = Side::start(broker);
+    let mut strikes = schedule(CALLS, &mut dice, kinds).into_iter().peekable();
+    let client = remotecall::Client::connect(&side.address, "remotecall", "one").unwrap();
+    let (mut on_their_way, mut read) = (VecDeque::new(), 0);
+    for count in 1..=CALLS {
+        client.send("add", &(1,));
+        // Now and then reads have a frame of their own, or follow each other.
+        for _ in 0..dice.pick(&[0, 1, 1, 3]) {
+            on_their_way.push_back((count, client.call::<_, u64>("count", &[(); 0])));
+        }
+        while on_their_way.len() > 20 || count == CALLS {
+            let Some((expect, future)) = on_their_way.pop_front() else {
+                break;
+            };
+            match future.get_timeout(DEADLINE) {
+                Ok(Some(got)) => assert_eq!(got, expect, "a call was lost or ran twice"),
+                Err(RemoteError::Call(CallError::ResultExpired)) => continue,
+                other => panic!("read behind call {expect}: {other:?}"),
+            }
+            read += 1;
+        }
+        while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
+            side.strike(what);
+        }
+    }
+    client.flush(DEADLINE).unwrap();
+    assert!(read > CALLS / 2, "only {read} reads were answered");
+    side.strike(Strike::Server);
+    let count = client.call::<_, u64>("count", &[(); 0]).get_timeout(DEADLINE);
+    assert_eq!(count, Ok(Some(CALLS)));
+    assert!(side.server.terminate().success());
+}
+
+#[test]
+fn reads_through_redis() {
+    reads_among_calls_see_what_was_called_before_them(Broker::redis(), OF_REDIS);
+}
+
+#[test]
+fn reads_through_the_embedded_broker() {
+    reads_among_calls_see_what_was_called_before_them(Broker::Embedded, OF_EMBEDDED);
 }
 
 const OF_REDIS: &[Strike] = &[Strike::Server, Strike::ServerTwice, Strike::Redis, Strike::Both];

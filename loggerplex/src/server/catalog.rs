@@ -137,7 +137,7 @@ impl Catalog {
         let Some(file) = beneath::open(&self.root, path)? else {
             return Ok(None);
         };
-        let is_it = file.metadata()?.ino() == id.number && id.is_now(&LogId::of(&file)?);
+        let is_it = id.is_now(&LogId::of(&file)?);
         Ok(is_it.then_some(file))
     }
 
