@@ -53,18 +53,6 @@ impl Tail {
         }
     }
 
-    /// The next entry.
-    ///
-    /// # Panics
-    /// When none comes in time.
-    #[track_caller]
-    pub fn next(&mut self) -> Value {
-        match self.lines.recv_timeout(DEADLINE) {
-            Ok(line) => serde_json::from_str(&line).expect("JSON"),
-            Err(error) => panic!("no entry: {error}; tail said {:?}", self.stderr()),
-        }
-    }
-
     /// The next `count` entries.
     ///
     /// # Panics

@@ -39,12 +39,30 @@ impl Patience for Waiting {
                 self.server
             );
         }
-        !self.end.load(Relaxed) && !(self.gives_up && since >= GIVE_UP_AFTER)
+        let is_over = self.end.load(Relaxed) || self.gives_up && since >= GIVE_UP_AFTER;
+        !is_over
     }
 
     fn answered(&mut self) {
         if std::mem::take(&mut self.is_away) {
             eprintln!("tensorplex tail: the server at {} answers again", self.server);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goes_on(gives_up: bool, end: bool, since: Duration) -> bool {
+        Waiting::new(String::new(), Arc::new(AtomicBool::new(end)), gives_up).goes_on(since)
+    }
+
+    #[test]
+    fn only_who_wants_to_end_gives_up() {
+        assert!(goes_on(false, false, GIVE_UP_AFTER));
+        assert!(!goes_on(false, true, Duration::ZERO));
+        assert!(goes_on(true, false, AWAY_AFTER));
+        assert!(!goes_on(true, false, GIVE_UP_AFTER));
     }
 }
