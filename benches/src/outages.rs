@@ -27,11 +27,15 @@ pub fn print() {
     };
     with_redis("Redis is up", |_| {});
     with_redis("Redis is down", |redis| redis.kill());
-    with_redis("Redis is paused", |redis| redis.signal(rustix::process::Signal::STOP));
+    with_redis("Redis is paused", |redis| {
+        redis.signal(rustix::process::Signal::STOP)
+    });
 
     let disk = SmallDisk::new(4 << 20, false);
     let server = TestServer::start_on(&Broker::Embedded, &disk);
-    row("the disk of the server is full", server.address(), || disk.fill(0));
+    row("the disk of the server is full", server.address(), || {
+        disk.fill(0)
+    });
 }
 
 /// Measures after `meanwhile`.

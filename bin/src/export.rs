@@ -1,7 +1,7 @@
 //! `tensorplex export`: scalars at full resolution, for other programs.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use tensorplex::logdir::{self, ExportError, Exported, Format, Pattern, Select};
@@ -9,7 +9,7 @@ use tensorplex::logdir::{self, ExportError, Exported, Format, Pattern, Select};
 use crate::exit::{FINE, FOUND};
 use crate::terminal::Progress;
 
-/// Write every scalar of a log directory as CSV or JSON: TensorBoard itself gives a sample
+/// Write every scalar of a log directory as CSV, JSON or Parquet: TensorBoard itself gives a sample
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 The directory may be of any writer; runs and tags are named as in TensorBoard. A pattern knows *, ? and [abc], and * matches
@@ -19,14 +19,17 @@ Formats:
   csv     run,tag,step,wall_time,value
   jsonl   {\"run\":\"agent/0\",\"tag\":\"loss\",\"step\":10,\"wall_time\":1700000000.5,\"value\":0.5}
   json    {\"agent/0\": {\"loss\": [[1700000000.5, 10, 0.5], ...]}}, as export_json of the original Tensorplex
-NaN and the infinities are NaN, Infinity and -Infinity; in JSON as strings.
+  parquet the columns of csv: run and tag as strings, step as int64, wall_time and value as doubles
+NaN and the infinities are NaN, Infinity and -Infinity; in JSON as strings. Parquet has the numbers themselves, those of 32 bits
+widened, and is not written to a terminal.
 
 Exit code: 0 when all was exported, 1 when damaged records were left out, 2 when it could not be done.
 
 Examples:
   tensorplex export runs/ > scalars.csv
   tensorplex export runs/ --run 'agent/*' --tag '*loss*' --format jsonl | jq .value
-  tensorplex export runs/ --format json --output scalars.json")]
+  tensorplex export runs/ --format json --output scalars.json
+  tensorplex export runs/ --format parquet --output scalars.parquet")]
 pub struct Export {
     /// Log directory
     #[arg(value_name = "DIR")]
@@ -53,6 +56,7 @@ enum Output {
     Csv,
     Jsonl,
     Json,
+    Parquet,
 }
 
 /// Nothing, or not everything, could be exported.
@@ -66,6 +70,9 @@ pub enum ExportFailed {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The output is for programs only.
+    #[error("Parquet is not for a terminal: use --output FILE, or a pipe")]
+    Terminal,
     /// Anything else.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -78,7 +85,10 @@ impl Export {
     /// When the directory cannot be read or the output cannot be written.
     pub fn run(&self) -> Result<u8, ExportFailed> {
         let exported = match &self.output {
-            None => self.write(std::io::stdout().lock())?,
+            None if matches!(self.format, Output::Parquet) && std::io::stdout().is_terminal() => {
+                return Err(ExportFailed::Terminal);
+            }
+            None => self.write(std::io::stdout())?,
             Some(path) => {
                 let file = File::create(path).map_err(|error| ExportFailed::Create {
                     path: path.clone(),
@@ -91,11 +101,12 @@ impl Export {
         Ok(if exported.is_complete() { FINE } else { FOUND })
     }
 
-    fn write(&self, out: impl Write) -> Result<Exported, ExportError> {
+    fn write(&self, out: impl Write + Send) -> Result<Exported, ExportError> {
         let format = match self.format {
             Output::Csv => Format::Csv,
             Output::Jsonl => Format::JsonLines,
             Output::Json => Format::Json,
+            Output::Parquet => Format::Parquet,
         };
         let select = Select {
             runs: self.run.clone(),

@@ -1,26 +1,42 @@
 //! `tensorplex tail`: the logs of many clients as one.
 
 mod print;
+mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use loggerplex::reading::{Follow, LogEntry, LogPlace, Wanted, find_logs, last_entries};
+use loggerplex::reading::{
+    Folder, Follow, LogEntry, LogPlace, ServerSource, Source, Wanted, begin, expect_history,
+};
 use loggerplex::{Level, Zone};
 use regex_lite::Regex;
+use remotecall::{Address, ConnectError};
+use tensorplex::LOGS;
 use tensorplex::logdir::Pattern;
 
 use crate::client_options::duration;
 use crate::exit::FINE;
 use print::Printer;
+use waiting::Waiting;
 
-/// How often the files are looked at.
-const TICK: Duration = Duration::from_millis(100);
+/// Log directory when nothing else is said.
+const LOGDIR: &str = "runs";
+/// Its address, where neither option is given.
+const URL_VARIABLE: &str = "TENSORPLEX_URL";
+/// Under which a server is asked.
+const CLIENT_ID: &str = "tail";
+/// How often files on this machine are looked at.
+const FOLDER_TICK: Duration = Duration::from_millis(100);
+/// How often a server is asked: it looks at its files ten times a second.
+const SERVER_TICK: Duration = Duration::from_millis(150);
+/// Clients that a server is asked for at once.
+const TOGETHER: usize = 32;
 /// Entries that are shown first, when nothing else is said.
 const LAST: usize = 10;
 /// Longest regular expression, when it is compiled.
@@ -33,21 +49,31 @@ A pattern is a client id with *, ? and [abc], and * matches / too; without one a
 appear. The last entries are shown first. Each line has its client in front, in colour on a terminal (NO_COLOR is
 respected); lines that are read together are sorted by their time. Files that rotate are followed.
 
+On the server's machine the files are read (--logdir), whether the server runs or not. From elsewhere --redis asks the
+server, with the same options and the same output; while it is away tail says so once, waits, and goes on where it was.
+--logdir and --redis exclude each other. With neither, TENSORPLEX_URL is the server's address, or else runs/ is read.
+
 Lines without a level are shown whatever --level says. A line without a date is of the last day that its time fits.
 
-Exit code: 0 when it was ended by Ctrl-C or SIGTERM, or with --no-follow; 2 when the logs cannot be read.
+Exit code: 0 when it was ended by Ctrl-C or SIGTERM, or with --no-follow; 2 when the logs cannot be read, with --no-follow
+also when the server does not answer for 30 s.
 
 Examples:
   tensorplex tail --logdir runs/
   tensorplex tail 'agent/*' learner/0 --level warning
   tensorplex tail --since 10m --grep 'loss=nan|Traceback' --no-follow
+  tensorplex tail --redis trainer:8008 'agent/*'
   tensorplex tail --json | jq -r .message")]
 pub struct Tail {
     /// Only clients that match one of these patterns
     pattern: Vec<Pattern>,
-    /// Log directory of the server, on this machine
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    logdir: PathBuf,
+    /// Log directory of the server, on this machine [default: runs, if neither --redis nor TENSORPLEX_URL says otherwise]
+    #[arg(long, value_name = "DIR", conflicts_with = "redis")]
+    logdir: Option<PathBuf>,
+    /// Broker address of a server elsewhere, instead of --logdir: the server's own (host:8008), or the Redis it reads
+    /// from (host:port, redis://…, unix://…) [env: TENSORPLEX_URL]
+    #[arg(long, value_name = "ADDR")]
+    redis: Option<String>,
     /// Only entries of this level or above: debug, info3, warning, … or a number
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
@@ -79,7 +105,7 @@ fn regex(text: &str) -> Result<Regex, String> {
 /// The logs cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
-    /// A file or the directory cannot be read.
+    /// The logs of a directory or a server cannot be read.
     #[error("{path}: {error}")]
     Logs {
         /// Which.
@@ -87,6 +113,9 @@ pub enum TailError {
         /// What the system said.
         error: io::Error,
     },
+    /// The address of the server cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The output cannot be written.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -95,8 +124,13 @@ pub enum TailError {
     Signals(io::Error),
 }
 
-/// A client's place in its files, in one format.
-type Following = HashMap<(String, bool), Follow>;
+/// Where logs are read.
+enum Place {
+    /// A log directory.
+    Folder(PathBuf),
+    /// The address of a server's broker.
+    Server(String),
+}
 
 impl Tail {
     /// Shows what was logged last, and what is logged, until it is told to end.
@@ -108,82 +142,69 @@ impl Tail {
         for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             signal_hook::flag::register(number, end.clone()).map_err(TailError::Signals)?;
         }
-        let mut printer = Printer::new(self.json);
-        let mut following = Following::new();
-        let history = self.history(&mut following)?;
-        printer.print(history)?;
-        while !self.no_follow && !end.load(Relaxed) {
-            std::thread::sleep(TICK);
-            printer.print(self.news(&mut following)?)?;
-        }
-        Ok(FINE)
-    }
-
-    /// The clients that are followed, as their files are now.
-    fn places(&self) -> Result<Vec<LogPlace>, TailError> {
-        let folder = self.logdir.join("logs");
-        let mut places = match find_logs(&folder) {
-            // A server that has not logged a line yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.logdir.is_dir() => Vec::new(),
-            Err(error) => return Err(TailError::Logs { path: folder, error }),
-            Ok(places) => places,
-        };
-        let wanted = |client: &str| self.pattern.iter().any(|pattern| pattern.matches(client));
-        places.retain(|place| self.pattern.is_empty() || wanted(&place.client));
-        Ok(places)
-    }
-
-    fn history(&self, following: &mut Following) -> Result<Vec<LogEntry>, TailError> {
-        let now = Utc::now();
-        let since = self
-            .since
-            .and_then(|since| now.checked_sub_signed(TimeDelta::from_std(since).ok()?));
-        let count = self
-            .lines
-            .unwrap_or(if self.since.is_some() { usize::MAX } else { LAST });
-        let mut last = BTreeMap::new();
-        for (number, place) in (0u64..).zip(self.places()?) {
-            let (follow, end) = Follow::from_end(&place);
-            following.insert((place.client.clone(), place.json), follow);
-            let wanted = Wanted {
-                count,
-                since,
-                zone: self.time_zone,
-                fits: &|entry| self.fits(entry),
-            };
-            let entries = last_entries(&place, end, &wanted).map_err(|error| TailError::Logs {
-                path: place.path.clone(),
-                error,
-            })?;
-            for (line, entry) in (0u64..).zip(entries) {
-                last.insert((entry.time, number, line), entry);
-                // Never more than are shown.
-                if last.len() > count {
-                    last.pop_first();
-                }
+        match self.place() {
+            Place::Folder(logdir) => {
+                let folder = logdir.join(LOGS);
+                let source = Folder::new(&folder);
+                self.show(source, &folder, FOLDER_TICK, &end)
+            }
+            Place::Server(address) => {
+                let shown: Address = address.parse().map_err(ConnectError::from)?;
+                let waiting = Waiting::new(shown.to_string(), end.clone(), self.no_follow);
+                let source = ServerSource::connect(&address, CLIENT_ID, waiting)?;
+                self.show(source, Path::new(&shown.to_string()), SERVER_TICK, &end)
             }
         }
-        Ok(last.into_values().collect())
     }
 
-    /// What was added since the last look, sorted by time.
-    fn news(&self, following: &mut Following) -> Result<Vec<LogEntry>, TailError> {
-        let mut news: Vec<LogEntry> = Vec::new();
-        for place in self.places()? {
-            let follow = following.entry((place.client.clone(), place.json)).or_default();
-            let see = &mut |entry| {
-                if self.fits(&entry) {
-                    news.push(entry);
-                }
-            };
-            follow
-                .read(&place, self.time_zone, see)
-                .map_err(|error| TailError::Logs {
-                    path: place.path.clone(),
-                    error,
-                })?;
+    /// Where the logs are.
+    fn place(&self) -> Place {
+        let address = || {
+            std::env::var(URL_VARIABLE)
+                .ok()
+                .filter(|address| !address.is_empty())
+        };
+        match (&self.logdir, &self.redis) {
+            (Some(logdir), _) => Place::Folder(logdir.clone()),
+            (None, Some(address)) => Place::Server(address.clone()),
+            (None, None) => address().map_or_else(|| Place::Folder(LOGDIR.into()), Place::Server),
         }
-        Ok(sort_by_time(news))
+    }
+
+    fn show<S: Source>(
+        &self,
+        source: S,
+        name: &Path,
+        tick: Duration,
+        end: &AtomicBool,
+    ) -> Result<u8, TailError> {
+        let about = |error| TailError::Logs {
+            path: name.to_owned(),
+            error,
+        };
+        let mut printer = Printer::new(self.json);
+        let mut logs = Logs {
+            tail: self,
+            source,
+            following: HashMap::new(),
+        };
+        let history = match logs.history() {
+            Err(_) if end.load(Relaxed) => return Ok(FINE),
+            history => history.map_err(about)?,
+        };
+        printer.print(history)?;
+        while !self.no_follow && !end.load(Relaxed) {
+            std::thread::sleep(tick);
+            let mut news = Vec::new();
+            let read = logs.news(&mut news);
+            // What came before an error is not read again.
+            printer.print(sort_by_time(news))?;
+            match read {
+                Err(_) if end.load(Relaxed) => {}
+                read => read.map_err(about)?,
+            }
+        }
+        Ok(FINE)
     }
 
     fn fits(&self, entry: &LogEntry) -> bool {
@@ -196,6 +217,83 @@ impl Tail {
                 .grep
                 .as_ref()
                 .is_none_or(|grep| grep.is_match(&entry.message))
+    }
+}
+
+/// Logs that are followed.
+struct Logs<'a, S> {
+    tail: &'a Tail,
+    source: S,
+    /// A client's place in its files, in one format.
+    following: HashMap<(String, bool), Follow>,
+}
+
+impl<S: Source> Logs<'_, S> {
+    /// The clients that are followed, as their files are now.
+    fn places(&mut self) -> io::Result<Vec<LogPlace>> {
+        let mut places = self.source.list()?.unwrap_or_default();
+        let patterns = &self.tail.pattern;
+        let wanted = |client: &str| patterns.iter().any(|pattern| pattern.matches(client));
+        places.retain(|place| patterns.is_empty() || wanted(&place.client));
+        Ok(places)
+    }
+
+    fn history(&mut self) -> io::Result<Vec<LogEntry>> {
+        let Tail { since, lines, .. } = *self.tail;
+        let since = since.and_then(|since| Utc::now().checked_sub_signed(TimeDelta::from_std(since).ok()?));
+        let count = lines.unwrap_or(if since.is_some() { usize::MAX } else { LAST });
+        let wanted = Wanted {
+            count,
+            since,
+            zone: self.tail.time_zone,
+            fits: &|entry| self.tail.fits(entry),
+        };
+        let mut last = BTreeMap::new();
+        let mut number = 0u64;
+        for some in self.places()?.chunks(TOGETHER) {
+            for place in some {
+                expect_history(&mut self.source, place);
+            }
+            for place in some {
+                let (follow, entries) = begin(&mut self.source, place, &wanted)?;
+                self.following.insert((place.client.clone(), place.json), follow);
+                number += 1;
+                for (line, entry) in (0u64..).zip(entries) {
+                    last.insert((entry.time, number, line), entry);
+                    // Never more than are shown.
+                    if last.len() > count {
+                        last.pop_first();
+                    }
+                }
+            }
+        }
+        Ok(last.into_values().collect())
+    }
+
+    /// Adds what came since the last look.
+    fn news(&mut self, news: &mut Vec<LogEntry>) -> io::Result<()> {
+        let see = &mut |entry| {
+            if self.tail.fits(&entry) {
+                news.push(entry);
+            }
+        };
+        for some in self.places()?.chunks(TOGETHER) {
+            for place in some {
+                let follow = self
+                    .following
+                    .entry((place.client.clone(), place.json))
+                    .or_default();
+                follow.expect(&mut self.source, place);
+            }
+            for place in some {
+                let follow = self
+                    .following
+                    .entry((place.client.clone(), place.json))
+                    .or_default();
+                follow.read(&mut self.source, place, self.tail.time_zone, see)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! The object on the server: one file per client.
 
+mod catalog;
 mod log_files;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +13,10 @@ use remotecall::{CallContext, ClientId, Durable, RemoteCall, RunError, ServerHan
 
 use crate::format::Entry;
 use crate::line::{exception, section};
+use crate::listing::LogListing;
+use crate::reading::LogId;
 use crate::{Level, LineFormat, MAX_BAR, MAX_MESSAGE, QUEUE, Rotation, Text};
+use catalog::Catalog;
 use log_files::LogFiles;
 
 /// Memory that is kept for the next entry.
@@ -39,6 +44,8 @@ pub struct Loggerplex {
     /// The entry in progress, kept for its memory.
     entry: Vec<u8>,
     private: PathBuf,
+    /// For readers elsewhere. Not part of the state: it holds what is on disk, and a replay does not ask.
+    catalog: RefCell<Catalog>,
 }
 
 /// A line was refused.
@@ -77,6 +84,7 @@ impl Loggerplex {
             threshold: Level::INFO,
             entry: Vec::new(),
             private: private.to_owned(),
+            catalog: RefCell::new(Catalog::new(folder)),
         })
     }
 
@@ -223,6 +231,19 @@ impl Loggerplex {
             Level::ERROR,
             exception(message.as_str(), traceback.as_str()).into(),
         )
+    }
+
+    /// The log files that changed after a change of a list, both from an earlier answer; all of them for `list` 0.
+    #[remote(read)]
+    pub fn list_logs(&self, list: u64, change: u64) -> io::Result<LogListing> {
+        self.catalog.borrow_mut().list(list, change)
+    }
+
+    /// Bytes of the file with this id that is, or was, at a path that [`list_logs`](Self::list_logs) named: from byte `at`
+    /// on, at most `max` and at most [`MAX_PART`](crate::MAX_PART). None when it is not there any more.
+    #[remote(read)]
+    pub fn read_log(&self, path: &str, id: &LogId, at: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
+        self.catalog.borrow_mut().read(path, id, at, max)
     }
 }
 

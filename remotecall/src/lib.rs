@@ -99,6 +99,13 @@ pub use remote::{CallContext, Durable, Method, Remote};
 /// Any value that serde can serialize and the client can deserialize. `&str` arrives as a `String`, and of a
 /// `Result<T, E>` arrives the `T`, or [`CallError::Raised`] with the text of `E`.
 ///
+/// # Methods that only read
+///
+/// `#[remote(read)]` on a method with `&self` promises that it changes nothing. It runs in its turn like any other. It is
+/// neither journaled nor repeated after a crash, so it may look at files or a clock; its result is not kept, so one that
+/// is lost on its way ends with [`CallError::ResultExpired`], and the caller asks again; and the object is not told
+/// who calls (`#[ctx]` says it).
+///
 /// # The client
 ///
 /// `connect`, `new`, `client`, `one_way`, `returning`, `with_client_id`, `with_deadline`, `flush` and the list `METHODS`

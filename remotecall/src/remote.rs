@@ -29,6 +29,12 @@ pub trait Remote: Send + 'static {
     /// The number of the method called `name`, if there is one.
     fn method(&self, name: &str) -> Option<usize>;
 
+    /// Whether the method with this number only looks, as `#[remote(read)]` says. Such a call is not repeated after a
+    /// crash, its result is not kept, and the object is not told who makes it. The default is no.
+    fn is_read(&self, _method: usize) -> bool {
+        false
+    }
+
     /// Calls the method with this number. The result is MessagePack, appended to `result`.
     ///
     /// # Errors

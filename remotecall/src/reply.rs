@@ -52,6 +52,7 @@ impl ReplyValue {
 pub(crate) struct Outbox {
     /// Closed entries and the one that is being filled.
     entries: Vec<(ProducerId, Vec<u8>)>,
+    bytes: usize,
 }
 
 impl Outbox {
@@ -67,6 +68,7 @@ impl Outbox {
                 entry
             }
         };
+        self.bytes += HEADER + reply.value.len();
         entry.extend_from_slice(&seq.to_le_bytes());
         entry.extend_from_slice(&index.to_le_bytes());
         entry.push(reply.status);
@@ -78,7 +80,13 @@ impl Outbox {
         &self.entries
     }
 
+    /// Bytes of all of them.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn clear(&mut self) {
+        self.bytes = 0;
         self.entries.clear();
     }
 }

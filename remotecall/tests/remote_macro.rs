@@ -61,6 +61,11 @@ impl Object {
         format!("{greeting} {} at {}", cx.client_id, cx.time_ns)
     }
 
+    #[remote(read)]
+    pub fn peek(&self) -> i64 {
+        self.total
+    }
+
     pub fn r#type(&self, r#in: i64) -> i64 {
         r#in
     }
@@ -407,6 +412,18 @@ fn the_client_lists_its_methods() {
     assert!(methods.iter().all(|method| method.name != "switched_off"));
     let object = Object::new(0);
     assert!(methods.iter().all(|method| object.method(method.name).is_some()));
+}
+
+#[test]
+fn what_is_marked_reads_and_nothing_else_does() {
+    let object = Object::new(0);
+    let methods = <ObjectClient>::METHODS.iter();
+    let reads = methods.filter(|method| {
+        object
+            .method(method.name)
+            .is_some_and(|number| object.is_read(number))
+    });
+    assert_eq!(reads.map(|method| method.name).collect::<Vec<_>>(), ["peek"]);
 }
 
 /// Compiles: the client has the methods' signatures, in either mode.

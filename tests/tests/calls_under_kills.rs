@@ -4,10 +4,12 @@
 //! that ran twice, or not at all, moves every answer after it. A client that closes without an error has had all its
 //! calls acknowledged; with all of them closed, acknowledged is what was called.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use remotecall::{CallError, RemoteError, RemoteFuture};
 use tensorplex_tests::{Broker, DEADLINE, Dice, Process, RedisServer, own_program};
 
 /// Who calls.
@@ -224,6 +226,62 @@ fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers
         Ok(Some(callers.calls()))
     );
     assert!(side.server.terminate().success());
+}
+
+/// Reads are not journaled, and the calls between them are: each read sees exactly the calls before it.
+fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Strike]) {
+    const CALLS: u64 = 2_000;
+    let mut dice = Dice::new(Dice::seed());
+    let mut side = Side::start(broker);
+    let mut strikes = schedule(CALLS, &mut dice, kinds).into_iter().peekable();
+    let client = remotecall::Client::connect(&side.address, "remotecall", "one").unwrap();
+    let (mut reads, mut read) = (VecDeque::new(), 0);
+    for count in 1..=CALLS {
+        client.send("add", &(1,));
+        // One that is waited for alone has a frame of its own, and the next call is sent before its ack is heard.
+        let (new, outstanding) = dice.pick(&[(0, 20), (1, 20), (3, 20), (1, 0), (2, 0)]);
+        for _ in 0..new {
+            reads.push_back((count, client.call("count", &[(); 0])));
+            read += settle(&mut reads, outstanding);
+        }
+        while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
+            side.strike(what);
+        }
+    }
+    read += settle(&mut reads, 0);
+    client.flush(DEADLINE).unwrap();
+    assert!(read > CALLS / 2, "only {read} reads were answered");
+    side.strike(Strike::Server);
+    let count = client.call::<_, u64>("count", &[(); 0]).get_timeout(DEADLINE);
+    assert_eq!(count, Ok(Some(CALLS)));
+    assert!(side.server.terminate().success());
+}
+
+/// Waits for reads until only so many are outstanding; returns how many were answered.
+fn settle(reads: &mut VecDeque<(u64, RemoteFuture<u64>)>, outstanding: usize) -> u64 {
+    let mut answered = 0;
+    while reads.len() > outstanding {
+        let Some((expect, future)) = reads.pop_front() else {
+            break;
+        };
+        match future.get_timeout(DEADLINE) {
+            Ok(Some(got)) => assert_eq!(got, expect, "a call was lost or ran twice"),
+            Err(RemoteError::Call(CallError::ResultExpired)) => continue,
+            other => panic!("read behind call {expect}: {other:?}"),
+        }
+        answered += 1;
+    }
+    answered
+}
+
+#[test]
+fn reads_through_redis() {
+    reads_among_calls_see_what_was_called_before_them(Broker::redis(), OF_REDIS);
+}
+
+#[test]
+fn reads_through_the_embedded_broker() {
+    reads_among_calls_see_what_was_called_before_them(Broker::Embedded, OF_EMBEDDED);
 }
 
 const OF_REDIS: &[Strike] = &[Strike::Server, Strike::ServerTwice, Strike::Redis, Strike::Both];

@@ -9,7 +9,7 @@ use tensorplex::SummaryWriter;
 use tensorplex::tfevents::messages::{Event, What};
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
 use tensorplex_tests::event_file::{self, EventFile, double, old_form, single, tensor};
-use tensorplex_tests::{dump, program};
+use tensorplex_tests::{Tmux, dump, program, wait_for};
 
 fn run(args: &[&str], dir: &Path) -> Output {
     let mut command = Command::new(program("tensorplex"));
@@ -94,6 +94,45 @@ fn json_is_that_of_the_original() {
         },
     });
     assert_eq!(document, expect);
+}
+
+#[test]
+fn a_table_goes_to_a_file_or_a_pipe() {
+    let dir = of_others();
+    let piped = run(&["export", ".", "--format", "parquet"], dir.path()).stdout;
+    assert!(
+        piped.starts_with(b"PAR1") && piped.ends_with(b"PAR1"),
+        "{piped:?}"
+    );
+    let args = [
+        "export",
+        ".",
+        "--format",
+        "parquet",
+        "--output",
+        "scalars.parquet",
+    ];
+    assert_eq!(run(&args, dir.path()).status.code(), Some(0));
+    assert_eq!(std::fs::read(dir.path().join("scalars.parquet")).unwrap(), piped);
+}
+
+#[test]
+fn a_table_is_not_written_to_a_terminal() {
+    let dir = of_others();
+    let command = format!(
+        "'{}' export '{}' --format parquet",
+        program("tensorplex").display(),
+        dir.path().display()
+    );
+    let terminal = Tmux::start(100, 20, &command);
+    wait_for("the end", || {
+        terminal.screen(false).contains("ended with 2").then_some(())
+    });
+    assert!(
+        terminal.screen(false).contains("not for a terminal"),
+        "{}",
+        terminal.screen(false)
+    );
 }
 
 #[test]

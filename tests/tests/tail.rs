@@ -1,14 +1,14 @@
 //! `tensorplex tail`: the logs of many clients as one.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use loggerplex::{Logger, words};
 use serde_json::Value;
-use tensorplex_tests::{Broker, Process, TestServer, Tmux, program, wait_for};
+use tensorplex_tests::{Broker, Tail, TestServer, Tmux, program, wait_for};
 
 fn tail(logdir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program("tensorplex"));
@@ -145,12 +145,7 @@ fn new_clients_and_rotated_files_are_followed() {
     ];
     let mut server = TestServer::start_with_options(&Broker::Embedded, &options);
     // The workers may have begun before it looks for the first time.
-    let mut command = tail(
-        server.logdir(),
-        &["--json", "--time-zone", "UTC", "-n", "1000000"],
-    );
-    let mut process = Process::start(command.stdout(Stdio::piped()));
-    let lines = BufReader::new(process.child().stdout.take().unwrap()).lines();
+    let mut tail = Tail::start([OsStr::new("--logdir"), server.logdir().as_os_str()]);
 
     let address = server.address().to_owned();
     let workers: Vec<_> = (0..CLIENTS)
@@ -169,21 +164,15 @@ fn new_clients_and_rotated_files_are_followed() {
         })
         .collect();
 
-    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for line in lines.take(CLIENTS * LINES) {
-        let entry: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let client = entry["client_id"].as_str().unwrap().to_owned();
-        seen.entry(client)
-            .or_default()
-            .push(entry["message"].as_str().unwrap().to_owned());
-    }
+    let seen = tail.messages(CLIENTS * LINES);
     workers.into_iter().for_each(|worker| worker.join().unwrap());
     assert_eq!(seen.len(), CLIENTS);
     let expect: Vec<String> = (0..LINES).map(|line| format!("line {line} \nof two")).collect();
     for (client, messages) in seen {
         assert_eq!(messages, expect, "{client}");
     }
-    assert_eq!(process.terminate().code(), Some(0));
+    let (more, status) = tail.end();
+    assert_eq!((more, status.code()), (vec![], Some(0)));
 
     // All of it again from the files, also from those that have ended, in the order of time.
     let output = once(server.logdir(), &["--json", "-n", "1000000"]);

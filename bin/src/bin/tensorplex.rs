@@ -44,8 +44,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    logging::start("warn");
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    // `tail` says itself, once, that the server is away.
+    logging::start(if matches!(command, Command::Tail(_)) {
+        "error"
+    } else {
+        "warn"
+    });
+    match command {
         Command::Run(run) => run_program(&run),
         Command::Send(send) => run_send(&send),
         Command::Drain(drain) => exit::code("drain", drain.run()),

@@ -80,7 +80,9 @@ pub(super) fn split_entries(bytes: &[u8]) -> Vec<&[u8]> {
     let mut entries = Vec::new();
     let (mut start, mut at) = (0, 0);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        if at > start && !line.starts_with(CONTINUATION) {
+        // The mark itself may be cut where the bytes end.
+        let goes_on = line.starts_with(CONTINUATION) || CONTINUATION.starts_with(line);
+        if at > start && !goes_on {
             entries.push(&bytes[start..at]);
             start = at;
         }
@@ -143,5 +145,13 @@ mod tests {
         let entries = split_entries(b"a\n    | b\n    | c\nd\ne");
         assert_eq!(entries, [&b"a\n    | b\n    | c\n"[..], b"d\n", b"e"]);
         assert!(split_entries(b"").is_empty());
+        for cut in 1..6 {
+            assert_eq!(
+                split_entries(&b"a\n    | b"[..2 + cut]).len(),
+                1,
+                "cut after {cut}"
+            );
+        }
+        assert_eq!(split_entries(b"a\n    x").len(), 2);
     }
 }

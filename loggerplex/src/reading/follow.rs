@@ -1,29 +1,24 @@
 //! What is added to the files of a client.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::io;
 
 use chrono::Utc;
 
 use super::entry::{LogEntry, split_entries};
-use super::places::{LogPlace, earlier_files};
+use super::places::LogPlace;
+use super::source::{LogId, OpenLog, Source};
 use crate::Zone;
 
 /// Most bytes that are read from a file at once.
-const AT_ONCE: u64 = 8 << 20;
+const AT_ONCE: usize = 8 << 20;
 /// Longest entry: what is longer comes in parts. Messages end at [`MAX_MESSAGE`](crate::MAX_MESSAGE), so others wrote it.
 const MAX_ENTRY: usize = 64 << 20;
-
-/// Bytes at the beginning of a file by which it is known: a number in the file system is given away again.
-const HEAD: usize = 64;
 
 /// A place in the files of a client.
 #[derive(Debug, Default)]
 pub struct Follow {
     /// None before there was a file.
-    file: Option<FileId>,
+    file: Option<LogId>,
     at: u64,
     /// The highest number of an earlier file that is done.
     done: u64,
@@ -31,91 +26,116 @@ pub struct Follow {
     partial: Vec<u8>,
 }
 
-/// What does not change when a file is moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct FileId {
-    number: u64,
-    head: Vec<u8>,
-}
-
 impl Follow {
-    /// At the end of the file that grows now, and how long that is.
-    pub fn from_end(place: &LogPlace) -> (Self, u64) {
-        let mut follow = Self::default();
-        let earlier = earlier_files(&place.path).unwrap_or_default();
-        follow.done = earlier.last().map_or(0, |(number, _)| *number);
-        if let Ok((_, id, length)) = open(&place.path) {
-            (follow.file, follow.at) = (Some(id), length);
+    /// At the end of the file that grows, where that is one; `done` is the highest number of the earlier ones.
+    pub(super) fn at_end_of<F>(log: Option<&OpenLog<F>>, done: u64) -> Self {
+        Self {
+            file: log.map(|log| log.id.clone()),
+            at: log.map_or(0, |log| log.length),
+            done,
+            partial: Vec::new(),
         }
-        let end = follow.at;
-        (follow, end)
     }
 
-    /// Passes on what was added since the last time. An entry that may go on waits until nothing more comes.
+    /// Says to `source` what will be read next.
+    pub fn expect<S: Source>(&self, source: &mut S, place: &LogPlace) {
+        source.expect(&place.path, &|id, _| if self.is_at(id) { self.at } else { 0 });
+    }
+
+    /// Passes on what was added since the last time. An entry that may go on waits until nothing more comes. After an
+    /// error the next call goes on where this one stopped.
     ///
     /// # Errors
     /// When a file cannot be read; one that is not there has nothing new.
-    pub fn read(&mut self, place: &LogPlace, zone: Zone, see: &mut dyn FnMut(LogEntry)) -> io::Result<()> {
-        let (file, at) = (self.file.clone(), self.at);
+    pub fn read<S: Source>(
+        &mut self,
+        source: &mut S,
+        place: &LogPlace,
+        zone: Zone,
+        see: &mut dyn FnMut(LogEntry),
+    ) -> io::Result<()> {
+        let before = self.position();
         let mut sink = Sink { place, zone, see };
-        match open(&place.path) {
-            Ok((mut file, id, length)) => {
-                if !self.is_at(&id) {
-                    // The directory is listed after the file was opened: whatever ended before it is there.
-                    self.read_earlier(&id, &mut sink)?;
+        match source.open(&place.path) {
+            Ok(log) => {
+                if !self.is_at(&log.id) {
+                    // The earlier ones are listed after it was opened: whatever ended before it is there.
+                    self.read_earlier(source, Some(&log.id), &mut sink)?;
                 }
-                if !self.is_at(&id) || length < self.at {
+                if !self.is_at(&log.id) || log.length < self.at {
                     self.at = 0;
                 }
-                self.file = Some(id);
-                self.read_on(&mut file, &mut sink)?;
+                self.file = Some(log.id.clone());
+                match self.read_on(source, &log, &mut sink) {
+                    // It was removed, or ended and moved on; where it is now, the next look will tell.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                    other => other?,
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.read_earlier(&FileId::none(), &mut sink)?;
+                self.read_earlier(source, None, &mut sink)?;
             }
             Err(error) => return Err(error),
         }
-        if (file.map(|file| file.number), at) == (self.file.as_ref().map(|file| file.number), self.at) {
+        if before == self.position() {
             self.pass_on(true, &mut sink);
         }
         Ok(())
     }
 
-    fn is_at(&self, id: &FileId) -> bool {
+    fn position(&self) -> (Option<u64>, u64) {
+        (self.file.as_ref().map(|file| file.number), self.at)
+    }
+
+    fn is_at(&self, id: &LogId) -> bool {
         self.file.as_ref().is_some_and(|file| file.is_now(id))
     }
 
-    /// Reads to their ends the files that have ended before `current`, which is read by the caller.
-    fn read_earlier(&mut self, current: &FileId, sink: &mut Sink<'_>) -> io::Result<()> {
-        for (number, path) in earlier_files(&sink.place.path)? {
+    /// Reads to their ends the files that have ended before `growing`, which is read by the caller.
+    fn read_earlier<S: Source>(
+        &mut self,
+        source: &mut S,
+        growing: Option<&LogId>,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
+        for (number, path) in source.earlier(&sink.place.path)? {
             if number <= self.done {
                 continue;
             }
-            let (mut file, id, _) = match open(&path) {
+            let log = match source.open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
             };
             // Moved while we looked: it and those behind it have their turn later.
-            if id == *current {
+            if growing.is_some_and(|growing| growing.is_now(&log.id)) {
                 break;
             }
-            if !self.is_at(&id) {
+            if !self.is_at(&log.id) {
                 self.at = 0;
             }
-            (self.file, self.done) = (Some(id), number);
-            self.read_on(&mut file, sink)?;
+            self.file = Some(log.id.clone());
+            match self.read_on(source, &log, sink) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {} // removed meanwhile
+                other => other?,
+            }
+            self.done = number;
         }
         Ok(())
     }
 
-    fn read_on(&mut self, file: &mut File, sink: &mut Sink<'_>) -> io::Result<()> {
-        file.seek(SeekFrom::Start(self.at))?;
+    fn read_on<S: Source>(
+        &mut self,
+        source: &mut S,
+        log: &OpenLog<S::File>,
+        sink: &mut Sink<'_>,
+    ) -> io::Result<()> {
         loop {
-            let read = file.take(AT_ONCE).read_to_end(&mut self.partial)? as u64;
-            if read == 0 {
+            let part = source.read_at(log, self.at, AT_ONCE)?;
+            if part.is_empty() {
                 return Ok(());
             }
-            self.at += read;
+            self.at += part.len() as u64;
+            self.partial.extend_from_slice(&part);
             self.pass_on(false, sink);
         }
     }
@@ -145,38 +165,14 @@ struct Sink<'a> {
     see: &'a mut dyn FnMut(LogEntry),
 }
 
-impl FileId {
-    fn none() -> Self {
-        Self {
-            number: 0,
-            head: Vec::new(),
-        }
-    }
-
-    /// Whether this file is that one now: it may have grown.
-    fn is_now(&self, later: &Self) -> bool {
-        self.number == later.number && later.head.starts_with(&self.head)
-    }
-}
-
-/// A file, what it is known by, and its length.
-fn open(path: &Path) -> io::Result<(File, FileId, u64)> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let mut head = Vec::new();
-    file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
-    let id = FileId {
-        number: metadata.ino(),
-        head,
-    };
-    Ok((file, id, metadata.len()))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::find_logs;
-    use super::*;
+    use std::fs::File;
     use std::io::Write;
+    use std::path::{Path, PathBuf};
+
+    use super::super::{Folder, find_logs};
+    use super::*;
 
     struct Client(tempfile::TempDir, Follow);
 
@@ -201,7 +197,9 @@ mod tests {
             for _ in 0..2 {
                 for place in find_logs(self.0.path()).unwrap() {
                     self.1
-                        .read(&place, Zone::Utc, &mut |entry| news.push(entry.message))
+                        .read(&mut Folder::new(self.0.path()), &place, Zone::Utc, &mut |entry| {
+                            news.push(entry.message);
+                        })
                         .unwrap();
                 }
             }
@@ -228,7 +226,14 @@ mod tests {
         let place = &find_logs(client.0.path()).unwrap()[0];
         client
             .1
-            .read(place, Zone::Utc, &mut |entry| news.push(entry.message))
+            .read(
+                &mut Folder::new(client.0.path()),
+                place,
+                Zone::Utc,
+                &mut |entry| {
+                    news.push(entry.message);
+                },
+            )
             .unwrap();
         assert!(news.is_empty(), "its second line may be on its way");
         client.append("    | line\n");
@@ -259,5 +264,69 @@ mod tests {
         assert_eq!(client.news().len(), 1);
         std::fs::write(client.0.path().join("a.log"), "12:00:00 INFO> new\n").unwrap();
         assert_eq!(client.news(), ["new"]);
+    }
+
+    /// A folder whose reads fail at certain calls.
+    struct Fails {
+        folder: Folder,
+        reads: usize,
+        fails_at: usize,
+    }
+
+    impl Source for Fails {
+        type File = File;
+
+        fn list(&mut self) -> io::Result<Option<Vec<LogPlace>>> {
+            self.folder.list()
+        }
+
+        fn earlier(&mut self, path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+            self.folder.earlier(path)
+        }
+
+        fn open(&mut self, path: &Path) -> io::Result<OpenLog<File>> {
+            self.folder.open(path)
+        }
+
+        fn read_at(&mut self, log: &OpenLog<File>, at: u64, _max: usize) -> io::Result<Vec<u8>> {
+            self.reads += 1;
+            match self.reads == self.fails_at {
+                true => Err(io::ErrorKind::TimedOut.into()),
+                false => self.folder.read_at(log, at, 7),
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_read_is_repeated_where_it_failed() {
+        for fails_at in 1.. {
+            let mut client = Client(tempfile::tempdir().unwrap(), Follow::default());
+            for number in 1..4 {
+                client.append(&format!("12:00:00 INFO> {number}\n    | more\n"));
+                client.rotate(number);
+            }
+            client.append("12:00:00 INFO> 4\n");
+            let folder = Folder::new(client.0.path());
+            let mut source = Fails {
+                folder,
+                reads: 0,
+                fails_at,
+            };
+            let mut news = Vec::new();
+            let mut failed = 0;
+            for _ in 0..3 {
+                let place = &source.list().unwrap().unwrap()[0];
+                let see = &mut |entry: LogEntry| news.push(entry.message);
+                failed += usize::from(client.1.read(&mut source, place, Zone::Utc, see).is_err());
+            }
+            assert_eq!(
+                news,
+                ["1\nmore", "2\nmore", "3\nmore", "4"],
+                "read {fails_at} fails"
+            );
+            if failed == 0 {
+                return;
+            }
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! The last entries of a client.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io;
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
 use super::entry::{LogEntry, split_entries};
+use super::follow::Follow;
 use super::places::LogPlace;
+use super::source::{LogId, OpenLog, Source};
 use crate::Zone;
 
 /// Most bytes at the end of a file that are looked at for what was logged before: 64 MiB.
@@ -27,59 +28,115 @@ pub struct Wanted<'a> {
     pub fits: &'a dyn Fn(&LogEntry) -> bool,
 }
 
-/// The last entries of a client, the oldest first; what is in its newest file beyond `end` bytes is not looked at.
+/// The last entries of a client, the oldest first, and the place behind them, where what is added next follows.
 ///
 /// # Errors
 /// When a file cannot be read; one that vanishes is left out.
-pub fn last_entries(place: &LogPlace, end: u64, wanted: &Wanted<'_>) -> io::Result<Vec<LogEntry>> {
-    let mut found: Vec<LogEntry> = Vec::new();
-    let newest = std::iter::once((&place.path, end));
-    let earlier = place.earlier.iter().rev().map(|path| (path, u64::MAX));
-    for (path, end) in newest.chain(earlier) {
-        let missing = Wanted {
-            count: wanted.count - found.len(),
-            ..*wanted
-        };
-        let (mut of_file, more) = match last_of_file(path, place, end, &missing) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other?,
-        };
-        of_file.append(&mut found);
-        found = of_file;
-        if !more {
-            break;
-        }
+pub fn begin<S: Source>(
+    source: &mut S,
+    place: &LogPlace,
+    wanted: &Wanted<'_>,
+) -> io::Result<(Follow, Vec<LogEntry>)> {
+    let growing = found(source.open(&place.path))?;
+    // Listed after it was opened: whatever ended before it is there.
+    let mut earlier = source.earlier(&place.path)?;
+    if let Some(log) = &growing {
+        leave_out_what_follows(source, place, &log.id, &mut earlier);
     }
-    Ok(found)
+    let done = earlier.last().map_or(0, |(number, _)| *number);
+    let follow = Follow::at_end_of(growing.as_ref(), done);
+
+    let mut entries: Vec<LogEntry> = Vec::new();
+    let mut earlier = earlier.into_iter().rev();
+    let mut next = growing;
+    loop {
+        if let Some(log) = &next {
+            let missing = Wanted {
+                count: wanted.count - entries.len(),
+                ..*wanted
+            };
+            let (mut of_file, more) =
+                found(last_of(source, log, place, &missing))?.unwrap_or((Vec::new(), true));
+            of_file.append(&mut entries);
+            entries = of_file;
+            if !more {
+                break;
+            }
+        }
+        let Some((_, path)) = earlier.next() else { break };
+        next = found(source.open(&path))?;
+    }
+    Ok((follow, entries))
+}
+
+/// Says to `source` what [`begin`] will read first of a file of this length.
+pub fn expect_history<S: Source>(source: &mut S, place: &LogPlace) {
+    source.expect(&place.path, &|_, length| length.saturating_sub(BLOCK));
+}
+
+/// The file may have ended after it was opened: then it and those behind it are among the earlier ones, and their turn
+/// comes when the client is followed.
+fn leave_out_what_follows<S: Source>(
+    source: &mut S,
+    place: &LogPlace,
+    id: &LogId,
+    earlier: &mut Vec<(u64, PathBuf)>,
+) {
+    let known = place.earlier.last().map_or(0, |(number, _)| *number);
+    let is_it = |(number, path): &(u64, PathBuf)| {
+        *number > known && source.open(path).is_ok_and(|log| id.is_now(&log.id))
+    };
+    if let Some(at) = earlier.iter().position(is_it) {
+        earlier.truncate(at);
+    }
+}
+
+/// None for what is not there.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// The last entries of a file, and whether earlier files may hold more.
-fn last_of_file(
-    path: &Path,
+fn last_of<S: Source>(
+    source: &mut S,
+    log: &OpenLog<S::File>,
     place: &LogPlace,
-    end: u64,
     wanted: &Wanted<'_>,
 ) -> io::Result<(Vec<LogEntry>, bool)> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let end = end.min(metadata.len());
-    let known = metadata.modified().map_or_else(|_| Utc::now(), DateTime::from);
     let mut block = BLOCK;
     loop {
-        let start = end.saturating_sub(block.min(MAX_HISTORY));
-        file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        file.by_ref().take(end - start).read_to_end(&mut bytes)?;
+        let start = log.length.saturating_sub(block.min(MAX_HISTORY));
+        let bytes = range(source, log, start)?;
         let mut entries = split_entries(&bytes);
         if start > 0 && !entries.is_empty() {
             // Its beginning may be missing.
             entries.remove(0);
         }
-        let (found, over) = from_the_end(&entries, place, known, wanted);
+        let (found, over) = from_the_end(&entries, place, log.modified, wanted);
         if over || start == 0 || block >= MAX_HISTORY {
             return Ok((found, !over));
         }
         block *= 4;
+    }
+}
+
+/// The bytes of a file from `start` to where it ended when it was opened.
+fn range<S: Source>(source: &mut S, log: &OpenLog<S::File>, start: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let at = start + bytes.len() as u64;
+        let left = usize::try_from(log.length.saturating_sub(at)).unwrap_or(usize::MAX);
+        let part = match left {
+            0 => return Ok(bytes),
+            _ => source.read_at(log, at, left)?,
+        };
+        if part.is_empty() {
+            return Ok(bytes);
+        }
+        bytes.extend_from_slice(&part);
     }
 }
 
@@ -111,6 +168,9 @@ fn from_the_end(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::Folder;
     use super::*;
 
     fn place(dir: &Path) -> LogPlace {
@@ -118,7 +178,7 @@ mod tests {
             client: "a".to_owned(),
             json: false,
             path: dir.join("a.log"),
-            earlier: vec![dir.join("a.log.x-1"), dir.join("a.log.x-2")],
+            earlier: vec![(1, dir.join("a.log.x-1")), (2, dir.join("a.log.x-2"))],
         }
     }
 
@@ -134,7 +194,7 @@ mod tests {
             zone: Zone::Utc,
             fits,
         };
-        let entries = last_entries(&place(dir), u64::MAX, &wanted).unwrap();
+        let (_, entries) = begin(&mut Folder::new(dir), &place(dir), &wanted).unwrap();
         entries.into_iter().map(|entry| entry.message).collect()
     }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +24,8 @@ pub struct LogPlace {
     pub json: bool,
     /// The file that grows; it may not be there yet, or not any more.
     pub path: PathBuf,
-    /// Earlier ones, the oldest first.
-    pub earlier: Vec<PathBuf>,
+    /// Earlier ones with their numbers, the oldest first.
+    pub earlier: Vec<(u64, PathBuf)>,
 }
 
 /// The log files below `folder`, by client.
@@ -32,59 +33,81 @@ pub struct LogPlace {
 /// # Errors
 /// When the folder itself cannot be read; what vanishes meanwhile is left out.
 pub fn find_logs(folder: &Path) -> io::Result<Vec<LogPlace>> {
-    let mut found = BTreeMap::new();
+    let mut names = Vec::new();
+    walk(folder, &mut |name, _| {
+        names.push(name);
+        Ok(())
+    })?;
+    Ok(places(folder, names.iter().map(|name| &name[..])))
+}
+
+/// Passes on everything below `folder` that is called like a log file, with its path from there; links are not
+/// followed, since one to a folder could lead back here.
+///
+/// # Errors
+/// When the folder itself cannot be read, and what `see` returns; what vanishes meanwhile is left out.
+pub(crate) fn walk(
+    folder: &Path,
+    see: &mut dyn FnMut(String, &DirEntry) -> io::Result<()>,
+) -> io::Result<()> {
     std::fs::read_dir(folder)?;
-    look(folder, "", 0, &mut found);
-    let places = found.into_values().map(|mut found: Found| {
-        found.earlier.sort();
-        LogPlace {
-            earlier: found.earlier.into_iter().map(|(_, path)| path).collect(),
-            ..found.place
-        }
-    });
-    Ok(places.collect())
+    look(folder, "", 0, see)
 }
 
-struct Found {
-    place: LogPlace,
-    earlier: Vec<(u64, PathBuf)>,
-}
-
-fn look(folder: &Path, above: &str, depth: usize, found: &mut BTreeMap<(String, bool), Found>) {
+fn look(
+    folder: &Path,
+    above: &str,
+    depth: usize,
+    see: &mut dyn FnMut(String, &DirEntry) -> io::Result<()>,
+) -> io::Result<()> {
     let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
+        return Ok(());
     };
     for entry in entries.flatten() {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        // A link to a folder could lead back here.
-        let kind = entry.file_type();
-        if kind.as_ref().is_ok_and(std::fs::FileType::is_dir) && depth < MAX_DEPTH {
-            look(&entry.path(), &format!("{above}{name}/"), depth + 1, found);
-            continue;
-        }
-        let Some((stem, json, number)) = split(&name) else {
-            continue;
-        };
-        let client = format!("{above}{stem}");
-        let of_client = found.entry((client.clone(), json)).or_insert_with(|| Found {
-            place: LogPlace {
-                client,
-                json,
-                path: folder.join(format!("{stem}{}", ENDINGS[usize::from(json)])),
-                earlier: Vec::new(),
-            },
-            earlier: Vec::new(),
-        });
-        if let Some(number) = number {
-            of_client.earlier.push((number, entry.path()));
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && depth < MAX_DEPTH {
+            look(&entry.path(), &format!("{above}{name}/"), depth + 1, see)?;
+        } else if split(&name).is_some() {
+            see(format!("{above}{name}"), &entry)?;
         }
     }
+    Ok(())
+}
+
+/// Files by client; `names` are their paths from `folder`.
+pub(crate) fn places<'a>(folder: &Path, names: impl Iterator<Item = &'a str>) -> Vec<LogPlace> {
+    let mut found: BTreeMap<(String, bool), LogPlace> = BTreeMap::new();
+    for name in names {
+        let (above, last) = name
+            .rsplit_once('/')
+            .map_or(("", name), |(above, last)| (above, last));
+        let Some((stem, json, number)) = split(last) else {
+            continue;
+        };
+        let slash = if above.is_empty() { "" } else { "/" };
+        let client = format!("{above}{slash}{stem}");
+        let place = found.entry((client.clone(), json)).or_insert_with(|| LogPlace {
+            path: folder.join(format!("{client}{}", ENDINGS[usize::from(json)])),
+            client,
+            json,
+            earlier: Vec::new(),
+        });
+        place
+            .earlier
+            .extend(number.map(|number| (number, folder.join(name))));
+    }
+    let sorted = found.into_values().map(|mut place| {
+        place.earlier.sort();
+        place
+    });
+    sorted.collect()
 }
 
 /// The earlier files of the client whose file `path` is, with their numbers, the oldest first.
-pub(super) fn earlier_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(crate) fn earlier_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Ok(Vec::new());
     };
@@ -103,6 +126,16 @@ pub(super) fn earlier_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// The number of `name`, if that is an earlier file of the client whose growing file is at `path`.
+pub(super) fn numbered(path: &str, name: &str) -> Option<u64> {
+    let folder = path.rfind('/').map_or(0, |slash| slash + 1);
+    let (stem, json, _) = split(path.get(folder..)?)?;
+    match split(name.get(folder..)?)? {
+        (its, in_json, Some(number)) if its == stem && in_json == json => Some(number),
+        _ => None,
+    }
 }
 
 /// The client's last part, whether it is JSON, and the number of an earlier file.
@@ -150,7 +183,7 @@ mod tests {
                 ("top", false, 0)
             ]
         );
-        assert!(places[0].earlier[0].ends_with("17.log.20180309-123456-9"));
+        assert!(places[0].earlier[0].1.ends_with("17.log.20180309-123456-9"));
         assert!(find_logs(&dir.path().join("nowhere")).is_err());
     }
 }

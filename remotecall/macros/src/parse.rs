@@ -59,18 +59,19 @@ pub enum Role {
 
 impl Method {
     pub fn role(&self) -> Role {
-        let has = |name| {
-            self.options
-                .iter()
-                .flatten()
-                .flatten()
-                .any(|option| option.path().is_ident(name))
-        };
         match self.vis {
-            _ if has("client_id") => Role::ClientId,
-            Visibility::Public(_) if self.sig.receiver().is_some() && !has("skip") => Role::Remote,
+            _ if self.option("client_id").is_some() => Role::ClientId,
+            Visibility::Public(_) if self.sig.receiver().is_some() && self.option("skip").is_none() => {
+                Role::Remote
+            }
             _ => Role::Local,
         }
+    }
+
+    /// What is written as its option `name`.
+    pub fn option(&self, name: &str) -> Option<&Meta> {
+        let mut options = self.options.iter().flatten().flatten();
+        options.find(|option| option.path().is_ident(name))
     }
 
     /// The arguments that travel: all but the context.

@@ -15,7 +15,11 @@ const IMPL_RULES: [fn(&Remote) -> Result<()>; 5] = [
     has_one_client_id_method,
 ];
 
-const METHOD_RULES: [fn(&Method) -> Result<()>; 2] = [method_knows_its_options, helpers_have_a_use];
+const METHOD_RULES: [fn(&Method) -> Result<()>; 3] = [
+    method_knows_its_options,
+    helpers_have_a_use,
+    only_remote_methods_read,
+];
 
 pub fn validate(remote: &Remote) -> Result<()> {
     let of_impl = IMPL_RULES.iter().map(|rule| rule(remote));
@@ -109,14 +113,16 @@ fn has_one_client_id_method(remote: &Remote) -> Result<()> {
 
 // Any method.
 
+const METHOD_OPTIONS: [&str; 3] = ["read", "skip", "client_id"];
+
 fn method_knows_its_options(method: &Method) -> Result<()> {
     all(method.options.iter().map(|list| {
         let list = list.as_ref().map_err(Error::clone)?;
         all(list.iter().map(|option| match option {
-            syn::Meta::Path(path) if path.is_ident("skip") || path.is_ident("client_id") => Ok(()),
+            syn::Meta::Path(path) if METHOD_OPTIONS.iter().any(|name| path.is_ident(name)) => Ok(()),
             other => refuse(
                 other,
-                "unknown option: a method takes #[remote(skip)] or #[remote(client_id)]",
+                "unknown option: a method takes #[remote(read)], #[remote(skip)] or #[remote(client_id)]",
             ),
         }))
     }))
@@ -133,6 +139,16 @@ fn helpers_have_a_use(method: &Method) -> Result<()> {
             "this method is not remote, so nothing would fill in its arguments",
         )
     }))
+}
+
+fn only_remote_methods_read(method: &Method) -> Result<()> {
+    match method.option("read") {
+        Some(option) if method.role() != Role::Remote => refuse(
+            option,
+            "this method is not remote, so nobody reads with it: a remote method is `pub` and takes `&self`",
+        ),
+        _ => Ok(()),
+    }
 }
 
 // The method that is told who calls.

@@ -115,10 +115,12 @@ impl JournalError {
 /// A frame that counts, with everything else that its effect depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted<F = Vec<u8>> {
-    /// The sender's ack when it sent.
+    /// The number of its producer's frame before it, which counts: journaled, or acknowledged.
     pub acked: u64,
     /// What the sender's clock showed when the server took the frame, in milliseconds since 1970.
     pub clock_ms: u64,
+    /// Its calls only read: it is run, and not journaled.
+    pub only_reads: bool,
     pub frame: F,
 }
 
@@ -135,17 +137,22 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Adds frames with their senders' acks, as many as fit into one record, and waits until they are on disk. Returns
-    /// how many that were; the rest is for the next call. After [`JournalError::Io`] none of them counts, and it can be
+    /// Adds frames with their senders' acks, as many as fit into one record, and waits until they are on disk; leaves out
+    /// those that only read. Returns how many that were; the rest is for the next call. After [`JournalError::Io`] none of them counts, and it can be
     /// tried again.
     pub fn append(&mut self, frames: &[Accepted]) -> Result<usize, JournalError> {
         let mut size = 0;
         let fit = frames.iter().take_while(|accepted| {
             let room = size < BATCH_SIZE;
-            size += FRAME_HEADER + accepted.frame.len();
+            if !accepted.only_reads {
+                size += FRAME_HEADER + accepted.frame.len();
+            }
             room
         });
         let fit = fit.count();
+        if size == 0 {
+            return Ok(fit);
+        }
         put_record(&mut self.buffer, self.end, &frames[..fit]);
         let path = segment_path(&self.dir, self.segment);
         if let Err(error) = disk::write_all_at(&self.file, &self.buffer, self.end) {
@@ -204,7 +211,8 @@ fn put_record(out: &mut Vec<u8>, place: u64, frames: &[Accepted]) {
         acked,
         clock_ms,
         frame,
-    } in frames
+        ..
+    } in frames.iter().filter(|accepted| !accepted.only_reads)
     {
         out.extend_from_slice(&acked.to_le_bytes());
         out.extend_from_slice(&clock_ms.to_le_bytes());

@@ -193,6 +193,7 @@ fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<Accepted<&'a [u8]>> {
     Some(Accepted {
         acked: u64::from_le_bytes(acked),
         clock_ms: u64::from_le_bytes(clock_ms),
+        only_reads: false,
         frame,
     })
 }

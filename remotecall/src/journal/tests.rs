@@ -34,6 +34,7 @@ fn accepted(acked: u64, frame: &[u8]) -> Accepted {
     Accepted {
         acked,
         clock_ms: CLOCK,
+        only_reads: false,
         frame: frame.to_vec(),
     }
 }
@@ -41,6 +42,24 @@ fn accepted(acked: u64, frame: &[u8]) -> Accepted {
 fn append(journal: &mut Journal, frames: &[&str]) {
     let frames: Vec<_> = frames.iter().map(|frame| accepted(7, frame.as_bytes())).collect();
     assert_eq!(journal.append(&frames).unwrap(), frames.len());
+}
+
+#[test]
+fn frames_that_only_read_leave_nothing_in_the_journal() {
+    let disk = Disk::new();
+    let (_, _, mut journal) = disk.open().unwrap();
+    let read = || Accepted {
+        only_reads: true,
+        ..accepted(7, b"read")
+    };
+    assert_eq!(journal.append(&[read(), read()]).unwrap(), 2);
+    assert!(journal.is_clean());
+    assert_eq!(
+        journal.append(&[read(), accepted(7, b"write"), read()]).unwrap(),
+        3
+    );
+    drop(journal);
+    assert_eq!(disk.open().unwrap().1, ["7:write"]);
 }
 
 #[test]

@@ -4,11 +4,15 @@
 //! is what its sender had acknowledged when it sent. Lower: it came again. Higher: one before it is
 //! missing, and the sender will send both. A producer that this server has never seen goes on where
 //! another server, or another log directory, acknowledged its frames.
+//!
+//! Calls of methods that only read run once, in their turn. They are not repeated from the journal, and their results
+//! are not kept: a reader that got none asks again.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::host::Host;
 use super::kept::Kept;
@@ -21,6 +25,12 @@ use crate::{Args, CallContext, CallError, ClientId};
 
 /// Client ids, and producers that dropped calls, that are told apart in the statistics.
 const MAX_COUNTED_CLIENTS: usize = 1 << 20;
+/// Only a frame of at most this many bytes is looked into before it is journaled: those who read ask little.
+const MAX_READS_FRAME: usize = 8 << 10;
+/// Bytes of replies that may wait for the end of a round before further calls that read are refused: 64 MiB.
+const MAX_READ_REPLIES: usize = 64 << 20;
+/// Time that calls that read may take in a round before further ones are refused: who writes does not wait for longer.
+const MAX_READ_TIME: Duration = Duration::from_millis(500);
 
 /// What becomes of a frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,15 +53,32 @@ pub(super) struct Core {
     has_client_id: bool,
     has_return_value: bool,
     result: Vec<u8>,
+    /// What the reads of this round have taken.
+    read_time: Duration,
 }
 
 /// A name of a frame, looked up once.
 struct Names<'a> {
     names: Vec<&'a str>,
-    methods: HashMap<usize, Option<usize>>,
+    methods: HashMap<usize, Option<Method>>,
     clients: HashMap<usize, Result<ClientId, CallError>>,
+    turn: Turn,
+}
+
+/// When a frame is run.
+#[derive(Clone, Copy)]
+struct Turn {
     /// The sender's clock when the frame was taken.
     clock_ms: u64,
+    /// Whether it comes from the journal.
+    again: bool,
+}
+
+/// A method of the object.
+#[derive(Clone, Copy)]
+struct Method {
+    number: usize,
+    reads: bool,
 }
 
 impl Core {
@@ -67,7 +94,14 @@ impl Core {
             has_client_id,
             has_return_value,
             result: Vec::new(),
+            read_time: Duration::ZERO,
         }
+    }
+
+    /// The replies so far have gone out.
+    pub fn end_round(&mut self) {
+        self.outbox.clear();
+        self.read_time = Duration::ZERO;
     }
 
     /// Decides about a frame and, when it is accepted, moves its producer's watermark.
@@ -115,23 +149,55 @@ impl Core {
         self.stats.dropped.fetch_add(more, Relaxed);
     }
 
+    /// The number before that of the frame of `producer` that was accepted last. A replay takes it for acknowledged:
+    /// frames before it that only read are not in the journal.
+    pub fn before(&self, producer: ProducerId) -> u64 {
+        let last = self.watermarks.get(&producer).copied().unwrap_or(0);
+        last.saturating_sub(1)
+    }
+
+    /// Whether a frame holds only calls that read, so that it need not be journaled. No for one that is too long to be
+    /// looked into: that costs a line in the journal and nothing else.
+    pub fn only_reads(&mut self, bytes: &[u8]) -> bool {
+        let remote = self.host.remote();
+        let reads = |name: &str| remote.method(name).is_some_and(|number| remote.is_read(number));
+        let look = || {
+            let frame = Frame::parse(bytes).ok()?;
+            let body = frame.body().ok()?;
+            let Calls { names, calls } = Calls::parse(&body, frame.time_ns, frame.count).ok()?;
+            Some(!calls.is_empty() && calls.iter().all(|call| reads(names[call.method])))
+        };
+        bytes.len() <= MAX_READS_FRAME && look().unwrap_or(false)
+    }
+
     /// Runs the calls of an accepted frame. `clock_ms` is what its sender's clock showed when the frame was taken.
     pub fn apply(&mut self, bytes: &[u8], clock_ms: u64) {
+        let again = false;
+        self.apply_in(Turn { clock_ms, again }, bytes);
+    }
+
+    /// Like [`apply`](Self::apply), for a frame from the journal: what only reads is left out.
+    pub fn apply_again(&mut self, bytes: &[u8], clock_ms: u64) {
+        let again = true;
+        self.apply_in(Turn { clock_ms, again }, bytes);
+    }
+
+    fn apply_in(&mut self, turn: Turn, bytes: &[u8]) {
         let Ok(frame) = Frame::parse(bytes) else { return };
-        if let Err(error) = self.apply_body(&frame, clock_ms) {
+        if let Err(error) = self.apply_body(&frame, turn) {
             // The frame has its number and its checksum, so it counts, as a frame without effect.
             self.stats.refuse("unreadable frame body", &error);
         }
     }
 
-    fn apply_body(&mut self, frame: &Frame<'_>, clock_ms: u64) -> Result<(), FrameError> {
+    fn apply_body(&mut self, frame: &Frame<'_>, turn: Turn) -> Result<(), FrameError> {
         let body = frame.body()?;
         let Calls { names, calls } = Calls::parse(&body, frame.time_ns, frame.count)?;
         let mut names = Names {
             names,
             methods: HashMap::new(),
             clients: HashMap::new(),
-            clock_ms,
+            turn,
         };
         for (index, call) in calls.iter().enumerate() {
             self.run(frame, index as u32, call, &mut names);
@@ -144,7 +210,20 @@ impl Core {
         if names.names[call.method] == ASK {
             return self.answer_question(frame.producer, call);
         }
-        let outcome = self.call(call, names);
+        let remote = self.host.remote();
+        let method = names.method(call.method, |name| {
+            let number = remote.method(name)?;
+            let reads = remote.is_read(number);
+            Some(Method { number, reads })
+        });
+        let reads = method.is_some_and(|method| method.reads);
+        if reads && names.turn.again {
+            return;
+        }
+        let outcome = match reads {
+            true => self.read(call, method, names),
+            false => self.call(call, method, names),
+        };
         if let Err(error) = &outcome {
             self.stats.refuse(cause(error), error);
         }
@@ -154,11 +233,34 @@ impl Core {
             (Err(error), _) => ReplyValue::error(&error),
         };
         self.outbox.push(frame.producer, frame.seq, index, &reply);
-        self.kept.keep((frame.producer, frame.seq, index), reply);
+        if !reads {
+            self.kept.keep((frame.producer, frame.seq, index), reply);
+        }
+    }
+
+    /// A call that only reads, unless there were too many of them: then its caller asks again.
+    fn read(
+        &mut self,
+        call: &Call<'_>,
+        method: Option<Method>,
+        names: &mut Names<'_>,
+    ) -> Result<(), CallError> {
+        if self.outbox.bytes() >= MAX_READ_REPLIES || self.read_time >= MAX_READ_TIME {
+            return Err(CallError::ResultExpired);
+        }
+        let start = Instant::now();
+        let outcome = self.call(call, method, names);
+        self.read_time += start.elapsed();
+        outcome
     }
 
     /// Leaves the result in `self.result`.
-    fn call(&mut self, call: &Call<'_>, names: &mut Names<'_>) -> Result<(), CallError> {
+    fn call(
+        &mut self,
+        call: &Call<'_>,
+        method: Option<Method>,
+        names: &mut Names<'_>,
+    ) -> Result<(), CallError> {
         self.result.clear();
         let client_id = match names.client(call.client) {
             Ok(client_id) => client_id.clone(),
@@ -167,11 +269,9 @@ impl Core {
         if call.reply == Reply::Result && !self.has_return_value {
             return Err(CallError::NoReturnValues);
         }
-        in_time(call, names.clock_ms)?;
+        in_time(call, names.turn.clock_ms)?;
         let remote = self.host.remote();
-        let method = names
-            .method(call.method, |name| remote.method(name))
-            .ok_or_else(|| CallError::UnknownMethod(names.names[call.method].to_owned()))?;
+        let method = method.ok_or_else(|| CallError::UnknownMethod(names.names[call.method].to_owned()))?;
         let args =
             Args::parse(call.args, call.has_named).map_err(|why| CallError::Unreadable(why.to_string()))?;
         let cx = CallContext {
@@ -181,12 +281,12 @@ impl Core {
         let result = &mut self.result;
         let (has_client_id, stats, clients) = (self.has_client_id, &self.stats, &mut self.clients);
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            if has_client_id {
+            if has_client_id && !method.reads {
                 remote.set_client_id(&client_id);
             }
-            remote.call(&cx, method, &args, result)
+            remote.call(&cx, method.number, &args, result)
         }));
-        if clients.len() < MAX_COUNTED_CLIENTS && !clients.contains(&client_id) {
+        if !method.reads && clients.len() < MAX_COUNTED_CLIENTS && !clients.contains(&client_id) {
             clients.insert(client_id);
             stats.clients.store(clients.len() as u64, Relaxed);
         }
@@ -218,7 +318,7 @@ impl Core {
 }
 
 impl Names<'_> {
-    fn method(&mut self, name: usize, look_up: impl FnOnce(&str) -> Option<usize>) -> Option<usize> {
+    fn method(&mut self, name: usize, look_up: impl FnOnce(&str) -> Option<Method>) -> Option<Method> {
         let text = self.names[name];
         *self.methods.entry(name).or_insert_with(|| look_up(text))
     }

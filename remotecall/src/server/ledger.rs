@@ -52,7 +52,8 @@ impl Ledger {
         for accepted in frames {
             self.core.apply(&accepted.frame, accepted.clock_ms);
         }
-        if !until_done("the log directory", &self.stop, || self.core.host.commit())? {
+        let only_reads = frames.iter().all(|accepted| accepted.only_reads);
+        if !only_reads && !until_done("the log directory", &self.stop, || self.core.host.commit())? {
             return Ok(false);
         }
         if late {
@@ -167,14 +168,14 @@ fn recover(dir: &Path, core: &mut Core) -> Result<Journal, RunError> {
     let mut failed = None;
     recovery.replay(|accepted| {
         if let (Verdict::Accepted, _) = core.admit(accepted.acked, accepted.frame) {
-            core.apply(accepted.frame, accepted.clock_ms);
+            core.apply_again(accepted.frame, accepted.clock_ms);
             frames += 1;
             // The files are brought up to date bit by bit: a journal need not fit into memory.
             if frames % COMMIT_EVERY == 0 && failed.is_none() {
                 failed = core.host.commit().err();
             }
         }
-        core.outbox.clear();
+        core.end_round();
     })?;
     failed
         .map_or_else(|| core.host.commit(), Err)

@@ -119,8 +119,9 @@ impl Serve {
             if verdict == Verdict::Accepted {
                 round.bytes += frame.len();
                 round.frames.push(Accepted {
-                    acked: entry.acked,
+                    acked: producer.map_or(entry.acked, |producer| self.ledger.core.before(producer)),
                     clock_ms,
+                    only_reads: self.ledger.core.only_reads(&frame),
                     frame,
                 });
             }
@@ -164,7 +165,7 @@ impl Serve {
                 Err(error) => tracing::debug!(%error, "broker is away"),
             }
         }
-        self.ledger.core.outbox.clear();
+        self.ledger.core.end_round();
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! csv     run,tag,step,wall_time,value                    a header, then one line per point
 //! jsonl   {"run":…,"tag":…,"step":…,"wall_time":…,"value":…}
 //! json    {run: {tag: [[wall_time, step, value], …]}}     as the original Tensorplex's export_json has it
+//! parquet the columns of csv; see `table`
 //! ```
 //!
 //! A value has the fewest digits that read back as the same number. What JSON cannot express is a string: "NaN", "Infinity",
@@ -33,6 +34,9 @@ pub enum Format {
     JsonLines,
     /// One JSON document.
     Json,
+    /// A Parquet file with the columns of [`Csv`](Self::Csv).
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 /// What was exported, and what was not.
@@ -91,7 +95,7 @@ pub fn export(
     root: &Path,
     select: &Select,
     format: Format,
-    out: &mut impl Write,
+    out: &mut (impl Write + Send),
     read: &mut dyn FnMut(u64, u64),
 ) -> Result<Exported, ExportError> {
     let mut runs = find_runs(root)?;
@@ -107,6 +111,8 @@ pub fn export(
         Format::Csv => exporter.lines(&runs, "run,tag,step,wall_time,value\n", csv_line)?,
         Format::JsonLines => exporter.lines(&runs, "", json_line)?,
         Format::Json => exporter.document(&runs)?,
+        #[cfg(feature = "parquet")]
+        Format::Parquet => exporter.table(&runs)?,
     }
     exporter.out.flush()?;
     Ok(exporter.exported)
@@ -116,10 +122,11 @@ pub fn export(
 ///
 /// # Errors
 /// When the directory cannot be read or the output cannot be written. Damaged records are left out and counted.
-pub fn export_json(root: &Path, out: &mut impl Write) -> Result<Exported, ExportError> {
+pub fn export_json(root: &Path, out: &mut (impl Write + Send)) -> Result<Exported, ExportError> {
     export(root, &Select::default(), Format::Json, out, &mut |_, _| {})
 }
 
+/// Writes to `out`: bytes, or the points of a table.
 struct Exporter<'a, W> {
     select: &'a Select,
     out: &'a mut W,
@@ -127,23 +134,20 @@ struct Exporter<'a, W> {
     exported: Exported,
 }
 
-impl<W: Write> Exporter<'_, W> {
-    fn lines(
+impl<W> Exporter<'_, W> {
+    /// All points of a run.
+    fn points(
         &mut self,
-        runs: &[RunFiles],
-        header: &str,
-        line: fn(&mut W, ScalarPoint<'_>) -> io::Result<()>,
+        run: &RunFiles,
+        mut write: impl FnMut(&mut W, ScalarPoint<'_>) -> io::Result<()>,
     ) -> Result<(), ExportError> {
-        self.out.write_all(header.as_bytes())?;
-        for run in runs {
-            let mut points = 0;
-            let mut scalars = Scalars::of(run, self.select)?;
-            let files = scalars.each(self.select, self.read, |point| {
-                points += 1;
-                line(self.out, point)
-            })?;
-            self.count(run, points, &scalars, files);
-        }
+        let mut points = 0;
+        let mut scalars = Scalars::of(run, self.select)?;
+        let files = scalars.each(self.select, self.read, |point| {
+            points += 1;
+            write(self.out, point)
+        })?;
+        self.count(run, points, &scalars, files);
         Ok(())
     }
 
@@ -158,6 +162,41 @@ impl<W: Write> Exporter<'_, W> {
                 .damage
                 .extend(seen.first.map(|damage| (path.clone(), damage)));
         }
+    }
+}
+
+impl<W: Write> Exporter<'_, W> {
+    fn lines(
+        &mut self,
+        runs: &[RunFiles],
+        header: &str,
+        line: fn(&mut W, ScalarPoint<'_>) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        self.out.write_all(header.as_bytes())?;
+        for run in runs {
+            self.points(run, line)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "parquet")]
+    fn table(&mut self, runs: &[RunFiles]) -> Result<(), ExportError>
+    where
+        W: Send,
+    {
+        let Self { select, exported, .. } = self;
+        let mut table = super::table::Table::begin(&mut *self.out)?;
+        let mut exporter = Exporter {
+            select,
+            out: &mut table,
+            read: &mut *self.read,
+            exported: std::mem::take(exported),
+        };
+        for run in runs {
+            exporter.points(run, |table, point| table.add(point))?;
+        }
+        self.exported = exporter.exported;
+        Ok(table.end()?)
     }
 
     fn document(&mut self, runs: &[RunFiles]) -> Result<(), ExportError> {

@@ -6,6 +6,7 @@
 //! scalars.rs   every scalar of one run, at full resolution
 //! watch.rs     what is added to a directory
 //! export.rs    scalars as CSV, JSON lines, or one JSON document as the original Tensorplex has it
+//! table.rs     scalars as Parquet (feature `parquet`)
 //! ```
 //!
 //! What is read may be of others and may be damaged; memory is bounded by [`MAX_PAYLOAD`](crate::tfevents::MAX_PAYLOAD), the
@@ -15,6 +16,8 @@ mod events;
 mod export;
 mod files;
 mod scalars;
+#[cfg(feature = "parquet")]
+mod table;
 mod watch;
 
 pub use events::{Damage, Place, Seen, read_events, read_records};

@@ -25,6 +25,11 @@ impl Counter {
         self.count += n;
         self.count
     }
+
+    #[remote(read)]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

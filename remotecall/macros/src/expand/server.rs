@@ -22,6 +22,14 @@ pub fn server(remote: &Remote, methods: &[&Method]) -> TokenStream {
         let (cfg, call) = (attrs(method, &["cfg"]), dispatch(method));
         quote!(#(#cfg)* #index => { #call })
     });
+    let reads = methods
+        .iter()
+        .enumerate()
+        .filter(|(_, method)| method.option("read").is_some());
+    let reads = reads.map(|(index, method)| {
+        let cfg = attrs(method, &["cfg"]);
+        quote!(#(#cfg)* #index => true,)
+    });
     let set_client_id = remote
         .methods
         .iter()
@@ -44,6 +52,13 @@ pub fn server(remote: &Remote, methods: &[&Method]) -> TokenStream {
                 match name {
                     #(#names)*
                     _ => ::core::option::Option::None,
+                }
+            }
+
+            fn is_read(&self, method: usize) -> bool {
+                match method {
+                    #(#reads)*
+                    _ => false,
                 }
             }
 

@@ -25,11 +25,12 @@ const TAKEN: [&str; 9] = [
     "METHODS",
 ];
 
-pub const RULES: [fn(&Method) -> Result<()>; 12] = [
+pub const RULES: [fn(&Method) -> Result<()>; 13] = [
     is_not_async,
     is_safe,
     has_no_generics,
     borrows_self,
+    reads_change_nothing,
     has_a_free_name,
     has_few_arguments,
     arguments_have_names,
@@ -81,6 +82,20 @@ fn borrows_self(method: &Method) -> Result<()> {
             "a remote method takes `&self` or `&mut self`: the object stays with the server",
         ),
     }
+}
+
+fn reads_change_nothing(method: &Method) -> Result<()> {
+    let Some(receiver) = method.sig.receiver() else {
+        return Ok(());
+    };
+    let changes = matches!(&receiver.kind, ReceiverKind::Reference(_, _, Some(_)));
+    if method.option("read").is_none() || !changes {
+        return Ok(());
+    }
+    refuse(
+        receiver,
+        "a #[remote(read)] method takes `&self`: it is not repeated after a crash, so it must not change the object",
+    )
 }
 
 fn has_a_free_name(method: &Method) -> Result<()> {

@@ -1,15 +1,23 @@
 use super::*;
 use crate::frame::{FrameBuilder, NewCall};
 use crate::server::host::Plain;
-use crate::{Args, Remote};
+use crate::{Args, Remote, RemoteError};
 
 /// Remembers what was called, and misbehaves on request.
 #[derive(Default)]
-struct Recorder(Vec<(String, i64)>);
+struct Recorder(Vec<(String, i64)>, usize);
 
 impl Remote for Recorder {
     fn method(&self, name: &str) -> Option<usize> {
-        ["log", "panic"].iter().position(|known| *known == name)
+        ["log", "panic", "count"].iter().position(|known| *known == name)
+    }
+
+    fn is_read(&self, method: usize) -> bool {
+        method == 2
+    }
+
+    fn set_client_id(&mut self, _id: &ClientId) {
+        self.1 += 1;
     }
 
     fn call(
@@ -20,7 +28,9 @@ impl Remote for Recorder {
         result: &mut Vec<u8>,
     ) -> Result<(), CallError> {
         assert_ne!(method, 1, "as requested");
-        self.0.push((cx.client_id.to_string(), args.required(0, "n")?));
+        if method != 2 {
+            self.0.push((cx.client_id.to_string(), args.required(0, "n")?));
+        }
         rmp_serde::encode::write(result, &self.0.len()).map_err(|error| CallError::raised(&error))
     }
 }
@@ -253,4 +263,81 @@ fn what_producers_dropped_is_counted_once() {
         core.hear_of_drops(producer, count);
         assert_eq!(core.stats.snapshot().dropped, sum);
     }
+}
+
+/// Results of a core's last round, by index.
+fn results(core: &mut Core) -> Vec<(u32, Result<Vec<u8>, RemoteError>)> {
+    let entries = core.outbox.entries().iter();
+    let replies = entries.flat_map(|(_, entry)| crate::reply::Replies::new(entry));
+    let results = replies.map(|reply| (reply.index, reply.outcome())).collect();
+    core.end_round();
+    results
+}
+
+#[test]
+fn only_frames_that_do_nothing_but_read_stay_out_of_the_journal() {
+    let mut core = core();
+    let mut check = |calls: &[(&str, &str, Reply)], expect| {
+        assert_eq!(core.only_reads(&frame(1, calls)), expect, "{calls:?}");
+    };
+    let (read, write) = (("a", "count", Reply::Result), ("a", "log", Reply::Nothing));
+    check(&[read, read], true);
+    check(&[read, write], false);
+    check(&[write], false);
+    check(&[read, ("a", "nothing", Reply::Result)], false);
+    check(&[("a", ASK, Reply::Nothing)], false);
+    check(&[], false);
+    check(&vec![read; MAX_READS_FRAME], false);
+    assert!(!core.only_reads(b"garbage"));
+}
+
+#[test]
+fn what_reads_runs_in_its_turn_and_neither_again_nor_for_keeps() {
+    let calls = [
+        ("a", "log", Reply::Result),
+        ("b", "count", Reply::Result),
+        ("a", "log", Reply::Nothing),
+        ("b", "count", Reply::Result),
+    ];
+    let bytes = frame(1, &calls);
+    let mut core = core();
+    core.apply(&bytes, 0);
+    let expect = [(0, Ok(vec![1])), (1, Ok(vec![1])), (3, Ok(vec![2]))];
+    assert_eq!(results(&mut core), expect);
+    let key = |index| (PRODUCER, 1, index);
+    assert!(core.kept.get(&key(0)).is_some() && core.kept.get(&key(1)).is_none());
+    assert_eq!(core.stats.snapshot().clients, 1, "b has only looked");
+
+    core.apply_again(&bytes, 0);
+    assert_eq!(results(&mut core), [(0, Ok(vec![3]))]);
+}
+
+#[test]
+fn a_round_of_reads_costs_bounded_memory_and_time() {
+    let mut core = core();
+    let calls = frame(2, &[("a", "count", Reply::Result), ("a", "log", Reply::Result)]);
+    let expired = || Err(RemoteError::Call(CallError::ResultExpired));
+    let large = ReplyValue::result(vec![0; MAX_READ_REPLIES]);
+    core.outbox.push(PRODUCER, 1, 0, &large);
+    core.apply(&calls, 0);
+    assert_eq!(results(&mut core)[1..], [(0, expired()), (1, Ok(vec![1]))]);
+    core.read_time = MAX_READ_TIME;
+    core.apply(&calls, 0);
+    assert_eq!(results(&mut core), [(0, expired()), (1, Ok(vec![2]))]);
+    core.apply(&calls, 0);
+    assert_eq!(results(&mut core)[0], (0, Ok(vec![2])), "the next round");
+}
+
+/// The numbers of frames that were not journaled are missing at the replay.
+#[test]
+fn a_frame_behind_reads_is_found_again_by_a_replay() {
+    let mut core = core();
+    for seq in 1..=3 {
+        check(&mut core, 0, seq, Verdict::Accepted);
+    }
+    let before = core.before(PRODUCER);
+    assert_eq!(before, 2);
+    let mut replay = self::core();
+    check(&mut replay, before, 3, Verdict::Accepted);
+    check(&mut replay, before, 3, Verdict::Duplicate);
 }

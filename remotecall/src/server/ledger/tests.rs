@@ -201,8 +201,9 @@ impl Place {
                 let acked = self.acked.get(&producer.0).copied().unwrap_or(0);
                 if *seq > acked && ledger.core.admit(acked, frame).0 == Verdict::Accepted {
                     accepted.push(Accepted {
-                        acked,
+                        acked: ledger.core.before(*producer),
                         clock_ms: 0,
+                        only_reads: false,
                         frame: frame.clone(),
                     });
                 }

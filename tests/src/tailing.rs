@@ -1,0 +1,99 @@
+//! A `tensorplex tail` that runs, and what it has shown.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
+
+use crate::{DEADLINE, Process, program, wait_for};
+
+/// A running `tensorplex tail --json`.
+pub struct Tail {
+    process: Process,
+    lines: Receiver<String>,
+    stderr: tempfile::NamedTempFile,
+}
+
+/// Messages in the order in which they were shown, by client.
+pub type Messages = BTreeMap<String, Vec<String>>;
+
+impl Tail {
+    /// Follows from the beginning of all logs on; `place` is `["--logdir", DIR]` or `["--redis", ADDRESS]`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start<S: AsRef<OsStr>>(place: [S; 2]) -> Self {
+        let stderr = tempfile::NamedTempFile::new().expect("a temporary file");
+        let mut command = Command::new(program("tensorplex"));
+        command
+            .arg("tail")
+            .args(place)
+            .args(["--json", "--time-zone", "UTC", "-n", "1000000"]);
+        command
+            .stdout(Stdio::piped())
+            .stderr(File::create(stderr.path()).expect("a file"));
+        let mut process = Process::start(&mut command);
+        let stdout = BufReader::new(process.child().stdout.take().expect("a pipe"));
+        let (shown, lines) = channel();
+        // Ends with the process, or when nobody wants to know any more.
+        std::thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| shown.send(line))
+        });
+        Self {
+            process,
+            lines,
+            stderr,
+        }
+    }
+
+    /// The next `count` entries.
+    ///
+    /// # Panics
+    /// When one of them does not come in time.
+    #[track_caller]
+    pub fn messages(&mut self, count: usize) -> Messages {
+        let mut seen = Messages::new();
+        for got in 0..count {
+            let entry = match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => serde_json::from_str::<Value>(&line).expect("JSON"),
+                Err(error) => panic!(
+                    "{got} of {count} entries, then {error}; tail said {:?}",
+                    self.stderr()
+                ),
+            };
+            let text = |key| entry[key].as_str().expect(key).to_owned();
+            seen.entry(text("client_id")).or_default().push(text("message"));
+        }
+        seen
+    }
+
+    /// What it has said on standard error.
+    ///
+    /// # Panics
+    /// When that cannot be read.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.stderr.path()).expect("its standard error")
+    }
+
+    /// Waits until it has said so on standard error.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn wait_for_stderr(&self, words: &str) {
+        wait_for(words, || self.stderr().contains(words).then_some(()));
+    }
+
+    /// SIGTERM; entries that came beyond those that were expected, and how it ended.
+    pub fn end(mut self) -> (Vec<String>, ExitStatus) {
+        let status = self.process.terminate();
+        (self.lines.iter().collect(), status)
+    }
+}
