@@ -133,6 +133,7 @@ impl Window {
             sent_by_caller: false,
             reported: None,
             spool: None,
+            given_up: 0,
             replaced: Vec::new(),
             pipe: IN_FLIGHT.min(options.window / 2),
         };

@@ -37,6 +37,8 @@ const MAGIC: [u8; 4] = *b"RCF1";
 const FLAG_LZ4: u8 = 1;
 const HEADER: usize = 45;
 const FOOTER: usize = 4;
+/// What a frame has besides its body.
+pub(crate) const OVERHEAD: usize = HEADER + FOOTER;
 
 /// The random 128-bit id of a sender.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

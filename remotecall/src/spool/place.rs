@@ -53,7 +53,7 @@ impl Place {
         File::create_new(&whole).map_err(at(&whole))?;
         let file = File::open(&path).map_err(at(&path))?;
         let lock = Lock::try_lock(file).map_err(at(&path))?;
-        let lock = lock.ok_or_else(|| SpoolError::NotASpool {
+        let lock = lock.ok_or(SpoolError::NotASpool {
             path,
             why: "somebody else has locked a file that was just made",
         })?;

@@ -10,7 +10,7 @@ use super::super::future::Slot;
 use super::sending::Outgoing;
 use super::{CallId, NotQueued};
 use crate::broker::StreamId;
-use crate::frame::{Draft, FrameBuilder, NewCall, Reply};
+use crate::frame::{Draft, FrameBuilder, NewCall, OVERHEAD, Reply};
 use crate::spool::{Location, Spool, StoredFrame};
 
 /// Most bytes sent and not acknowledged: what one producer may occupy in the broker.
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) sent_by_caller: bool,
     pub(super) reported: Option<NotQueued>,
     pub(super) spool: Option<Spool>,
+    /// The last frame whose calls were dropped for newer ones.
+    pub(super) given_up: u64,
     /// Of calls that were dropped for newer ones.
     pub(super) replaced: Vec<Arc<Slot>>,
     /// Most bytes sent and not acknowledged.
@@ -120,8 +122,11 @@ impl Content {
     /// Bytes to be sent; more than there will be, until it is sealed.
     pub(super) fn wire(&self) -> usize {
         match self {
-            Self::Stored(location) => usize::try_from(location.length).unwrap_or(usize::MAX),
-            _ => self.held(),
+            Self::Draft(draft) => draft.len() + OVERHEAD,
+            Self::Sealed(bytes) => bytes.len(),
+            Self::Stored(location) => {
+                usize::try_from(location.length).map_or(usize::MAX, |length| length + OVERHEAD)
+            }
         }
     }
 }
@@ -191,7 +196,11 @@ impl State {
     /// is none.
     pub(super) fn drop_oldest(&mut self) -> bool {
         let never_sent = |frame: &Waiting| frame.count > 0 && matches!(frame.content, Content::Draft(_));
-        let index = (self.unsent..self.frames.len()).find(|&index| never_sent(&self.frames[index]));
+        let begin = self
+            .index_of(self.given_up)
+            .map_or(0, |index| index + 1)
+            .max(self.unsent);
+        let index = (begin..self.frames.len()).find(|&index| never_sent(&self.frames[index]));
         let Some(index) = index else {
             let some = self.open.count() > 0;
             if some {
@@ -205,6 +214,7 @@ impl State {
         frame.content = Content::Draft(Arc::new(Draft::new(Vec::new(), 0, 0)));
         frame.location = None;
         frame.count = 0;
+        self.given_up = frame.seq;
         let calls = (frame.seq, 0)..=(frame.seq, u32::MAX);
         let ids: Vec<CallId> = self.pending.range(calls).map(|(&id, _)| id).collect();
         for id in ids {
