@@ -86,7 +86,7 @@ fn shells_get_completions() {
 fn wrong_options_have_an_exit_code_of_their_own() {
     for args in [
         &["export"][..],
-        &["export", ".", "--format", "parquet"],
+        &["export", ".", "--format", "xml"],
         &["export", ".", "--run", "[a"],
         &["inspect"],
         &["doctor", ".", "--mend"],
