@@ -111,7 +111,7 @@ impl Run {
     /// When it cannot be started or watched.
     pub fn run(&self) -> Result<Ended, RunError> {
         let (program, args) = self.command.split_first().ok_or(RunError::NoCommand)?;
-        let log = Logger::connect(&self.target.redis, &self.client_id)?;
+        let log = Logger::connect(&self.target.address(), &self.client_id)?;
         // Before there is a child: none of its signals is missed.
         let mut signals = Signals::new([
             SIGCHLD, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGWINCH,

@@ -20,7 +20,10 @@ mod type_name;
 mod watch;
 
 pub use args::{Args, ArgsError, MAX_ARGS, MAX_DEPTH};
-pub use broker::{Address, AddressError, MAX_QUEUE_NAME, QueueNameError};
+pub use broker::{
+    Address, AddressError, ENVIRONMENT, FileError, MAX_PASSWORD, MAX_QUEUE_NAME, QueueNameError,
+    read_password, warn_if_others_can_read,
+};
 pub use call_error::CallError;
 pub use client::{
     CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, Encoded, EncodedArgs, FlushError,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use redis::{Pipeline, RedisError, Value};
 
-use crate::broker::{Address, AddressError, Keys, Link, QueueNameError, entries, time_ms};
+use crate::broker::{Access, Address, AddressError, Keys, Link, QueueNameError, Role, entries, time_ms};
 
 /// Looks at queues of a broker, over one connection; it changes nothing.
 pub struct BrokerWatch {
-    address: Address,
+    access: Access,
     link: Option<Link>,
 }
 
@@ -41,9 +41,14 @@ impl BrokerWatch {
     /// When that is no address.
     pub fn new(address: &str) -> Result<Self, AddressError> {
         Ok(Self {
-            address: address.parse()?,
+            access: Access::new(address.parse()?, Role::Reader),
             link: None,
         })
+    }
+
+    /// Where the broker is.
+    pub fn address(&self) -> &Address {
+        &self.access.address
     }
 
     /// What waits in a queue now. After an error the next look connects again.
@@ -54,7 +59,7 @@ impl BrokerWatch {
         let keys = Keys::new(queue)?;
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => Link::open(&self.address, Duration::ZERO)?,
+            None => Link::open(&self.access, Duration::ZERO)?,
         };
         let mut pipeline = Pipeline::new();
         pipeline.cmd("XLEN").arg(&keys.input);

@@ -10,6 +10,7 @@ mod readers;
 mod redis_server;
 mod server;
 mod test_broker;
+mod tls;
 mod tmux;
 mod wait;
 
@@ -21,5 +22,6 @@ pub use readers::{Follower, Series, Summary, dashboards, dump, plugins, summary}
 pub use redis_server::RedisServer;
 pub use server::{TestServer, Through};
 pub use test_broker::TestBroker;
+pub use tls::{Certificates, Named, TlsRedis};
 pub use tmux::Tmux;
 pub use wait::{DEADLINE, until, wait_for};

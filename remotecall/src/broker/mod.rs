@@ -11,12 +11,18 @@
 //! All connections are plain blocking sockets with timeouts. Whatever fails on one: it is dropped and
 //! made anew, and what was in flight is settled by the protocol, not by the connection.
 
+mod access;
 mod address;
 mod entry;
+mod files;
 mod link;
+pub(crate) mod percent;
+mod reason;
 
-pub use address::{Address, AddressError};
+pub(crate) use access::{Access, Role};
+pub use address::{Address, AddressError, ENVIRONMENT};
 pub(crate) use entry::{Entry, StreamId, entries, number, time_ms};
+pub use files::{FileError, MAX_PASSWORD, read_password, warn_if_others_can_read};
 pub(crate) use link::Link;
 
 use crate::frame::ProducerId;

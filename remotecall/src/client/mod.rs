@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::broker::{Address, AddressError, Keys, QueueNameError};
+use crate::broker::{Access, AddressError, Keys, QueueNameError, Role};
 use crate::frame::{NewCall, ProducerId, Reply};
 use crate::{ClientId, ClientIdError};
 
@@ -110,7 +110,7 @@ pub struct Client {
 /// What all handles share; its end closes the connection.
 struct Handle {
     window: Arc<Window>,
-    address: Address,
+    access: Access,
     keys: Keys,
     birth: Birth,
     sending: Arc<Turn<session::Session>>,
@@ -140,7 +140,11 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
         let id = ClientId::new(client_id)?;
-        let handle = Handle::open(address.parse()?, Keys::new(queue)?, options)?;
+        let handle = Handle::open(
+            Access::new(address.parse()?, Role::Worker),
+            Keys::new(queue)?,
+            options,
+        )?;
         Ok(Self {
             id: Arc::new(id),
             handle: Arc::new(handle),
@@ -282,22 +286,22 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
             .field("id", &self.id)
-            .field("address", &self.handle.address)
+            .field("address", &self.handle.access.address)
             .finish()
     }
 }
 
 impl Handle {
-    fn open(address: Address, keys: Keys, options: ClientOptions) -> Result<Self, ConnectError> {
+    fn open(access: Access, keys: Keys, options: ClientOptions) -> Result<Self, ConnectError> {
         let system = |error: &dyn std::fmt::Display| ConnectError::System(error.to_string());
         let producer = ProducerId::random().map_err(|error| system(&error))?;
         let window = Arc::new(Window::new(producer, options));
         let sending = Arc::new(Turn::new());
-        let sender = sender::start(window.clone(), address.clone(), keys.clone(), sending.clone())
+        let sender = sender::start(window.clone(), access.clone(), keys.clone(), sending.clone())
             .map_err(|error| system(&error))?;
         Ok(Self {
             window,
-            address,
+            access,
             keys,
             birth: Birth::now().map_err(|error| system(&error))?,
             sending,
@@ -328,7 +332,7 @@ impl Handle {
             return;
         }
         let (window, turn) = (self.window.clone(), self.reading.clone());
-        match reader::start(window, self.address.clone(), self.keys.lease.clone(), turn) {
+        match reader::start(window, self.access.clone(), self.keys.lease.clone(), turn) {
             Ok(thread) => *reader = Some(thread),
             Err(error) => tracing::error!(%error, "no thread for the replies; futures will not be answered"),
         }
@@ -360,7 +364,7 @@ impl Drop for Handle {
             return;
         }
         if let Err(error) = self.close(CLOSE_TIMEOUT) {
-            tracing::warn!(address = %self.address, "client dropped: {error}");
+            tracing::warn!(address = %self.access.address, "client dropped: {error}");
         }
     }
 }

@@ -44,6 +44,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::broker::percent;
 pub use framing::{MAX_ARGUMENTS, MAX_BULK, MAX_COMMAND};
 use listener::Listener;
 pub use listener::MAX_CONNECTIONS;
@@ -129,7 +130,7 @@ impl EmbeddedBroker {
         };
         let place = SocketAddr::new(host, address.port());
         match self.shared.password() {
-            Some(password) => format!("redis://:{}@{place}", percent_encoded(password)),
+            Some(password) => format!("redis://:{}@{place}", percent::encoded(password)),
             None => format!("redis://{place}"),
         }
     }
@@ -167,18 +168,4 @@ impl fmt::Debug for BrokerOptions {
             .field("password", &self.password.as_ref().map(|_| "(hidden)"))
             .finish()
     }
-}
-
-/// A password as part of an address.
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    text.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }

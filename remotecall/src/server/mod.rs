@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::broker::{Address, AddressError, Keys, Link, QueueNameError};
+use crate::broker::{Access, AddressError, Keys, Link, QueueNameError, Role};
 use crate::client::Backoff;
 use crate::journal::{JournalError, Recovery};
 use crate::{Durable, Remote};
@@ -173,7 +173,7 @@ impl<O: Remote> RemoteCall<O> {
     }
 
     fn prepare(self, address: &str, stop: Arc<AtomicBool>) -> Result<Starting, RunError> {
-        let address: Address = address.parse()?;
+        let access = Access::new(address.parse()?, Role::Server);
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
         let holder = holder(self.journal.as_deref());
@@ -187,7 +187,7 @@ impl<O: Remote> RemoteCall<O> {
         Ok(Starting {
             core,
             journal,
-            address,
+            access,
             keys,
             holder,
             stop,
@@ -243,7 +243,7 @@ impl ServerHandle {
 struct Starting {
     core: Core,
     journal: Option<crate::journal::Journal>,
-    address: Address,
+    access: Access,
     keys: Keys,
     holder: String,
     stop: Arc<AtomicBool>,
@@ -257,7 +257,7 @@ impl Starting {
             return Ok(());
         };
         let feed = Feed::start(
-            self.address.clone(),
+            self.access.clone(),
             self.keys.clone(),
             self.stop.clone(),
             self.stats.clone(),
@@ -266,7 +266,7 @@ impl Starting {
         let serve = Serve {
             core: self.core,
             journal: self.journal,
-            address: self.address,
+            access: self.access,
             keys: self.keys,
             lease,
             stop: self.stop,
@@ -280,9 +280,8 @@ impl Starting {
     /// None when the server is stopped before it got the lease.
     fn wait_for_lease(&self, lease: &mut Lease) -> Result<Option<Link>, RunError> {
         let mut backoff = Backoff::new();
-        let mut was_down = false;
         while !self.stop.load(Relaxed) {
-            let attempt = Link::open(&self.address, Duration::ZERO).and_then(|mut link| {
+            let attempt = Link::open(&self.access, Duration::ZERO).and_then(|mut link| {
                 let attempt = lease.hold(&mut link)?;
                 Ok((attempt, link))
             });
@@ -298,11 +297,7 @@ impl Starting {
                 Ok((Attempt::WrongType, _)) => {
                     self.stats.refuse(WRONG_TYPE, &self.keys.lease);
                 }
-                Err(error) if !was_down => {
-                    was_down = true;
-                    tracing::warn!(address = %self.address, %error, "broker is away; waiting for it");
-                }
-                Err(_) => {}
+                Err(error) => self.access.is_out(&error, "waiting for it"),
             }
             pause(backoff.next(), &self.stop);
         }

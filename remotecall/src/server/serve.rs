@@ -13,7 +13,7 @@ use super::core::{Core, Verdict};
 use super::feed::{Batch, Feed, Input, pause};
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
 use super::stats::{Stats, WRONG_TYPE};
-use crate::broker::{Address, Keys, Link, StreamId, reply_key};
+use crate::broker::{Access, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
 use crate::journal::{Accepted, BATCH_SIZE, Journal, JournalError};
@@ -29,7 +29,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub(super) struct Serve {
     pub core: Core,
     pub journal: Option<Journal>,
-    pub address: Address,
+    pub access: Access,
     pub keys: Keys,
     pub lease: Lease,
     pub stop: Arc<AtomicBool>,
@@ -222,7 +222,7 @@ impl Serve {
                 break;
             }
             pause(backoff.next(), &self.stop);
-            match Link::open(&self.address, Duration::ZERO) {
+            match Link::open(&self.access, Duration::ZERO) {
                 Ok(link) => {
                     self.link = link;
                     self.publish_all_acks()?;
@@ -316,7 +316,7 @@ impl Serve {
             }
             Ok(Attempt::Held | Attempt::Wait) => Ok(()),
             Err(_) => {
-                if let Ok(link) = Link::open(&self.address, Duration::ZERO) {
+                if let Ok(link) = Link::open(&self.access, Duration::ZERO) {
                     self.link = link;
                     self.publish_all_acks()?;
                 }
