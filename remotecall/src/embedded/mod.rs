@@ -41,13 +41,13 @@ mod value;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::broker::percent;
 pub use framing::{MAX_ARGUMENTS, MAX_BULK, MAX_COMMAND};
 use listener::Listener;
-pub use listener::MAX_CONNECTIONS;
+pub use listener::{MAX_CONNECTIONS, MAX_STRANGERS};
 use shared::Shared;
 
 /// Port that is used unless another one is given.
@@ -125,7 +125,8 @@ impl EmbeddedBroker {
     pub fn own_address(&self) -> String {
         let address = self.address();
         let host = match address.ip() {
-            ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
         let place = SocketAddr::new(host, address.port());
