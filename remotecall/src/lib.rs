@@ -8,6 +8,7 @@ mod client_id;
 pub mod embedded;
 mod files;
 mod frame;
+mod holder;
 mod journal;
 #[doc(hidden)]
 pub mod macro_support;

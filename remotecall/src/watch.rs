@@ -73,6 +73,9 @@ impl BrokerWatch {
         pipeline.cmd("TIME");
         pipeline.cmd("GET").arg(&keys.lease);
         let answers = link.run(&pipeline)?;
+        for (command, answer) in pipeline.cmd_iter().zip(&answers) {
+            self.access.check(command, answer)?;
+        }
         self.link = Some(link);
         Ok(backlog(answers))
     }

@@ -143,6 +143,11 @@ impl TestServer {
         self.process.signal(signal);
     }
 
+    /// Its process.
+    pub fn pid(&mut self) -> u32 {
+        self.process.child().id()
+    }
+
     /// Whether it has not ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()

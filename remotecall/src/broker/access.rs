@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redis::ServerError;
+use redis::{Arg, Cmd, RedisResult, ServerError, Value};
 
 use super::Address;
 
@@ -101,6 +102,17 @@ impl Access {
         tracing::warn!(address = %self.address, error, "the broker refuses {command}; trying again");
     }
 
+    /// An error when the broker refused the command.
+    pub fn check(&self, command: &Cmd, answer: &Value) -> RedisResult<()> {
+        match answer {
+            Value::ServerError(error) => {
+                let text = format!("{}: {}", name(command), self.explained(error));
+                Err(io::Error::other(text).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the broker said, and what to do about it.
     pub fn explained(&self, error: &ServerError) -> String {
         let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
@@ -114,5 +126,13 @@ impl Access {
             "CLUSTERDOWN" | "MOVED" | "CROSSSLOT" => format!("{said} (a cluster is not supported yet)"),
             _ => said.to_owned(),
         }
+    }
+}
+
+/// A command's name.
+pub(super) fn name(command: &Cmd) -> String {
+    match command.args_iter().next() {
+        Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+        _ => String::new(),
     }
 }

@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use redis::{Arg, Client, Cmd, ConnectionLike, Pipeline, RedisResult, ServerError, Value};
+use redis::{Client, Cmd, ConnectionLike, Pipeline, RedisResult, ServerError, Value};
 
+use super::access::name;
 use super::reason;
 use super::{Access, Address};
 
@@ -131,13 +132,6 @@ fn prepare(address: &Address) -> Result<(Client, Pipeline), Box<dyn std::error::
     }
     let client = Client::build_with_tls(info, address.files.certificates()?)?;
     Ok((client, introduction))
-}
-
-fn name(command: &Cmd) -> String {
-    match command.args_iter().next() {
-        Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
-        _ => String::new(),
-    }
 }
 
 fn refusal(answer: &Value) -> Option<&ServerError> {

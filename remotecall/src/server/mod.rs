@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::broker::{Access, AddressError, Keys, Link, QueueNameError, Role};
 use crate::client::Backoff;
@@ -57,7 +57,7 @@ pub enum RunError {
     QueueTaken {
         /// The broker's key.
         queue_key: String,
-        /// Host and place of the other server.
+        /// Host and place of the other server, its process, and since when.
         holder: String,
     },
     /// The system refused a thread or a signal handler.
@@ -176,7 +176,7 @@ impl<O: Remote> RemoteCall<O> {
         let access = Access::new(address.parse()?, Role::Server);
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
-        let holder = holder(self.journal.as_deref());
+        let place = place(self.journal.as_deref());
         let mut core = Core::new(
             (self.host)(self.object),
             stats.clone(),
@@ -189,7 +189,7 @@ impl<O: Remote> RemoteCall<O> {
             journal,
             access,
             keys,
-            holder,
+            place,
             stop,
             stats,
         })
@@ -245,14 +245,14 @@ struct Starting {
     journal: Option<crate::journal::Journal>,
     access: Access,
     keys: Keys,
-    holder: String,
+    place: String,
     stop: Arc<AtomicBool>,
     stats: Arc<Stats>,
 }
 
 impl Starting {
     fn run(self) -> Result<(), RunError> {
-        let mut lease = Lease::new(&self.keys, self.holder.clone());
+        let mut lease = Lease::new(&self.keys, self.place.clone());
         let Some(link) = self.wait_for_lease(&mut lease)? else {
             return Ok(());
         };
@@ -273,6 +273,7 @@ impl Starting {
             stats: self.stats,
             feed,
             link,
+            extended: Instant::now(),
         };
         serve.run()
     }
@@ -347,8 +348,8 @@ fn recover(dir: &Path, core: &mut Core) -> Result<crate::journal::Journal, RunEr
 /// Frames replayed between two commits.
 const COMMIT_EVERY: u64 = 64;
 
-/// Names the place of this server: whoever has the same name holds the same lock.
-fn holder(journal: Option<&Path>) -> String {
+/// Names the place of this server: whoever is at the same place holds the same lock.
+fn place(journal: Option<&Path>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let place = journal.and_then(|dir| {
         std::fs::create_dir_all(dir).ok()?;
@@ -363,10 +364,6 @@ fn holder(journal: Option<&Path>) -> String {
     });
     match place {
         Some(place) => format!("{host}:{place}"),
-        None => format!(
-            "{host}:pid {}:{:08x}",
-            std::process::id(),
-            getrandom::u32().unwrap_or_default()
-        ),
+        None => format!("{host}:{:016x}", getrandom::u64().unwrap_or_default()),
     }
 }

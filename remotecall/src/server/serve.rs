@@ -36,6 +36,8 @@ pub(super) struct Serve {
     pub stats: Arc<Stats>,
     pub feed: Feed,
     pub link: Link,
+    /// When the lease was extended.
+    pub extended: Instant,
 }
 
 /// What one round leaves to be told to the broker.
@@ -53,7 +55,6 @@ impl Serve {
     /// Runs until it is told to stop and the stream is empty.
     pub fn run(mut self) -> Result<(), RunError> {
         self.publish_all_acks()?;
-        let mut extended = Instant::now();
         let mut stopping = None;
         loop {
             if self.stop.load(Relaxed) {
@@ -80,10 +81,7 @@ impl Serve {
                 // Watermarks may be ahead of the disk: only the journal can tell, at the next start.
                 return Ok(());
             }
-            if extended.elapsed() >= EXTEND_EVERY {
-                extended = Instant::now();
-                self.extend_lease()?;
-            }
+            self.keep_lease()?;
             if drained {
                 break;
             }
@@ -141,7 +139,7 @@ impl Serve {
             for accepted in &round.frames {
                 self.core.apply(&accepted.frame, accepted.clock_ms);
             }
-            let committed = self.until_done("the log directory", |this| this.core.host.commit());
+            let committed = self.until_done("the log directory", |this| this.core.host.commit())?;
             if !committed {
                 return Ok(false);
             }
@@ -179,7 +177,7 @@ impl Serve {
                     fatal = Some(error);
                     Ok(())
                 }
-            });
+            })?;
         }
         self.journal = Some(journal);
         match fatal {
@@ -188,17 +186,22 @@ impl Serve {
         }
     }
 
-    /// Repeats what can heal, such as a full disk, until it succeeds (true) or the server stops (false).
-    fn until_done(&mut self, what: &str, mut attempt: impl FnMut(&mut Self) -> io::Result<()>) -> bool {
+    /// Repeats what can heal, such as a full disk, until it succeeds (true) or the server stops (false). Meanwhile
+    /// the queue is kept: another server would take calls that this one has in its hands.
+    fn until_done(
+        &mut self,
+        what: &str,
+        mut attempt: impl FnMut(&mut Self) -> io::Result<()>,
+    ) -> Result<bool, RunError> {
         let mut backoff = Backoff::new();
         let mut failed = false;
         loop {
             match attempt(self) {
                 Ok(()) if failed => {
                     tracing::info!("{what} can be written again");
-                    return true;
+                    return Ok(true);
                 }
-                Ok(()) => return true,
+                Ok(()) => return Ok(true),
                 Err(error) if !failed => {
                     failed = true;
                     tracing::error!(%error, "cannot write to {what}; nothing is acknowledged until it works again");
@@ -206,8 +209,9 @@ impl Serve {
                 Err(_) => {}
             }
             if self.stop.load(Relaxed) {
-                return false;
+                return Ok(false);
             }
+            self.keep_lease()?;
             pause(backoff.next(), &self.stop);
         }
     }
@@ -221,6 +225,7 @@ impl Serve {
             if self.stop.load(Relaxed) {
                 break;
             }
+            self.keep_lease()?;
             pause(backoff.next(), &self.stop);
             match Link::open(&self.access, Duration::ZERO) {
                 Ok(link) => {
@@ -296,6 +301,14 @@ impl Serve {
             tracing::debug!(%error, "acks not published; the next round tries again");
         }
         Ok(())
+    }
+
+    fn keep_lease(&mut self) -> Result<(), RunError> {
+        if self.extended.elapsed() < EXTEND_EVERY {
+            return Ok(());
+        }
+        self.extended = Instant::now();
+        self.extend_lease()
     }
 
     fn extend_lease(&mut self) -> Result<(), RunError> {
