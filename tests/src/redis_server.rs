@@ -96,6 +96,22 @@ impl RedisServer {
         crate::programs::send(&self.process, signal);
     }
 
+    /// Has every save fail until [`mend_saving`](Self::mend_saving): there is a folder where the snapshot would go.
+    ///
+    /// # Panics
+    /// When the system does not make it.
+    pub fn break_saving(&self) {
+        std::fs::create_dir(self.dir.path().join("dump.rdb")).expect("a folder");
+    }
+
+    /// Saves succeed again.
+    ///
+    /// # Panics
+    /// When they did not fail.
+    pub fn mend_saving(&self) {
+        std::fs::remove_dir(self.dir.path().join("dump.rdb")).expect("the folder");
+    }
+
     /// Throws the snapshot away to which a `SAVE` would have it go back after a kill.
     pub fn forget(&self) {
         // There is none as a rule.
