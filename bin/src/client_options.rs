@@ -3,15 +3,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::broker_files::BrokerFiles;
+
 /// Where a server without `--redis` listens.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8008";
 
 /// Where the server is reached.
 #[derive(clap::Args, Debug)]
 pub struct Target {
-    /// Broker address: the server's own (host:8008), or the Redis it reads from (host:port, redis://…, unix://…)
+    /// Broker address: the server's own (host:8008), or the Redis it reads from (host:port, redis://…, rediss://…, unix://…)
     #[arg(long, value_name = "ADDR", env = "TENSORPLEX_URL", default_value = DEFAULT_ADDRESS, hide_env_values = true)]
-    pub redis: String,
+    redis: String,
+    #[command(flatten)]
+    files: BrokerFiles,
+}
+
+impl Target {
+    /// The broker's address, with the files that were named.
+    pub fn address(&self) -> String {
+        self.files.apply(&self.redis)
+    }
 }
 
 /// What survives a kill of the program that sends.

@@ -1,5 +1,6 @@
 //! The programs `tensorplex-server` and `tensorplex`: they parse, call, and turn the result into an exit code.
 
+pub mod broker_files;
 pub mod client_options;
 pub mod completions;
 pub mod demo;

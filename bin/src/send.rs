@@ -92,7 +92,7 @@ impl Send {
             spool: self.spooling.spool.clone(),
             ..ClientOptions::default()
         };
-        let client = Client::connect_with(&self.target.redis, &self.queue, &self.client_id, options)?;
+        let client = Client::connect_with(&self.target.address(), &self.queue, &self.client_id, options)?;
         let mut sending = Sending {
             client,
             others: HashMap::new(),

@@ -13,12 +13,15 @@ use std::time::Duration;
 
 use loggerplex::Loggerplex;
 use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
-use remotecall::{RunError, ServerHandle, StatsSnapshot};
+use remotecall::{FileError, RunError, ServerHandle, StatsSnapshot, read_password, warn_if_others_can_read};
 use tensorplex::{Group, GroupError, LOGS, PRIVATE, Tensorplex};
 
+use crate::broker_files::BrokerFiles;
 use live::Live;
 use log_options::LogOptions;
 
+/// The variable that names the file of the broker's password, for servers as for workers.
+const PASSWORD_FILE: &str = "TENSORPLEX_PASSWORD_FILE";
 /// How often the server looks for a signal and at its threads.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -33,14 +36,17 @@ const TICK: Duration = Duration::from_millis(50);
 Examples:
   tensorplex-server --logdir runs/
   tensorplex-server --logdir runs/ --redis localhost:6379
+  tensorplex-server --logdir runs/ --redis rediss://me@redis.example --redis-ca ca.pem --redis-password-file secret
+  tensorplex-server --logdir runs/ --listen 0.0.0.0:8008 --password-file secret
   tensorplex-server --logdir runs/ --group learner --group agent:8
   tensorplex-server --logdir runs/ --rotate-size 100M --rotate-keep 9
   tensorplex-server --logdir runs/ --log-level debug --time-format '%FT%T%.3f' --time-zone UTC
 
 Options of groups and of log files may change after the server was stopped, not after it was killed.
 
-TENSORPLEX_PASSWORD is the password of the server's own broker; it is needed to listen beyond this machine, and
-workers then connect to redis://:PASSWORD@HOST:PORT.
+Without --redis, TENSORPLEX_PASSWORD or the file that TENSORPLEX_PASSWORD_FILE names is the password of the server's own
+broker; it is needed to listen beyond this machine. Workers take it from a file too (TENSORPLEX_PASSWORD_FILE), or from
+their address: redis://:PASSWORD@HOST:PORT.
 SIGHUP opens the log files again by their names, as logrotate wants it after it has moved them (postrotate).
 SIGTERM and Ctrl-C work off what is in the queue, save, and exit 0. RUST_LOG chooses the log lines (info)."
 )]
@@ -48,7 +54,7 @@ pub struct Server {
     /// Directory to write below; TensorBoard reads it: tensorboard --logdir DIR
     #[arg(long, value_name = "DIR")]
     logdir: PathBuf,
-    /// Redis or Valkey to read from: host:port, redis://user:password@host:port/db, unix:///path
+    /// Redis or Valkey to read from: host:port, redis://user:password@host:port/db, rediss://… (TLS), unix:///path
     #[arg(
         long,
         value_name = "ADDR",
@@ -57,9 +63,14 @@ pub struct Server {
         conflicts_with = "listen"
     )]
     redis: Option<String>,
+    #[command(flatten)]
+    files: BrokerFiles,
     /// Where the server's own broker listens; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8008")]
     listen: SocketAddr,
+    /// File with the password of the server's own broker as its only line
+    #[arg(long, value_name = "FILE", conflicts_with = "redis")]
+    password_file: Option<PathBuf>,
     /// Not an option: a password does not belong into the list of processes.
     #[arg(skip = std::env::var("TENSORPLEX_PASSWORD").ok())]
     password: Option<String>,
@@ -101,6 +112,15 @@ pub enum ServerError {
         /// Why.
         error: RunError,
     },
+    /// Files for a Redis, and no Redis.
+    #[error(
+        "--redis-password-file, --redis-ca, --redis-cert and --redis-key are of use only with --redis; the password of \
+             the server's own broker comes from --password-file"
+    )]
+    NoRedis,
+    /// The file with the password of our own broker cannot be used.
+    #[error(transparent)]
+    Password(#[from] FileError),
     /// The system refused a signal handler.
     #[error("signals cannot be caught: {0}")]
     Signals(std::io::Error),
@@ -176,16 +196,29 @@ impl Server {
     /// The broker of our own, if wanted, and the address to read from.
     fn broker(&self) -> Result<(Option<EmbeddedBroker>, String), ServerError> {
         if let Some(redis) = &self.redis {
-            return Ok((None, redis.clone()));
+            return Ok((None, self.files.apply(redis)));
+        }
+        if self.files.are_named() {
+            return Err(ServerError::NoRedis);
         }
         let options = BrokerOptions {
             listen: self.listen,
             max_memory: self.broker_memory << 20,
-            password: self.password.clone(),
+            password: self.own_password()?,
         };
         let broker = EmbeddedBroker::start(options)?;
         let address = broker.own_address();
         Ok((Some(broker), address))
+    }
+
+    fn own_password(&self) -> Result<Option<String>, ServerError> {
+        let of_environment = || std::env::var_os(PASSWORD_FILE).filter(|path| !path.is_empty());
+        let file = self.password_file.clone();
+        let Some(path) = file.or_else(|| of_environment().map(PathBuf::from)) else {
+            return Ok(self.password.clone());
+        };
+        warn_if_others_can_read(&path);
+        Ok(Some(read_password(&path)?))
     }
 
     fn introduce(&self, logdir: &std::path::Path, broker: Option<&EmbeddedBroker>) {

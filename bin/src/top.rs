@@ -89,7 +89,8 @@ impl Top {
             signal_hook::flag::register(number, end.clone()).map_err(TopError::Signals)?;
         }
         let mut watch = Watch::default();
-        let mut broker = BrokerWatch::new(&self.target.redis)?;
+        let mut broker = BrokerWatch::new(&self.target.address())?;
+        let shown = broker.address().to_string();
         let mut state = State::new(self.run.clone(), self.tag.clone());
         self.look(&mut watch, &mut broker, &mut state)?;
         if self.json || !io::stdout().is_terminal() {
@@ -98,12 +99,12 @@ impl Top {
                 std::thread::sleep(TICK);
             }
             self.look(&mut watch, &mut broker, &mut state)?;
-            self.print(&state)?;
+            self.print(&state, &shown)?;
             return Ok(FINE);
         }
         let screen = Screen::open()?;
         while !end.load(Relaxed) {
-            screen.draw(&frame::lines(&state, &self.how(screen.size())))?;
+            screen.draw(&frame::lines(&state, &self.how(&shown, screen.size())))?;
             let until = Instant::now() + EVERY;
             while Instant::now() < until {
                 std::thread::sleep(TICK);
@@ -123,10 +124,10 @@ impl Top {
         Ok(())
     }
 
-    fn how(&self, (width, height): (usize, usize)) -> Look<'_> {
+    fn how<'a>(&'a self, broker: &'a str, (width, height): (usize, usize)) -> Look<'a> {
         Look {
             logdir: &self.logdir,
-            broker: &self.target.redis,
+            broker,
             silent_after: self.silent_after,
             width,
             height,
@@ -134,12 +135,12 @@ impl Top {
         }
     }
 
-    fn print(&self, state: &State) -> io::Result<()> {
+    fn print(&self, state: &State, broker: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
             return writeln!(out, "{}", state.as_json(self.silent_after));
         }
-        for line in frame::lines(state, &self.how(PRINTED)) {
+        for line in frame::lines(state, &self.how(broker, PRINTED)) {
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())

@@ -9,6 +9,10 @@ mod disk;
 pub mod embedded;
 mod files;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod holder;
 mod journal;
 #[doc(hidden)]
 pub mod macro_support;
@@ -22,7 +26,10 @@ mod type_name;
 mod watch;
 
 pub use args::{Args, ArgsError, MAX_ARGS, MAX_DEPTH};
-pub use broker::{Address, AddressError, MAX_QUEUE_NAME, QueueNameError};
+pub use broker::{
+    Address, AddressError, ENVIRONMENT, FileError, MAX_PASSWORD, MAX_QUEUE_NAME, QueueNameError,
+    read_password, warn_if_others_can_read,
+};
 pub use call_error::CallError;
 pub use client::{
     CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, DrainError, DrainOutcome, Drained,

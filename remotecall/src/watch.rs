@@ -5,12 +5,12 @@ use std::time::Duration;
 use redis::{Pipeline, RedisError, Value};
 
 use crate::broker::{
-    Address, AddressError, DROPPED_FIELD, Keys, Link, QueueNameError, entries, number, time_ms,
+    Access, Address, AddressError, DROPPED_FIELD, Keys, Link, QueueNameError, Role, entries, number, time_ms,
 };
 
 /// Looks at queues of a broker, over one connection; it changes nothing.
 pub struct BrokerWatch {
-    address: Address,
+    access: Access,
     link: Option<Link>,
 }
 
@@ -45,9 +45,14 @@ impl BrokerWatch {
     /// When that is no address.
     pub fn new(address: &str) -> Result<Self, AddressError> {
         Ok(Self {
-            address: address.parse()?,
+            access: Access::new(address.parse()?, Role::Reader),
             link: None,
         })
+    }
+
+    /// Where the broker is.
+    pub fn address(&self) -> &Address {
+        &self.access.address
     }
 
     /// What waits in a queue now. After an error the next look connects again.
@@ -58,7 +63,7 @@ impl BrokerWatch {
         let keys = Keys::new(queue)?;
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => Link::open(&self.address, Duration::ZERO)?,
+            None => Link::open(&self.access, Duration::ZERO)?,
         };
         let mut pipeline = Pipeline::new();
         pipeline.cmd("XLEN").arg(&keys.input);
@@ -73,6 +78,9 @@ impl BrokerWatch {
         pipeline.cmd("GET").arg(&keys.lease);
         pipeline.cmd("HGET").arg(&keys.acks).arg(DROPPED_FIELD);
         let answers = link.run(&pipeline)?;
+        for (command, answer) in pipeline.cmd_iter().zip(&answers) {
+            self.access.check(command, answer)?;
+        }
         self.link = Some(link);
         Ok(backlog(answers))
     }

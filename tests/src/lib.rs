@@ -13,6 +13,7 @@ mod server;
 mod small_disk;
 mod tailing;
 mod test_broker;
+mod tls;
 mod tmux;
 mod wait;
 
@@ -27,5 +28,6 @@ pub use server::{TestServer, Through};
 pub use small_disk::SmallDisk;
 pub use tailing::{Messages, Tail};
 pub use test_broker::TestBroker;
+pub use tls::{Certificates, Named, TlsRedis};
 pub use tmux::Tmux;
 pub use wait::{DEADLINE, until, wait_for};

@@ -1,5 +1,8 @@
 //! A real redis-server on a socket file in a folder of its own.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +17,7 @@ const AHEAD_MS: u128 = 3_600_000;
 /// A redis-server without persistence. It dies with this value.
 pub struct RedisServer {
     dir: tempfile::TempDir,
+    options: Vec<String>,
     process: Child,
 }
 
@@ -23,11 +27,43 @@ impl RedisServer {
     /// # Panics
     /// When the program redis-server is missing or does not come up: a test that cannot run fails.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more options of the program.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(options: &[&str]) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Self::try_start_with(options).expect("a redis-server that takes its options")
+    }
+
+    /// Starts one that listens on a port as well, and says on which one: with options that take it.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_on_a_port(options: impl Fn(u16) -> Vec<String>) -> (Self, u16) {
+        wait_for("a redis-server on a free port", || {
+            let free = TcpListener::bind("127.0.0.1:0").ok()?;
+            let port = free.local_addr().ok()?.port();
+            drop(free);
+            let mut options = options(port);
+            options.extend(["--bind".to_owned(), "127.0.0.1".to_owned()]);
+            Some((Self::try_start_with(options)?, port))
+        })
+    }
+
+    /// None when it ends by itself: its port may have been taken.
+    fn try_start_with(options: Vec<String>) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let process = spawn(dir.path());
-        let server = Self { dir, process };
-        server.wait_until_ready();
-        server
+        let process = spawn(dir.path(), &options);
+        let mut server = Self {
+            dir,
+            options,
+            process,
+        };
+        server.comes_up().then_some(server)
     }
 
     /// Its address, as clients and servers take it.
@@ -60,6 +96,22 @@ impl RedisServer {
         crate::programs::send(&self.process, signal);
     }
 
+    /// Has every save fail until [`mend_saving`](Self::mend_saving): there is a folder where the snapshot would go.
+    ///
+    /// # Panics
+    /// When the system does not make it.
+    pub fn break_saving(&self) {
+        std::fs::create_dir(self.dir.path().join("dump.rdb")).expect("a folder");
+    }
+
+    /// Saves succeed again.
+    ///
+    /// # Panics
+    /// When they did not fail.
+    pub fn mend_saving(&self) {
+        std::fs::remove_dir(self.dir.path().join("dump.rdb")).expect("the folder");
+    }
+
     /// Throws the snapshot away to which a `SAVE` would have it go back after a kill.
     pub fn forget(&self) {
         // There is none as a rule.
@@ -76,8 +128,10 @@ impl RedisServer {
 
     /// Starts it again after [`kill`](Self::kill).
     pub fn restart(&mut self) {
-        self.process = spawn(self.dir.path());
-        self.wait_until_ready();
+        wait_for("redis-server to come back", || {
+            self.process = spawn(self.dir.path(), &self.options);
+            self.comes_up().then_some(())
+        });
     }
 
     /// A connection for the test's own questions.
@@ -99,11 +153,17 @@ impl RedisServer {
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    fn wait_until_ready(&self) {
+    /// Waits until it answers, or has ended.
+    fn comes_up(&mut self) -> bool {
         wait_for("redis-server to answer", || {
-            let mut connection = redis::Client::open(self.address()).ok()?.get_connection().ok()?;
-            redis::cmd("PING").query::<String>(&mut connection).ok()
-        });
+            if self.process.try_wait().expect("its state").is_some() {
+                return Some(false);
+            }
+            // An error is an answer as well: it may be loading, or want a password.
+            let mut socket = UnixStream::connect(self.socket()).ok()?;
+            socket.write_all(b"PING\r\n").ok()?;
+            socket.read_exact(&mut [0]).ok().map(|()| true)
+        })
     }
 }
 
@@ -114,12 +174,13 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(dir: &Path) -> Child {
+fn spawn(dir: &Path, options: &[String]) -> Child {
     Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
         .arg(dir.join("redis.sock"))
         .arg("--dir")
         .arg(dir)
+        .args(options)
         .stdout(Stdio::null())
         .spawn()
         .expect("the program redis-server (Debian package redis-server)")

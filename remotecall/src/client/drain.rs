@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::window::Window;
 use super::{ClientOptions, ConnectError, Handle};
 use crate::SpoolError;
-use crate::broker::{Address, AddressError, Keys};
+use crate::broker::{Access, Address, AddressError, Keys, Role};
 use crate::spool::{Found, Place, Spool};
 
 /// What became of one spool.
@@ -112,7 +112,7 @@ fn deliver(place: Place, address: Option<Address>, timeout: Duration) -> Result<
     let opened = Spool::take_over(place)?;
     let bytes = opened.rest.damaged;
     let window = Window::that_only_delivers(opened, ClientOptions::default());
-    let handle = Handle::start(address, keys, owner, window)?;
+    let handle = Handle::start(Access::new(address, Role::Worker), keys, owner, window)?;
     let flushed = handle.flush(timeout);
     let stats = handle.window.stats();
     let outcome = match (flushed, bytes) {

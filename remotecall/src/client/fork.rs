@@ -76,7 +76,7 @@ impl Client {
     /// When the system gives no random id or no thread, or there can be no spool.
     pub fn renewed(&self) -> Result<Self, ConnectError> {
         let handle = Handle::open(
-            self.handle.address.clone(),
+            self.handle.access.renewed(),
             self.handle.keys.clone(),
             self.handle.owner.clone(),
             self.handle.window.options.clone(),
@@ -105,18 +105,19 @@ mod tests {
 
     use super::*;
     use crate::spool::Owner;
+    use crate::broker::{Access, Role};
     use crate::{ClientId, ClientOptions, NotQueued, RemoteError, RemoteFuture};
 
     /// As a child process finds it.
     fn made_by_another_process() -> (Client, RemoteFuture<i64>) {
-        let address = "127.0.0.1:1".parse().unwrap();
+        let access = Access::new("127.0.0.1:1".parse().unwrap(), Role::Worker);
         let keys = crate::broker::Keys::new("q").unwrap();
         let owner = Owner {
             queue: "q".to_owned(),
             client_id: "c".to_owned(),
             address: String::new(),
         };
-        let mut handle = Handle::open(address, keys, owner, ClientOptions::default()).unwrap();
+        let mut handle = Handle::open(access, keys, owner, ClientOptions::default()).unwrap();
         handle.birth = Birth(u32::MAX);
         let client = Client {
             id: Arc::new(ClientId::new("c").unwrap()),

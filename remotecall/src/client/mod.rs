@@ -31,7 +31,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::broker::{Address, AddressError, Keys, QueueNameError};
+use crate::broker::{Access, AddressError, Keys, QueueNameError, Role};
 use crate::frame::{NewCall, ProducerId, Reply};
 use crate::spool::{Owner, Spool};
 use crate::{ClientId, ClientIdError, SpoolError};
@@ -116,7 +116,7 @@ pub struct Client {
 /// What all handles share; its end closes the connection.
 struct Handle {
     window: Arc<Window>,
-    address: Address,
+    access: Access,
     keys: Keys,
     owner: Owner,
     birth: Birth,
@@ -147,13 +147,13 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
         let id = ClientId::new(client_id)?;
-        let address: Address = address.parse()?;
+        let access = Access::new(address.parse()?, Role::Worker);
         let owner = Owner {
             queue: queue.to_owned(),
             client_id: client_id.to_owned(),
-            address: address.to_string(),
+            address: access.address.to_string(),
         };
-        let handle = Handle::open(address, Keys::new(queue)?, owner, options)?;
+        let handle = Handle::open(access, Keys::new(queue)?, owner, options)?;
         Ok(Self {
             id: Arc::new(id),
             handle: Arc::new(handle),
@@ -295,14 +295,14 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
             .field("id", &self.id)
-            .field("address", &self.handle.address)
+            .field("address", &self.handle.access.address)
             .finish()
     }
 }
 
 impl Handle {
     fn open(
-        address: Address,
+        access: Access,
         keys: Keys,
         owner: Owner,
         options: ClientOptions,
@@ -313,18 +313,18 @@ impl Handle {
             None => Window::new(producer, options),
             Some(root) => Window::with_spool(Spool::open(root, producer, owner.clone())?, options),
         };
-        Self::start(address, keys, owner, window)
+        Self::start(access, keys, owner, window)
     }
 
     /// Has threads work for `window`.
-    fn start(address: Address, keys: Keys, owner: Owner, window: Window) -> Result<Self, ConnectError> {
+    fn start(access: Access, keys: Keys, owner: Owner, window: Window) -> Result<Self, ConnectError> {
         let window = Arc::new(window);
         let sending = Arc::new(Turn::new());
         let sender =
-            sender::start(window.clone(), address.clone(), keys.clone(), sending.clone()).map_err(refused)?;
+            sender::start(window.clone(), access.clone(), keys.clone(), sending.clone()).map_err(refused)?;
         Ok(Self {
             window,
-            address,
+            access,
             keys,
             owner,
             birth: Birth::now().map_err(refused)?,
@@ -356,7 +356,7 @@ impl Handle {
             return;
         }
         let (window, turn) = (self.window.clone(), self.reading.clone());
-        match reader::start(window, self.address.clone(), self.keys.lease.clone(), turn) {
+        match reader::start(window, self.access.clone(), self.keys.lease.clone(), turn) {
             Ok(thread) => *reader = Some(thread),
             Err(error) => tracing::error!(%error, "no thread for the replies; futures will not be answered"),
         }
@@ -369,7 +369,7 @@ impl Handle {
         let result = self.window.flush(timeout);
         let stats = self.window.stats();
         if !self.window.close() && stats.dropped.total() + stats.unspooled > 0 {
-            let (address, unspooled) = (&self.address, stats.unspooled);
+            let (address, unspooled) = (&self.access.address, stats.unspooled);
             tracing::warn!(%address, unspooled, "client closed; calls were dropped: {}", stats.dropped);
         }
         // The threads end by themselves; one that hangs in the network is not waited for.
@@ -392,7 +392,7 @@ impl Drop for Handle {
             return;
         }
         if let Err(error) = self.close(CLOSE_TIMEOUT) {
-            tracing::warn!(address = %self.address, "client dropped: {error}");
+            tracing::warn!(address = %self.access.address, "client dropped: {error}");
         }
     }
 }

@@ -16,7 +16,7 @@ use super::session::REPLY_TTL_MS;
 use super::turn::Turn;
 use super::window::Window;
 use super::{Backoff, MISSING_AFTER, caller};
-use crate::broker::{Address, Link, StreamId, entries, reply_key};
+use crate::broker::{Access, Link, StreamId, entries, reply_key};
 use crate::reply::Replies;
 
 /// Longest wait for replies in one go; shorter while somebody waits for the absence of errors.
@@ -31,7 +31,7 @@ const REFRESH: Duration = Duration::from_millis(REPLY_TTL_MS / 3);
 
 pub(super) fn start(
     window: Arc<Window>,
-    address: Address,
+    access: Access,
     lease: String,
     turn: Arc<Turn<Reader>>,
 ) -> std::io::Result<JoinHandle<()>> {
@@ -39,7 +39,7 @@ pub(super) fn start(
         key: reply_key(window.producer),
         heartbeat: Heartbeat::new(window.clone(), lease, MISSING_AFTER),
         window,
-        address,
+        access,
         session: None,
         backoff: Backoff::new(),
     };
@@ -50,7 +50,7 @@ pub(super) fn start(
 
 pub(super) struct Reader {
     window: Arc<Window>,
-    address: Address,
+    access: Access,
     key: String,
     heartbeat: Heartbeat,
     session: Option<Session>,
@@ -89,7 +89,7 @@ impl Reader {
     }
 
     fn connect(&mut self) {
-        match Link::open(&self.address, BLOCK) {
+        match Link::open(&self.access, BLOCK) {
             Ok(link) => {
                 self.session = Some(Session {
                     link,
@@ -103,7 +103,7 @@ impl Reader {
 
     fn lost(&mut self, error: &redis::RedisError) {
         self.heartbeat.seen(false);
-        tracing::debug!(address = %self.address, %error, "no replies");
+        tracing::debug!(address = %self.access.address, %error, "no replies");
         self.session = None;
     }
 

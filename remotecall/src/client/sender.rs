@@ -20,20 +20,19 @@ use super::Backoff;
 use super::session::Session;
 use super::turn::Turn;
 use super::window::{Window, Work};
-use crate::broker::{Address, Keys};
+use crate::broker::{Access, Keys};
 
 pub(super) fn start(
     window: Arc<Window>,
-    address: Address,
+    access: Access,
     keys: Keys,
     turn: Arc<Turn<Session>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let sender = Sender {
         window,
-        address,
+        access,
         keys,
         turn,
-        was_down: false,
     };
     std::thread::Builder::new()
         .name("remotecall-send".into())
@@ -42,33 +41,26 @@ pub(super) fn start(
 
 struct Sender {
     window: Arc<Window>,
-    address: Address,
+    access: Access,
     keys: Keys,
     turn: Arc<Turn<Session>>,
-    was_down: bool,
 }
 
 impl Sender {
-    fn run(mut self) {
+    fn run(self) {
         let mut backoff = Backoff::new();
         while self.window.wait_for_any() {
-            match Session::open(self.window.clone(), self.address.clone(), self.keys.clone()) {
+            match Session::open(self.window.clone(), &self.access, self.keys.clone()) {
                 Ok(session) => {
-                    if std::mem::take(&mut self.was_down) {
-                        tracing::info!(address = %self.address, "broker is back");
-                    }
+                    self.access.is_back();
                     match self.send_over(session, &mut backoff) {
                         Ok(()) => return,
                         Err(error) => {
-                            tracing::debug!(address = %self.address, %error, "connection to the broker failed")
+                            tracing::debug!(address = %self.access.address, %error, "connection to the broker failed")
                         }
                     }
                 }
-                Err(error) if !self.was_down => {
-                    self.was_down = true;
-                    tracing::warn!(address = %self.address, %error, "broker is away; calls wait in memory");
-                }
-                Err(_) => {}
+                Err(error) => self.access.is_out(&error, "calls wait in memory"),
             }
             if self.window.pause(backoff.next()) {
                 return;

@@ -7,7 +7,7 @@ use redis::{Pipeline, RedisResult, Value};
 
 use super::window::{SentFrame, Window};
 use super::{caller, now_ns};
-use crate::broker::{Address, Keys, Link, StreamId, entries, number, reply_key};
+use crate::broker::{Access, Keys, Link, StreamId, entries, number, reply_key};
 use crate::frame::Frame;
 use crate::mutants::{self, Mutant};
 
@@ -25,7 +25,6 @@ pub(super) const REPLY_TTL_MS: u64 = 60_000;
 pub(super) struct Session {
     link: Link,
     window: Arc<Window>,
-    address: Address,
     keys: Keys,
     has_reply_stream: bool,
     poll: Duration,
@@ -38,12 +37,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn open(window: Arc<Window>, address: Address, keys: Keys) -> RedisResult<Self> {
+    pub fn open(window: Arc<Window>, access: &Access, keys: Keys) -> RedisResult<Self> {
         let now = Instant::now();
         let mut session = Self {
-            link: Link::open(&address, Duration::ZERO)?,
+            link: Link::open(access, Duration::ZERO)?,
             window,
-            address,
             keys,
             has_reply_stream: false,
             poll: POLL.0,
@@ -160,7 +158,7 @@ impl Session {
         }
         self.read_ack(answers.next());
         if let Some((seq, answer)) = &refused {
-            tracing::warn!(address = %self.address, frame = seq, ?answer, "broker refused a frame; trying again");
+            tracing::debug!(frame = seq, ?answer, "broker refused a frame; trying again");
             self.window.rewind(*seq);
         }
         Ok(refused.is_none())

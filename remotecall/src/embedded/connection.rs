@@ -30,6 +30,11 @@ const AHEAD_OF_READ: usize = 64 << 10;
 const WRITE_SLICE: Duration = Duration::from_millis(50);
 /// Most bytes that a client may send without reading its answers, beyond what the system buffers.
 const AHEAD_OF_ANSWERS: usize = MAX_COMMAND;
+/// How long a client may take to say the password.
+const INTRODUCTION: Duration = Duration::from_secs(10);
+/// How long the answer to a wrong password takes, and how many of them a connection survives.
+const WRONG_PAUSE: Duration = Duration::from_secs(1);
+const WRONG_MOST: u32 = 3;
 /// A client that reads nothing of its answers for so long is dropped.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,15 +46,19 @@ pub(super) struct Connection {
     session: Session,
     input: Input,
     output: Output,
+    /// Until when the password has to be said; none when it was, or there is none.
+    introduced_by: Option<Instant>,
 }
 
 impl Connection {
     /// Takes over a socket; the connection counts from now on.
     pub fn new(socket: Arc<TcpStream>, shared: Arc<Shared>, id: i64) -> Self {
         shared.connection_opened();
+        let introduced_by = shared.has_password().then(|| Instant::now() + INTRODUCTION);
         Self {
             socket,
             session: Session::new(Arc::clone(&shared), id),
+            introduced_by,
             shared,
             input: Input::default(),
             output: Output::default(),
@@ -73,15 +82,43 @@ impl Connection {
                 return Ok(());
             }
             // While the answers were written, more may have been taken in.
-            if !self.input.is_fresh() && self.input.fill(&mut &*self.socket)? == Peer::Closed {
+            if !self.input.is_fresh() && self.fill()? == Peer::Closed {
                 return Ok(());
             }
+        }
+    }
+
+    /// Waits for what the client sends; a stranger has not for ever.
+    fn fill(&mut self) -> io::Result<Peer> {
+        if let Some(until) = self.introduced_by {
+            let left = until.saturating_duration_since(Instant::now());
+            let is_known = self.session.is_authenticated();
+            if is_known {
+                self.introduced_by = None;
+            } else if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            self.socket.set_read_timeout((!is_known).then_some(left))?;
+        }
+        self.input.fill(&mut &*self.socket)
+    }
+
+    /// Guessing takes time, and connections.
+    fn punish_wrong_password(&mut self) {
+        let until = Instant::now() + WRONG_PAUSE;
+        // The broker's end unparks the thread.
+        while Instant::now() < until && !self.shared.is_stopping() {
+            thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+        if self.session.wrong_passwords() >= WRONG_MOST {
+            self.session.end();
         }
     }
 
     /// Executes what has arrived.
     fn execute_all(&mut self) -> io::Result<()> {
         while !self.session.is_over() {
+            let wrong = self.session.wrong_passwords();
             let answer = match self.input.next(self.limits()) {
                 Ok(None) => return Ok(()),
                 Ok(Some(args)) => commands::execute(&mut self.session, args),
@@ -90,6 +127,9 @@ impl Connection {
                     return self.output.protocol_error(error);
                 }
             };
+            if self.session.wrong_passwords() > wrong {
+                self.punish_wrong_password();
+            }
             let answer = match self.session.take_wait() {
                 Some(read) => self.wait(&read)?,
                 None => answer,

@@ -18,6 +18,8 @@ use super::shared::Shared;
 
 /// Most connections at a time.
 pub const MAX_CONNECTIONS: usize = 4096;
+/// Most connections at a time that have not said the password. Each may hold half a mebibyte, and guess once a second.
+pub const MAX_STRANGERS: usize = 256;
 /// Open files that are left to the rest of the process.
 const FILES_FOR_OTHERS: usize = 128;
 /// Stack of a connection's thread; nothing in it recurses on data.
@@ -150,7 +152,7 @@ impl Acceptor {
     }
 
     fn admit(&mut self, mut socket: TcpStream) -> io::Result<()> {
-        if self.shared.connections() >= self.limit {
+        if self.shared.connections() >= self.limit || self.shared.strangers() >= MAX_STRANGERS {
             // Told if possible; a peer that does not listen to it must not hold up the others.
             socket.set_nonblocking(true)?;
             let _ = socket.write(TOO_MANY);

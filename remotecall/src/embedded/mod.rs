@@ -28,6 +28,8 @@ mod commands;
 mod connection;
 mod error;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod input;
 mod listener;
 mod output;
@@ -41,12 +43,13 @@ mod value;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::broker::percent;
 pub use framing::{MAX_ARGUMENTS, MAX_BULK, MAX_COMMAND};
 use listener::Listener;
-pub use listener::MAX_CONNECTIONS;
+pub use listener::{MAX_CONNECTIONS, MAX_STRANGERS};
 use shared::Shared;
 
 /// Port that is used unless another one is given.
@@ -124,12 +127,13 @@ impl EmbeddedBroker {
     pub fn own_address(&self) -> String {
         let address = self.address();
         let host = match address.ip() {
-            ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
         let place = SocketAddr::new(host, address.port());
         match self.shared.password() {
-            Some(password) => format!("redis://:{}@{place}", percent_encoded(password)),
+            Some(password) => format!("redis://:{}@{place}", percent::encoded(password)),
             None => format!("redis://{place}"),
         }
     }
@@ -167,18 +171,4 @@ impl fmt::Debug for BrokerOptions {
             .field("password", &self.password.as_ref().map(|_| "(hidden)"))
             .finish()
     }
-}
-
-/// A password as part of an address.
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    text.bytes()
-        .map(|byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }

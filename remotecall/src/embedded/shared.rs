@@ -14,6 +14,8 @@ pub(super) struct Shared {
     password: Option<String>,
     stopping: AtomicBool,
     connections: AtomicUsize,
+    /// Of them, those that have not said the password.
+    strangers: AtomicUsize,
     started: Instant,
 }
 
@@ -25,6 +27,7 @@ impl Shared {
             password: options.password.clone(),
             stopping: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
             started: Instant::now(),
         }
     }
@@ -78,6 +81,21 @@ impl Shared {
     /// Connections open now.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that have not said the password.
+    pub fn strangers(&self) -> usize {
+        self.strangers.load(Ordering::SeqCst)
+    }
+
+    /// Counts one stranger more.
+    pub fn stranger_came(&self) {
+        self.strangers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts one stranger less: it said the password, or left.
+    pub fn stranger_went(&self) {
+        self.strangers.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Counts one connection more.

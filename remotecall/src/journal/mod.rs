@@ -16,6 +16,8 @@
 //! be read is damage: the journal refuses to open and touches nothing.
 
 mod checkpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod recovery;
 mod settings;
 
@@ -46,8 +48,13 @@ const MAX_RECORD: usize = BATCH_SIZE + crate::frame::MAX_FRAME + FRAME_HEADER;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// Another server holds it.
-    #[error("{0} is in use by another server: each directory has one server")]
-    InUse(PathBuf),
+    #[error("{dir} is in use by another server ({holder}): each directory has one server")]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// What the other one wrote into the lock: its process, and since when.
+        holder: String,
+    },
     /// The system refused something.
     #[error("{path}: {error}")]
     Io {

@@ -1,7 +1,10 @@
 //! Opening a journal: lock, checkpoint, and the records that came after it.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use crate::holder::this_process;
 
 use super::{
     Accepted, Checkpoint, Journal, JournalError, MAX_RECORD, RECORD_HEADER, RECORD_MAGIC, SEGMENT_MAGIC,
@@ -125,18 +128,34 @@ fn is_empty(dir: &Path, number: u64) -> bool {
     length.is_ok_and(|length| length <= SEGMENT_MAGIC.len() as u64)
 }
 
+/// Most bytes read of who holds a lock.
+const MAX_HOLDER: u64 = 1024;
+
+/// Takes the lock, and writes into it who has it.
 fn take_lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let file = disk::open_or_create(&path).map_err(|error| JournalError::io(&path, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse(dir.to_owned())),
+        Ok(()) => {
+            // Only for the message below: a full disk is no reason to stop here.
+            let _ = disk::cut(&file, 0).and_then(|()| disk::write_all_at(&file, this_process().as_bytes(), 0));
+            Ok(file)
+        }
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut holder = Vec::new();
+            let _ = (&file).take(MAX_HOLDER).read_to_end(&mut holder);
+            let holder = String::from_utf8_lossy(&holder).into_owned();
+            Err(JournalError::InUse {
+                dir: dir.to_owned(),
+                holder,
+            })
+        }
         Err(std::fs::TryLockError::Error(error)) => Err(JournalError::io(&path, error)),
     }
 }
 
 /// Reads one segment; returns where its whole records end.
-fn replay_segment(
+pub(super) fn replay_segment(
     path: &Path,
     bytes: &[u8],
     is_last: bool,

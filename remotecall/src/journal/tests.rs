@@ -219,7 +219,7 @@ fn damage_is_named_with_its_file() {
 fn a_directory_has_one_server() {
     let disk = Disk::new();
     let first = disk.open().unwrap();
-    assert!(matches!(disk.open(), Err(JournalError::InUse(_))));
+    assert!(matches!(disk.open(), Err(JournalError::InUse { .. })));
     drop(first);
     assert!(disk.open().is_ok());
 }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use redis::{Pipeline, RedisResult, Value};
 
 use super::stats::{Stats, WRONG_TYPE};
-use crate::broker::{Address, Entry, Keys, Link, StreamId, entries, time_ms};
+use crate::broker::{Access, Entry, Keys, Link, StreamId, entries, time_ms};
 use crate::client::Backoff;
 use crate::mutants;
 
@@ -63,13 +63,12 @@ pub(super) enum Input {
 }
 
 pub(super) struct Feed {
-    address: Address,
+    access: Access,
     keys: Keys,
     stop: Arc<AtomicBool>,
     stats: Arc<Stats>,
     /// Number of the current connection.
     connection: u64,
-    was_down: bool,
     backoff: Backoff,
     retry_at: Option<Instant>,
     source: Source,
@@ -83,14 +82,13 @@ enum Source {
 }
 
 impl Feed {
-    pub fn start(address: Address, keys: Keys, stop: Arc<AtomicBool>, stats: Arc<Stats>) -> io::Result<Self> {
+    pub fn start(access: Access, keys: Keys, stop: Arc<AtomicBool>, stats: Arc<Stats>) -> io::Result<Self> {
         Ok(Self {
-            address,
+            access,
             keys,
             stop,
             stats,
             connection: 0,
-            was_down: false,
             backoff: Backoff::new(),
             retry_at: None,
             source: Source::Unconnected,
@@ -148,11 +146,9 @@ impl Feed {
             pause((at - now).min(BLOCK), &self.stop);
             return self.out_of_reach();
         }
-        match Link::open(&self.address, BLOCK) {
+        match Link::open(&self.access, BLOCK) {
             Ok(link) => {
-                if std::mem::take(&mut self.was_down) {
-                    tracing::info!(address = %self.address, "broker is back");
-                }
+                self.access.is_back();
                 self.connection += 1;
                 self.source = Source::Direct(Box::new(Session {
                     link,
@@ -169,10 +165,7 @@ impl Feed {
     }
 
     fn lost(&mut self, error: &redis::RedisError) -> Input {
-        if !self.was_down {
-            self.was_down = true;
-            tracing::warn!(address = %self.address, %error, "broker is away; waiting for it");
-        }
+        self.access.is_out(error, "waiting for it");
         self.source = Source::Unconnected;
         self.retry_at = Some(Instant::now() + self.backoff.next());
         self.out_of_reach()

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use redis::{Pipeline, RedisResult, Value};
 
 use crate::broker::{Keys, Link};
+use crate::holder::this_process;
 
 /// A lease that nobody extends is free after this time.
 const TTL: Duration = Duration::from_secs(6);
@@ -16,8 +17,10 @@ pub(super) const EXTEND_EVERY: Duration = Duration::from_secs(1);
 
 /// Who holds what.
 pub(super) struct Lease {
-    /// Names the holder's place: host and directory, or host and process.
-    pub holder: String,
+    /// Where the holder is: host and directory, or host and a random number. Who is at the same place has the same lock.
+    place: String,
+    /// What is in the key: the place, the process, and since when.
+    value: String,
     pub key: String,
     waiting_since: Option<Instant>,
 }
@@ -35,9 +38,10 @@ pub(super) enum Attempt {
 }
 
 impl Lease {
-    pub fn new(keys: &Keys, holder: String) -> Self {
+    pub fn new(keys: &Keys, place: String) -> Self {
         Self {
-            holder,
+            value: format!("{place}, {}", this_process()),
+            place,
             key: keys.lease.clone(),
             waiting_since: None,
         }
@@ -50,24 +54,43 @@ impl Lease {
         pipeline
             .cmd("SET")
             .arg(&self.key)
-            .arg(&self.holder)
+            .arg(&self.value)
             .arg("NX")
             .arg("PX")
             .arg(ttl);
         pipeline.cmd("GET").arg(&self.key);
-        let answers = link.run(&pipeline)?;
-        let holder = match answers.into_iter().nth(1) {
-            Some(Value::BulkString(holder)) => String::from_utf8_lossy(&holder).into_owned(),
-            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => {
+        let mut answers = link.run(&pipeline)?.into_iter();
+        // Without the right to hold a lease there is none, and two servers would not know of each other.
+        let may_not =
+            |answer: &Value| matches!(answer, Value::ServerError(error) if error.code() == "NOPERM");
+        let taken = answers.next().unwrap_or(Value::Nil);
+        let found = answers.next().unwrap_or(Value::Nil);
+        if let Some(Value::ServerError(error)) = [&taken, &found].into_iter().find(|answer| may_not(answer)) {
+            return Err(error.clone().into());
+        }
+        let holder = match found {
+            Value::BulkString(holder) => String::from_utf8_lossy(&holder).into_owned(),
+            Value::ServerError(error) if error.code() == "WRONGTYPE" => {
                 link.one(redis::cmd("DEL").arg(&self.key))?;
                 return Ok(Attempt::WrongType);
             }
             // Out of memory, read-only: nobody else can take it either.
             _ => return Ok(Attempt::Held),
         };
-        if holder == self.holder {
-            // `SET` would fail in a full broker just when it matters.
-            link.one(redis::cmd("PEXPIRE").arg(&self.key).arg(ttl))?;
+        if holder.starts_with(&self.place) {
+            let mut pipeline = Pipeline::new();
+            // Of the server that was here before.
+            if holder != self.value {
+                pipeline
+                    .cmd("SET")
+                    .arg(&self.key)
+                    .arg(&self.value)
+                    .arg("PX")
+                    .arg(ttl);
+            }
+            // `SET` fails in a full broker, just when it matters.
+            pipeline.cmd("PEXPIRE").arg(&self.key).arg(ttl);
+            link.run(&pipeline)?;
             self.waiting_since = None;
             return Ok(Attempt::Held);
         }
@@ -80,8 +103,8 @@ impl Lease {
     }
 
     pub fn release(&self, link: &mut Link) -> RedisResult<()> {
-        let holder = link.one(redis::cmd("GET").arg(&self.key))?;
-        if holder == Value::BulkString(self.holder.clone().into_bytes()) {
+        let value = link.one(redis::cmd("GET").arg(&self.key))?;
+        if value == Value::BulkString(self.value.clone().into_bytes()) {
             link.one(redis::cmd("DEL").arg(&self.key))?;
         }
         Ok(())

@@ -21,6 +21,9 @@ const COMMIT_EVERY: u64 = 64;
 /// How long after a checkpoint that failed the next is tried.
 const CHECKPOINT_AGAIN: Duration = Duration::from_secs(10);
 
+/// What is done while a disk is waited for.
+pub(super) type Meanwhile<'a> = &'a mut dyn FnMut() -> Result<(), RunError>;
+
 pub(super) struct Ledger {
     pub core: Core,
     journal: Option<Journal>,
@@ -43,33 +46,35 @@ impl Ledger {
 
     /// Brings admitted frames to disk, to the object and to the readers: then they may be acknowledged. Returns false
     /// when the server stops before it could. Watermarks may be ahead of the disk after that, as after an error: only
-    /// the journal can tell, at the next start.
-    pub fn take_in(&mut self, frames: &[Accepted]) -> Result<bool, RunError> {
+    /// the journal can tell, at the next start. While a disk is waited for, `meanwhile` is done again and again.
+    pub fn take_in(&mut self, frames: &[Accepted], meanwhile: Meanwhile<'_>) -> Result<bool, RunError> {
         let late = mutants::is_on(Mutant::JournalAfterFiles);
-        if !late && !self.append(frames)? {
+        if !late && !self.append(frames, meanwhile)? {
             return Ok(false);
         }
         for accepted in frames {
             self.core.apply(&accepted.frame, accepted.clock_ms);
         }
         let only_reads = frames.iter().all(|accepted| accepted.only_reads);
-        if !only_reads && !until_done("the log directory", &self.stop, || self.core.host.commit())? {
+        let core = &mut self.core;
+        let mut commit = || core.host.commit();
+        if !only_reads && !until_done("the log directory", &self.stop, meanwhile, &mut commit)? {
             return Ok(false);
         }
         if late {
             mutants::slow_disk();
-            self.append(frames)?;
+            self.append(frames, meanwhile)?;
         }
         Ok(true)
     }
 
-    fn append(&mut self, frames: &[Accepted]) -> Result<bool, RunError> {
+    fn append(&mut self, frames: &[Accepted], meanwhile: Meanwhile<'_>) -> Result<bool, RunError> {
         let Some(journal) = &mut self.journal else {
             return Ok(true);
         };
         let mut left = frames;
         let mut fatal = None;
-        let done = until_done("the journal", &self.stop, || {
+        let done = until_done("the journal", &self.stop, meanwhile, &mut || {
             while !left.is_empty() && fatal.is_none() {
                 match journal.append(left) {
                     Ok(count) => left = &left[count..],
@@ -131,7 +136,8 @@ impl Ledger {
 fn until_done(
     what: &str,
     stop: &AtomicBool,
-    mut attempt: impl FnMut() -> io::Result<()>,
+    meanwhile: Meanwhile<'_>,
+    attempt: &mut dyn FnMut() -> io::Result<()>,
 ) -> Result<bool, RunError> {
     let mut backoff = Backoff::new();
     let mut failed = false;
@@ -152,6 +158,7 @@ fn until_done(
         if stop.load(Relaxed) {
             return Ok(false);
         }
+        meanwhile()?;
         pause(backoff.next(), stop);
     }
 }

@@ -2,6 +2,7 @@
 
 mod core;
 mod feed;
+mod hold;
 mod host;
 mod kept;
 mod lease;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::broker::{Address, AddressError, Keys, Link, QueueNameError};
+use crate::broker::{Access, AddressError, Keys, Link, QueueNameError, Role};
 use crate::client::Backoff;
 use crate::disk::make_dir;
 use crate::journal::JournalError;
@@ -25,6 +26,7 @@ use crate::{Durable, Remote};
 
 use self::core::Core;
 use feed::{Feed, pause};
+use hold::Hold;
 use host::{Host, Own, Plain};
 use lease::{Attempt, Lease};
 use ledger::Ledger;
@@ -63,7 +65,7 @@ pub enum RunError {
     QueueTaken {
         /// The broker's key.
         queue_key: String,
-        /// Host and place of the other server.
+        /// Host and place of the other server, its process, and since when.
         holder: String,
     },
     /// The system refused a thread or a signal handler.
@@ -179,10 +181,10 @@ impl<O: Remote> RemoteCall<O> {
     }
 
     fn prepare(self, address: &str, stop: Arc<AtomicBool>) -> Result<Starting, RunError> {
-        let address: Address = address.parse()?;
+        let access = Access::new(address.parse()?, Role::Server);
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
-        let holder = holder(self.journal.as_deref());
+        let place = place(self.journal.as_deref());
         let core = Core::new(
             (self.host)(self.object),
             stats.clone(),
@@ -192,9 +194,9 @@ impl<O: Remote> RemoteCall<O> {
         let ledger = Ledger::recover(core, self.journal.as_deref(), stop.clone())?;
         Ok(Starting {
             ledger,
-            address,
+            access,
             keys,
-            holder,
+            place,
             stop,
             stats,
         })
@@ -247,21 +249,21 @@ impl ServerHandle {
 /// A server before it has its lease.
 struct Starting {
     ledger: Ledger,
-    address: Address,
+    access: Access,
     keys: Keys,
-    holder: String,
+    place: String,
     stop: Arc<AtomicBool>,
     stats: Arc<Stats>,
 }
 
 impl Starting {
     fn run(self) -> Result<(), RunError> {
-        let mut lease = Lease::new(&self.keys, self.holder.clone());
+        let mut lease = Lease::new(&self.keys, self.place.clone());
         let Some(link) = self.wait_for_lease(&mut lease)? else {
             return Ok(());
         };
         let feed = Feed::start(
-            self.address.clone(),
+            self.access.clone(),
             self.keys.clone(),
             self.stop.clone(),
             self.stats.clone(),
@@ -269,13 +271,12 @@ impl Starting {
         .map_err(RunError::System)?;
         let serve = Serve {
             ledger: self.ledger,
-            address: self.address,
+            access: self.access,
             keys: self.keys,
-            lease,
             stop: self.stop,
             stats: self.stats,
             feed,
-            link,
+            hold: Hold::new(lease, link),
         };
         serve.run()
     }
@@ -283,9 +284,8 @@ impl Starting {
     /// None when the server is stopped before it got the lease.
     fn wait_for_lease(&self, lease: &mut Lease) -> Result<Option<Link>, RunError> {
         let mut backoff = Backoff::new();
-        let mut was_down = false;
         while !self.stop.load(Relaxed) {
-            let attempt = Link::open(&self.address, Duration::ZERO).and_then(|mut link| {
+            let attempt = Link::open(&self.access, Duration::ZERO).and_then(|mut link| {
                 let attempt = lease.hold(&mut link)?;
                 Ok((attempt, link))
             });
@@ -301,11 +301,7 @@ impl Starting {
                 Ok((Attempt::WrongType, _)) => {
                     self.stats.refuse(WRONG_TYPE, &self.keys.lease);
                 }
-                Err(error) if !was_down => {
-                    was_down = true;
-                    tracing::warn!(address = %self.address, %error, "broker is away; waiting for it");
-                }
-                Err(_) => {}
+                Err(error) => self.access.is_out(&error, "waiting for it"),
             }
             pause(backoff.next(), &self.stop);
         }
@@ -313,8 +309,8 @@ impl Starting {
     }
 }
 
-/// Names the place of this server: whoever has the same name holds the same lock.
-fn holder(journal: Option<&Path>) -> String {
+/// Names the place of this server: whoever is at the same place holds the same lock.
+fn place(journal: Option<&Path>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let place = journal.and_then(|dir| {
         make_dir(dir).ok()?;
@@ -329,10 +325,6 @@ fn holder(journal: Option<&Path>) -> String {
     });
     match place {
         Some(place) => format!("{host}:{place}"),
-        None => format!(
-            "{host}:pid {}:{:08x}",
-            std::process::id(),
-            getrandom::u32().unwrap_or_default()
-        ),
+        None => format!("{host}:{:016x}", getrandom::u64().unwrap_or_default()),
     }
 }

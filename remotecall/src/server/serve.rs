@@ -10,10 +10,10 @@ use redis::{Pipeline, RedisResult, Value};
 use super::RunError;
 use super::core::Verdict;
 use super::feed::{Batch, Feed, Input, pause};
-use super::lease::{Attempt, EXTEND_EVERY, Lease};
+use super::hold::Hold;
 use super::ledger::Ledger;
 use super::stats::{Stats, WRONG_TYPE};
-use crate::broker::{Address, DROPPED_FIELD, Keys, Link, StreamId, reply_key};
+use crate::broker::{Access, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
 use crate::frame::ProducerId;
 use crate::journal::{Accepted, BATCH_SIZE};
@@ -28,13 +28,12 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 pub(super) struct Serve {
     pub ledger: Ledger,
-    pub address: Address,
+    pub access: Access,
     pub keys: Keys,
-    pub lease: Lease,
     pub stop: Arc<AtomicBool>,
     pub stats: Arc<Stats>,
     pub feed: Feed,
-    pub link: Link,
+    pub hold: Hold,
 }
 
 /// What one round leaves to be told to the broker.
@@ -52,7 +51,6 @@ impl Serve {
     /// Runs until it is told to stop and the stream is empty.
     pub fn run(mut self) -> Result<(), RunError> {
         self.publish_all_acks()?;
-        let mut extended = Instant::now();
         let mut stopping = None;
         loop {
             if self.stop.load(Relaxed) {
@@ -78,17 +76,14 @@ impl Serve {
             if !self.carry_out(&mut round)? {
                 return Ok(());
             }
-            if extended.elapsed() >= EXTEND_EVERY {
-                extended = Instant::now();
-                self.extend_lease()?;
-            }
+            self.keep_lease()?;
             if drained {
                 break;
             }
         }
         self.ledger.checkpoint_at_end()?;
         // The lease expires by itself when the broker is out of reach.
-        let _ = self.lease.release(&mut self.link);
+        self.hold.release();
         Ok(())
     }
 
@@ -136,7 +131,9 @@ impl Serve {
                 self.until_told(round)?;
                 mutants::slow_disk();
             }
-            if !self.ledger.take_in(&round.frames)? {
+            // Another server would take calls that this one has in its hands.
+            let mut meanwhile = || self.hold.keep(&self.keys, &self.access, &self.stats);
+            if !self.ledger.take_in(&round.frames, &mut meanwhile)? {
                 return Ok(false);
             }
         }
@@ -156,10 +153,11 @@ impl Serve {
             if self.stop.load(Relaxed) {
                 break;
             }
+            self.keep_lease()?;
             pause(backoff.next(), &self.stop);
-            match Link::open(&self.address, Duration::ZERO) {
+            match Link::open(&self.access, Duration::ZERO) {
                 Ok(link) => {
-                    self.link = link;
+                    self.hold.link = link;
                     self.publish_all_acks()?;
                 }
                 Err(error) => tracing::debug!(%error, "broker is away"),
@@ -201,7 +199,7 @@ impl Serve {
                 pipeline.arg(producer.to_string()).arg(watermark);
             }
         }
-        let answers = self.link.run(&pipeline)?;
+        let answers = self.hold.link.run(&pipeline)?;
         // Errors of trims and replies are not worth a repetition.
         self.check_acks(answers.into_iter().rev().take(acks.len().div_ceil(ACKS)))
     }
@@ -216,7 +214,7 @@ impl Serve {
         };
         if error.code() == "WRONGTYPE" {
             self.stats.refuse(WRONG_TYPE, &self.keys.acks);
-            self.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
+            self.hold.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
         }
         Err(error.into())
     }
@@ -233,37 +231,11 @@ impl Serve {
         Ok(())
     }
 
-    fn extend_lease(&mut self) -> Result<(), RunError> {
-        let backlog = self.link.one(redis::cmd("XLEN").arg(&self.keys.input));
-        if let Ok(Value::Int(backlog)) = backlog {
-            self.stats
-                .backlog
-                .store(u64::try_from(backlog).unwrap_or(0), Relaxed);
+    fn keep_lease(&mut self) -> Result<(), RunError> {
+        self.hold.keep(&self.keys, &self.access, &self.stats)?;
+        if std::mem::take(&mut self.hold.is_reconnected) {
+            self.publish_all_acks()?;
         }
-        // For those who look at the broker. When it fails, the next time will do.
-        let dropped = self.stats.dropped.load(Relaxed);
-        if dropped > 0 {
-            let mut tell = redis::cmd("HSET");
-            tell.arg(&self.keys.acks).arg(DROPPED_FIELD).arg(dropped);
-            let _ = self.link.one(&tell);
-        }
-        match self.lease.hold(&mut self.link) {
-            Ok(Attempt::Taken(holder)) => Err(RunError::QueueTaken {
-                queue_key: self.lease.key.clone(),
-                holder,
-            }),
-            Ok(Attempt::WrongType) => {
-                self.stats.refuse(WRONG_TYPE, &self.keys.lease);
-                Ok(())
-            }
-            Ok(Attempt::Held | Attempt::Wait) => Ok(()),
-            Err(_) => {
-                if let Ok(link) = Link::open(&self.address, Duration::ZERO) {
-                    self.link = link;
-                    self.publish_all_acks()?;
-                }
-                Ok(())
-            }
-        }
+        Ok(())
     }
 }

@@ -23,6 +23,7 @@ pub(in crate::embedded) struct Session {
     shared: Arc<Shared>,
     id: i64,
     authenticated: bool,
+    wrong_passwords: u32,
     over: bool,
     wait: Option<Read>,
 }
@@ -30,8 +31,13 @@ pub(in crate::embedded) struct Session {
 impl Session {
     /// A new client; without a password everybody is known.
     pub fn new(shared: Arc<Shared>, id: i64) -> Self {
+        let authenticated = !shared.has_password();
+        if !authenticated {
+            shared.stranger_came();
+        }
         Self {
-            authenticated: !shared.has_password(),
+            authenticated,
+            wrong_passwords: 0,
             shared,
             id,
             over: false,
@@ -65,7 +71,7 @@ impl Session {
     }
 
     /// The data.
-    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+    pub(in crate::embedded) fn store(&self) -> MutexGuard<'_, Store> {
         self.shared.store()
     }
 
@@ -76,10 +82,27 @@ impl Session {
 
     fn log_in(&mut self, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
         if user != USER.as_bytes() || !self.shared.accepts(password) {
+            self.wrong_passwords += 1;
             return Err(CommandError::WrongPassword);
         }
-        self.authenticated = true;
+        self.wrong_passwords = 0;
+        if !std::mem::replace(&mut self.authenticated, true) {
+            self.shared.stranger_went();
+        }
         Ok(())
+    }
+
+    /// How many wrong passwords came in a row.
+    pub fn wrong_passwords(&self) -> u32 {
+        self.wrong_passwords
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.authenticated {
+            self.shared.stranger_went();
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Memory, passwords, addresses, connections.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use super::{
     EmbeddedBroker, broker, connect, encode, expect, last_words, options, raw, wait_for_connections,
 };
-use crate::embedded::{BrokerOptions, BrokerStartError};
+use crate::embedded::{BrokerOptions, BrokerStartError, MAX_STRANGERS};
 
 const OOM: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 
@@ -61,15 +63,24 @@ fn without_the_password_nothing_works() {
         &[b"XADD", b"s", b"*", b"f", b"v"],
         "-NOAUTH Authentication required.\r\n",
     );
-    check(&[b"AUTH", b"se"], wrong);
-    check(&[b"AUTH", b"se cret "], wrong);
-    check(&[b"AUTH", b""], wrong);
-    check(&[b"AUTH", b"default", b"no"], wrong);
-    check(&[b"AUTH", b"bob", b"se cret"], wrong);
     check(&[b"HELLO", b"3"], "-NOPROTO unsupported protocol version\r\n");
-    check(&[b"HELLO", b"2", b"AUTH", b"default", b"no"], wrong);
+    check(&[b"AUTH", b"se cret "], wrong);
+    check(&[b"AUTH", b"bob", b"se cret"], wrong);
     check(&[b"AUTH", b"se cret"], "+OK\r\n");
     check(&[b"PING"], "+PONG\r\n");
+    assert_eq!(broker.shared.strangers(), 0);
+
+    // The third wrong password ends the connection; what follows is not looked at.
+    let guesses: [&[&[u8]]; 4] = [
+        &[b"AUTH", b""],
+        &[b"AUTH", b"default", b"se"],
+        &[b"HELLO", b"2", b"AUTH", b"default", b"no"],
+        &[b"AUTH", b"se cret"],
+    ];
+    let guesses: Vec<u8> = guesses.iter().flat_map(|words| encode(words)).collect();
+    let since = Instant::now();
+    assert_eq!(last_words(&broker, &guesses), wrong.repeat(3));
+    assert!(since.elapsed() >= Duration::from_secs(3), "guessing is for free");
 
     let mut client = raw(&broker);
     client.write_all(&encode(&[b"HELLO", b"2"])).unwrap();
@@ -95,23 +106,51 @@ fn a_stranger_may_send_only_enough_to_introduce_himself() {
 }
 
 #[test]
+fn strangers_are_few_and_do_not_stay() {
+    let broker = EmbeddedBroker::start(BrokerOptions {
+        password: Some("pw".into()),
+        ..options()
+    })
+    .unwrap();
+    let mut known = raw(&broker);
+    known.write_all(&encode(&[b"AUTH", b"pw"])).unwrap();
+    expect(&mut known, b"+OK\r\n");
+    let strangers: Vec<TcpStream> = (0..MAX_STRANGERS).map(|_| raw(&broker)).collect();
+    wait_for_connections(&broker, MAX_STRANGERS + 1);
+    assert_eq!(last_words(&broker, b""), "-ERR max number of clients reached\r\n");
+    for mut stranger in strangers {
+        // Closed without a word, after its time to introduce itself.
+        assert_eq!(stranger.read(&mut [0]).unwrap(), 0);
+    }
+    wait_for_connections(&broker, 1);
+    known.write_all(&encode(&[b"PING"])).unwrap();
+    expect(&mut known, b"+PONG\r\n");
+}
+
+#[test]
 fn other_machines_need_a_password() {
     let open = BrokerOptions {
         listen: ([0, 0, 0, 0], 0).into(),
         ..options()
     };
-    for password in [None, Some(String::new())] {
-        let error = EmbeddedBroker::start(BrokerOptions {
-            password,
-            ..open.clone()
-        })
-        .unwrap_err();
-        assert!(matches!(error, BrokerStartError::NoPassword(_)), "{error}");
-        assert_eq!(
-            error.to_string(),
-            "refusing to listen on 0.0.0.0:0 without a password: set a password, or listen on a loopback \
-             address such as 127.0.0.1"
-        );
+    // The third one is 127.0.0.1 by another name, and 192.0.2.1 is nobody's: refused before it is tried.
+    for place in ["0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "192.0.2.1:0"] {
+        for password in [None, Some(String::new())] {
+            let error = EmbeddedBroker::start(BrokerOptions {
+                listen: place.parse().unwrap(),
+                password,
+                ..options()
+            })
+            .unwrap_err();
+            assert!(matches!(error, BrokerStartError::NoPassword(_)), "{error}");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "refusing to listen on {place} without a password: set a password, or listen on a loopback address \
+                     such as 127.0.0.1"
+                )
+            );
+        }
     }
     // Stops, too: it wakes itself over the loopback address.
     EmbeddedBroker::start(BrokerOptions {
@@ -147,6 +186,7 @@ fn its_own_address_is_one_to_connect_to() {
         "redis://:p%3Aw%40%2F%25@127.0.0.1",
     );
     check(start("::1", Some("pw")), "redis://:pw@[::1]");
+    check(start("::", Some("pw")), "redis://:pw@[::1]");
 }
 
 #[test]

@@ -208,7 +208,7 @@ impl Place {
                     });
                 }
             }
-            if !ledger.take_in(&accepted)? {
+            if !ledger.take_in(&accepted, &mut || Ok(()))? {
                 return Ok(false);
             }
             for (producer, seq, _) in round {

@@ -1,0 +1,77 @@
+//! The connection of a server that holds its queue, and the lease that it extends over it.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+
+use super::RunError;
+use super::lease::{Attempt, EXTEND_EVERY, Lease};
+use super::stats::{Stats, WRONG_TYPE};
+use crate::broker::{Access, DROPPED_FIELD, Keys, Link};
+
+pub(super) struct Hold {
+    pub link: Link,
+    /// The connection is new: the broker may have forgotten what it was told over the one before.
+    pub is_reconnected: bool,
+    lease: Lease,
+    extended: Instant,
+}
+
+impl Hold {
+    /// Of a lease that was taken just now.
+    pub fn new(lease: Lease, link: Link) -> Self {
+        Self {
+            link,
+            is_reconnected: false,
+            lease,
+            extended: Instant::now(),
+        }
+    }
+
+    /// Extends the lease when it is time to.
+    pub fn keep(&mut self, keys: &Keys, access: &Access, stats: &Stats) -> Result<(), RunError> {
+        if self.extended.elapsed() < EXTEND_EVERY {
+            return Ok(());
+        }
+        self.extended = Instant::now();
+        self.exchange_numbers(keys, stats);
+        match self.lease.hold(&mut self.link) {
+            Ok(Attempt::Taken(holder)) => Err(RunError::QueueTaken {
+                queue_key: self.lease.key.clone(),
+                holder,
+            }),
+            Ok(Attempt::WrongType) => {
+                stats.refuse(WRONG_TYPE, &self.lease.key);
+                Ok(())
+            }
+            Ok(Attempt::Held | Attempt::Wait) => Ok(()),
+            Err(_) => {
+                if let Ok(link) = Link::open(access, Duration::ZERO) {
+                    self.link = link;
+                    self.is_reconnected = true;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// For those who look at the server or at the broker. When it fails, the next time will do.
+    fn exchange_numbers(&mut self, keys: &Keys, stats: &Stats) {
+        let backlog = self.link.one(redis::cmd("XLEN").arg(&keys.input));
+        if let Ok(Value::Int(backlog)) = backlog {
+            stats.backlog.store(u64::try_from(backlog).unwrap_or(0), Relaxed);
+        }
+        let dropped = stats.dropped.load(Relaxed);
+        if dropped > 0 {
+            let mut tell = redis::cmd("HSET");
+            tell.arg(&keys.acks).arg(DROPPED_FIELD).arg(dropped);
+            let _ = self.link.one(&tell);
+        }
+    }
+
+    /// Gives the queue free. The lease expires by itself when the broker is out of reach.
+    pub fn release(&mut self) {
+        let _ = self.lease.release(&mut self.link);
+    }
+}

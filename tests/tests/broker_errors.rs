@@ -1,0 +1,176 @@
+//! A broker that answers, and refuses: calls wait, nothing acknowledged is lost, and all goes on by itself.
+//!
+//! Every fault is a real one of a real redis-server.
+
+use std::time::Duration;
+
+use redis::Value;
+use tensorplex::Recorder;
+use tensorplex_tests::{DEADLINE, RedisServer, TestServer, Through, summary, wait_for};
+
+/// A server and a worker that has recorded step 0.
+struct Scene {
+    server: TestServer,
+    recorder: Recorder,
+}
+
+impl Scene {
+    fn start(address: &str) -> Self {
+        let server = TestServer::through(Through::Redis(address.to_owned()));
+        let scene = Self {
+            server,
+            recorder: Recorder::connect(address, "agent/0").unwrap(),
+        };
+        scene.record(0);
+        scene
+    }
+
+    fn record(&self, step: i64) {
+        self.recorder.scalar("loss", 0.5, step);
+    }
+
+    fn flush(&self) {
+        self.recorder.flush(DEADLINE).unwrap();
+    }
+
+    /// Records a step that the worker has to keep for now.
+    #[track_caller]
+    fn keeps(&self, step: i64) {
+        self.record(step);
+        self.holds();
+    }
+
+    /// What is recorded last has to wait.
+    #[track_caller]
+    fn holds(&self) {
+        let held = self.recorder.flush(Duration::from_millis(300)).unwrap_err();
+        assert_eq!((held.outstanding, held.dropped), (1, 0));
+    }
+
+    #[track_caller]
+    fn has_recorded(mut self, count: u64) {
+        self.flush();
+        self.server.stop();
+        let loss = &summary(self.server.logdir()).rust["agent/0"]["loss"];
+        assert_eq!((loss.count, loss.increasing), (count, true));
+    }
+}
+
+#[test]
+fn out_of_memory() {
+    let redis = RedisServer::start();
+    let scene = Scene::start(&redis.address());
+    scene.flush();
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    scene.keeps(1);
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    scene.flush();
+    // Full while a server starts and finds a frame: it has to make room before it can acknowledge.
+    let Scene { mut server, recorder } = scene;
+    server.kill();
+    recorder.scalar("loss", 0.5, 2);
+    wait_for("the frame", || {
+        (redis.command(&["XLEN", "rc:{tensorplex.0}:in"]) == Value::Int(1)).then_some(())
+    });
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    server.restart();
+    server.wait_for_log(&["the broker refuses HSET", "OOM"]);
+    wait_for("room to be made", || {
+        (redis.command(&["XLEN", "rc:{tensorplex.0}:in"]) == Value::Int(0)).then_some(())
+    });
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    Scene { server, recorder }.has_recorded(3);
+}
+
+#[test]
+fn read_only() {
+    let redis = RedisServer::start();
+    let scene = Scene::start(&redis.address());
+    scene.flush();
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    scene.keeps(1);
+    scene.server.wait_for_log(&["the broker refuses", "READONLY"]);
+    redis.command(&["REPLICAOF", "NO", "ONE"]);
+    scene.has_recorded(2);
+}
+
+#[test]
+fn a_save_that_failed() {
+    let redis = RedisServer::start();
+    let scene = Scene::start(&redis.address());
+    scene.flush();
+    let save = |status: &str| {
+        wait_for("a save to end", || {
+            let mut connection = redis.connection();
+            // Refused while another one runs.
+            let _ = redis::cmd("BGSAVE").exec(&mut connection);
+            let info: String = redis::cmd("INFO")
+                .arg("persistence")
+                .query(&mut connection)
+                .unwrap();
+            info.contains(&format!("rdb_last_bgsave_status:{status}"))
+                .then_some(())
+        });
+    };
+    redis.command(&["CONFIG", "SET", "save", "3600 1"]);
+    redis.break_saving();
+    save("err");
+    scene.keeps(1);
+    scene.server.wait_for_log(&["the broker refuses", "MISCONF"]);
+    redis.mend_saving();
+    save("ok");
+    scene.has_recorded(2);
+}
+
+#[test]
+fn a_password_that_came_and_went() {
+    let redis = RedisServer::start();
+    let scene = Scene::start(&redis.address());
+    scene.flush();
+    let mut admin = redis.connection();
+    let mut command = |words: &[&str]| {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).exec(&mut admin).unwrap();
+    };
+    command(&["CONFIG", "SET", "requirepass", "pw"]);
+    command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    scene.keeps(1);
+    scene.server.wait_for_log(&["broker is away", "NOAUTH"]);
+    command(&["CONFIG", "SET", "requirepass", ""]);
+    scene.has_recorded(2);
+}
+
+#[test]
+fn loading() {
+    let mut redis = RedisServer::start_with(&[
+        "--enable-debug-command",
+        "yes",
+        "--loading-process-events-interval-bytes",
+        "1024",
+        "--key-load-delay",
+        "1000",
+    ]);
+    let scene = Scene::start(&redis.address());
+    scene.flush();
+    redis.command(&["DEBUG", "POPULATE", "4000", "key", "600"]);
+    redis.command(&["SAVE"]);
+    redis.kill();
+    scene.record(1);
+    redis.restart();
+    scene.server.wait_for_log(&["broker is away", "LOADING"]);
+    scene.has_recorded(2);
+}
+
+#[test]
+fn a_cluster_without_slots() {
+    let (redis, _) = RedisServer::start_on_a_port(|port| {
+        ["--cluster-enabled", "yes", "--port", &port.to_string()]
+            .map(str::to_owned)
+            .to_vec()
+    });
+    let scene = Scene::start(&redis.address());
+    scene.server.wait_for_log(&["the broker refuses", "CLUSTERDOWN"]);
+    scene.holds();
+    redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    scene.has_recorded(1);
+}

@@ -1,0 +1,260 @@
+//! No program says a password: whatever it does, and however much it logs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tensorplex_tests::{Process, RedisServer, program};
+
+/// With every character that has another form in an address or in quotes.
+const SECRET: &str = "s3cr3t \"pä@ss:w/rd?+%#'\\";
+/// Part of it that has the same form everywhere.
+const CORE: &str = "s3cr3t";
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Everything that was printed, by whom.
+#[derive(Default)]
+struct Printed(Vec<(String, String)>);
+
+impl Printed {
+    fn add(&mut self, who: &str, bytes: &[u8]) {
+        self.0
+            .push((who.to_owned(), String::from_utf8_lossy(bytes).into_owned()));
+    }
+
+    fn add_output(&mut self, who: &str, output: &Output) {
+        self.add(who, &output.stdout);
+        self.add(who, &output.stderr);
+    }
+
+    #[track_caller]
+    fn holds_no_secret(&self) {
+        let encoded = percent_encoded(CORE);
+        for (who, text) in &self.0 {
+            let lower = text.to_lowercase();
+            for form in [CORE, &encoded.to_lowercase()] {
+                assert!(!lower.contains(form), "{who} says {form}: {text}");
+            }
+        }
+        let all: usize = self.0.iter().map(|(_, text)| text.len()).sum();
+        assert!(all > 10_000, "{all} bytes are too few to prove anything");
+    }
+}
+
+fn run(name: &str, args: &[&str], input: &str) -> Output {
+    let mut command = Command::new(program(name));
+    command.args(args).env("RUST_LOG", "trace");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may have ended without reading it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// A server's output is read while it runs.
+struct Server {
+    process: Process,
+    stdout: BufReader<std::process::ChildStdout>,
+    log: PathBuf,
+}
+
+fn serve(log: &Path, args: &[&str]) -> Server {
+    let mut command = Command::new(program("tensorplex-server"));
+    command.args(args).env("RUST_LOG", "trace");
+    command
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(log).unwrap());
+    let mut process = Process::start(&mut command);
+    let stdout = BufReader::new(process.child().stdout.take().unwrap());
+    Server {
+        process,
+        stdout,
+        log: log.to_owned(),
+    }
+}
+
+impl Server {
+    /// Where it listens, or reads from.
+    fn ready(&mut self, printed: &mut Printed) -> String {
+        let mut address = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it has ended");
+            printed.add("server", line.as_bytes());
+            if let Some(rest) = line.trim().strip_prefix("listening on ") {
+                address = rest.split_whitespace().next().unwrap().to_owned();
+            }
+            if line.contains("to look at:") {
+                return address;
+            }
+        }
+    }
+
+    fn end(mut self, printed: &mut Printed) {
+        printed.add("list of processes", &command_line(self.process.child()));
+        assert!(self.process.terminate().success());
+        let mut rest = Vec::new();
+        self.stdout.read_to_end(&mut rest).unwrap();
+        printed.add("server", &rest);
+        printed.add("server", &std::fs::read(&self.log).unwrap());
+    }
+}
+
+fn command_line(process: &Child) -> Vec<u8> {
+    std::fs::read(format!("/proc/{}/cmdline", process.id())).unwrap()
+}
+
+const LINE: &str = "{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,10]}\n";
+
+#[test]
+fn no_program_says_a_password() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (right, wrong) = (path("right"), path("wrong"));
+    std::fs::write(&right, SECRET).unwrap();
+    std::fs::write(&wrong, format!("{CORE} but wrong\n")).unwrap();
+    let mut printed = Printed::default();
+
+    // With its own broker.
+    let logdir = path("runs");
+    let own = [
+        "--logdir",
+        &logdir,
+        "--listen",
+        "127.0.0.1:0",
+        "--password-file",
+        &right,
+    ];
+    let mut server = serve(&dir.path().join("log"), &own);
+    let address = server.ready(&mut printed);
+    printed.add("list of processes", &command_line(server.process.child()));
+    let in_address = format!("redis://:{}@{address}", percent_encoded(SECRET));
+    for (args, works) in [
+        (vec!["send", "--redis", &in_address], true),
+        (
+            vec!["send", "--redis", &address, "--redis-password-file", &right],
+            true,
+        ),
+        (
+            vec!["send", "--redis", &address, "--redis-password-file", &wrong],
+            false,
+        ),
+        (vec!["send", "--redis", &address], false),
+        (vec!["top", "--redis", &in_address, "--logdir", &logdir], true),
+        (
+            vec!["run", "--redis", &in_address, "--client-id", "a", "--", "true"],
+            true,
+        ),
+    ] {
+        let args: Vec<&str> = match args[0] {
+            "send" => [&args[..], &["--timeout", if works { "60s" } else { "1s" }]].concat(),
+            _ => args,
+        };
+        let output = run("tensorplex", &args, LINE);
+        assert_eq!(output.status.success(), works, "{args:?}: {output:?}");
+        printed.add_output(args[0], &output);
+    }
+    server.end(&mut printed);
+
+    // With a Redis that turns it away, and one that does not know of passwords.
+    let redis = RedisServer::start();
+    let through = format!("{}?user=me&password_file={right}", redis.address());
+    let with_pass = format!("{}?pass={}", redis.address(), percent_encoded(SECRET));
+    for address in [&through, &with_pass] {
+        let mut server = serve(
+            &dir.path().join("log2"),
+            &["--logdir", &logdir, "--redis", address],
+        );
+        server.ready(&mut printed);
+        tensorplex_tests::wait_for("its first refusal", || {
+            let log = std::fs::read_to_string(&server.log).unwrap();
+            log.contains("broker is away").then_some(())
+        });
+        server.process.kill();
+        printed.add("server", &std::fs::read(&server.log).unwrap());
+    }
+
+    // What cannot be used.
+    let encoded = percent_encoded(SECRET);
+    for address in [
+        format!("redis://:{SECRET}@host:port"),
+        format!("redis://me:{encoded}@host?ca=/none"),
+        format!("rediss://me:{encoded}@host?ca=/none"),
+        format!("rediss://me:{encoded}@host#insecure"),
+        format!("redis://me:{encoded}@host?password_file={right}"),
+        format!("ftp://me:{SECRET}@host"),
+    ] {
+        for program in ["tensorplex", "tensorplex-server"] {
+            let args: &[&str] = match program {
+                "tensorplex" => &["send", "--redis", &address],
+                _ => &["--logdir", &logdir, "--redis", &address],
+            };
+            let output = run(program, args, LINE);
+            assert!(!output.status.success(), "{output:?}");
+            printed.add_output(program, &output);
+        }
+    }
+    // The help tells the values of variables unless they are hidden.
+    for args in [["send", "--help"], ["top", "--help"]] {
+        let mut command = Command::new(program("tensorplex"));
+        printed.add_output(
+            "help",
+            &command
+                .args(args)
+                .env("TENSORPLEX_URL", &in_address)
+                .output()
+                .unwrap(),
+        );
+    }
+    let mut command = Command::new(program("tensorplex-server"));
+    command
+        .arg("--help")
+        .env("TENSORPLEX_REDIS", &in_address)
+        .env("TENSORPLEX_PASSWORD", SECRET);
+    printed.add_output("help", &command.output().unwrap());
+    printed.holds_no_secret();
+}
+
+#[test]
+fn a_password_file_that_cannot_be_used_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    let file = path.to_str().unwrap();
+    let logdir = dir.path().join("runs");
+    let check = |why: &str| {
+        let own = ["--logdir", logdir.to_str().unwrap(), "--password-file", file];
+        let target = ["send", "--redis", "127.0.0.1:1", "--redis-password-file", file];
+        let wants = format!("password file {file}: {why}");
+        for output in [run("tensorplex-server", &own, ""), run("tensorplex", &target, "")] {
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && said.contains(&wants), "{said}");
+        }
+    };
+    check("No such file");
+    std::fs::write(&path, "").unwrap();
+    check("it is empty");
+    std::fs::write(&path, "x".repeat(5000)).unwrap();
+    check("it is longer than 4098 bytes");
+}
+
+#[test]
+fn a_password_that_everybody_can_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("password");
+    std::fs::write(&path, "pw").unwrap();
+    let said = |mode: u32| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let file = path.to_str().unwrap();
+        let args = ["top", "--redis", "127.0.0.1:1", "--redis-password-file", file];
+        String::from_utf8(run("tensorplex", &args, "").stderr).unwrap()
+    };
+    assert!(said(0o644).contains("everybody on this machine can read this secret"));
+    assert!(!said(0o640).contains("everybody on this machine"));
+}

@@ -1,0 +1,126 @@
+//! TLS to a real redis-server: who is let in, and what is said to who is not.
+
+use std::time::Duration;
+
+use remotecall::{Address, BrokerWatch};
+use tensorplex::Recorder;
+use tensorplex_tests::{Certificates, Named, RedisServer, TestServer, Through, TlsRedis, summary};
+
+const FLUSH: Duration = Duration::from_secs(60);
+
+/// An address with files.
+fn with(address: &str, files: &[(&str, &std::path::Path)]) -> String {
+    files.iter().fold(address.to_owned(), |address, (name, path)| {
+        Address::with_parameter(&address, name, path.to_str().unwrap())
+    })
+}
+
+fn looks(address: &str) -> Result<(), String> {
+    let mut watch = BrokerWatch::new(address).unwrap();
+    watch.look("q").map(drop).map_err(|error| error.to_string())
+}
+
+#[track_caller]
+fn is_refused(address: &str, words: &[&str]) {
+    let error = looks(address).unwrap_err();
+    assert!(words.iter().all(|word| error.contains(word)), "{error}");
+}
+
+#[test]
+fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
+    let made = Certificates::new();
+    let mut broker = TlsRedis::start(&made, &made.host("localhost"), false);
+    let address = with(&broker.address("localhost"), &[("ca", &made.ca())]);
+    let mut server = TestServer::through(Through::Redis(address.clone()));
+    let recorder = Recorder::connect(&address, "agent/0").unwrap();
+    for step in 0..100 {
+        recorder.scalar("loss", 0.5, step);
+    }
+    recorder.flush(FLUSH).unwrap();
+    broker.redis.kill();
+    for step in 100..200 {
+        recorder.scalar("loss", 0.5, step);
+    }
+    broker.redis.restart();
+    recorder.flush(FLUSH).unwrap();
+    server.kill_and_restart();
+    // Larger than what TLS takes in one piece.
+    recorder.text("long", &"x".repeat(1 << 20), 0);
+    recorder.scalar("loss", 0.5, 200);
+    recorder.flush(FLUSH).unwrap();
+    server.stop();
+    let loss = &summary(server.logdir()).rust["agent/0"]["loss"];
+    assert_eq!((loss.count, loss.last, loss.increasing), (201, Some(200), true));
+}
+
+#[test]
+fn a_broker_that_asks_for_certificates_gets_ours() {
+    let (made, others) = (Certificates::new(), Certificates::new());
+    let broker = TlsRedis::start(&made, &made.host("localhost"), true);
+    let known = with(&broker.address("localhost"), &[("ca", &made.ca())]);
+    let shown = |Named { cert, key }: &Named| with(&known, &[("cert", cert), ("key", key)]);
+    looks(&shown(&made.host("worker"))).unwrap();
+    is_refused(&known, &["cert=FILE&key=FILE"]);
+    is_refused(&shown(&others.host("worker")), &["alert"]);
+    let mut mixed = made.host("worker");
+    mixed.key = made.host("other").key;
+    is_refused(&shown(&mixed), &["KeyMismatch"]);
+}
+
+#[test]
+fn a_certificate_that_proves_nothing_is_refused_with_the_reason() {
+    let (made, others) = (Certificates::new(), Certificates::new());
+    let broker = TlsRedis::start(&made, &made.host("localhost"), false);
+    let address = broker.address("localhost");
+    is_refused(
+        &with(&address, &[("ca", &others.ca())]),
+        &["UnknownIssuer", "?ca=FILE"],
+    );
+    // The CAs of the system do not know it either.
+    is_refused(&address, &["UnknownIssuer", "?ca=FILE"]);
+    is_refused(
+        &with(&broker.address("127.0.0.1"), &[("ca", &made.ca())]),
+        &["not valid for name", "localhost"],
+    );
+    let broker = TlsRedis::start(&made, &made.expired("localhost"), false);
+    let address = with(&broker.address("localhost"), &[("ca", &made.ca())]);
+    is_refused(&address, &["expired"]);
+}
+
+#[test]
+fn tls_and_no_tls_do_not_meet_and_it_is_said_why() {
+    let made = Certificates::new();
+    let with_tls = TlsRedis::start(&made, &made.host("localhost"), false);
+    is_refused(
+        &format!("localhost:{}", with_tls.port()),
+        &["a port with TLS", "rediss://"],
+    );
+    let embedded = tensorplex_tests::TestBroker::embedded();
+    let address = embedded.address().replace("redis://", "rediss://");
+    is_refused(&address, &["speak TLS", "redis://"]);
+    let (_redis, port) = RedisServer::start_on_a_port(|port| vec!["--port".to_owned(), port.to_string()]);
+    is_refused(&format!("rediss://localhost:{port}"), &["speak TLS", "redis://"]);
+}
+
+/// The log of a program names the address and the reason, and the files may come by its options.
+#[test]
+fn a_program_says_who_was_not_let_in_and_where() {
+    let (made, others) = (Certificates::new(), Certificates::new());
+    let broker = TlsRedis::start(&made, &made.host("localhost"), false);
+    let top = |ca: &Certificates| {
+        let mut command = std::process::Command::new(tensorplex_tests::program("tensorplex"));
+        let address = broker.address("localhost");
+        command.args(["top", "--logdir"]).arg(ca.ca().parent().unwrap());
+        command
+            .args(["--redis", &address, "--redis-ca"])
+            .arg(ca.ca())
+            .env_remove("RUST_LOG");
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let refused = top(&others);
+    let address = broker.address("localhost");
+    for word in [&address, "UnknownIssuer"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    assert!(top(&made).contains("tensorplex 0 waiting"));
+}
