@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use remotecall::{DrainError, DrainOutcome, Drained};
 
+use crate::broker_files::BrokerFiles;
 use crate::client_options::duration;
 use crate::exit::{FINE, FOUND};
 
@@ -27,6 +28,8 @@ pub struct Drain {
     /// Broker address, instead of the one that each worker used
     #[arg(long, value_name = "ADDR", env = "TENSORPLEX_URL", hide_env_values = true)]
     redis: Option<String>,
+    #[command(flatten)]
+    files: BrokerFiles,
     /// How long to wait for the server, for all spools together
     #[arg(long, default_value = "30s", value_parser = duration)]
     timeout: Duration,
@@ -62,7 +65,8 @@ impl Drain {
             error,
         })?;
         let (mut code, mut printed) = (FINE, Ok(()));
-        remotecall::drain(&self.dir, self.redis.as_deref(), self.timeout, &mut |drained| {
+        let address = self.redis.as_ref().map(|address| self.files.apply(address));
+        remotecall::drain(&self.dir, address.as_deref(), self.timeout, &mut |drained| {
             if !drained.is_done() {
                 code = FOUND;
             }

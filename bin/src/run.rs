@@ -117,7 +117,12 @@ impl Run {
             spool: self.spooling.spool.clone(),
             ..ClientOptions::default()
         };
-        let client = Client::connect_with(&self.target.address(), loggerplex::QUEUE, &self.client_id, options)?;
+        let client = Client::connect_with(
+            &self.target.address(),
+            loggerplex::QUEUE,
+            &self.client_id,
+            options,
+        )?;
         let log = Logger::new(LoggerplexClient::new(client).one_way());
         // Before there is a child: none of its signals is missed.
         let mut signals = Signals::new([

@@ -20,6 +20,7 @@ use remotecall::{Address, ConnectError};
 use tensorplex::LOGS;
 use tensorplex::logdir::Pattern;
 
+use crate::broker_files::BrokerFiles;
 use crate::client_options::duration;
 use crate::exit::FINE;
 use print::Printer;
@@ -71,9 +72,11 @@ pub struct Tail {
     #[arg(long, value_name = "DIR", conflicts_with = "redis")]
     logdir: Option<PathBuf>,
     /// Broker address of a server elsewhere, instead of --logdir: the server's own (host:8008), or the Redis it reads
-    /// from (host:port, redis://…, unix://…) [env: TENSORPLEX_URL]
+    /// from (host:port, redis://…, rediss://…, unix://…) [env: TENSORPLEX_URL]
     #[arg(long, value_name = "ADDR")]
     redis: Option<String>,
+    #[command(flatten)]
+    files: BrokerFiles,
     /// Only entries of this level or above: debug, info3, warning, … or a number
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
@@ -166,8 +169,11 @@ impl Tail {
         };
         match (&self.logdir, &self.redis) {
             (Some(logdir), _) => Place::Folder(logdir.clone()),
-            (None, Some(address)) => Place::Server(address.clone()),
-            (None, None) => address().map_or_else(|| Place::Folder(LOGDIR.into()), Place::Server),
+            (None, Some(address)) => Place::Server(self.files.apply(address)),
+            (None, None) => match address() {
+                Some(address) => Place::Server(self.files.apply(&address)),
+                None => Place::Folder(LOGDIR.into()),
+            },
         }
     }
 

@@ -104,8 +104,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::spool::Owner;
     use crate::broker::{Access, Role};
+    use crate::spool::Owner;
     use crate::{ClientId, ClientOptions, NotQueued, RemoteError, RemoteFuture};
 
     /// As a child process finds it.

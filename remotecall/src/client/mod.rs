@@ -301,12 +301,7 @@ impl std::fmt::Debug for Client {
 }
 
 impl Handle {
-    fn open(
-        access: Access,
-        keys: Keys,
-        owner: Owner,
-        options: ClientOptions,
-    ) -> Result<Self, ConnectError> {
+    fn open(access: Access, keys: Keys, owner: Owner, options: ClientOptions) -> Result<Self, ConnectError> {
         let producer = ProducerId::random().map_err(refused)?;
         let window = match &options.spool {
             None if options.when_full == WhenFull::Spill => return Err(ConnectError::SpillWithoutSpool),

@@ -138,7 +138,8 @@ fn take_lock(dir: &Path) -> Result<File, JournalError> {
     match file.try_lock() {
         Ok(()) => {
             // Only for the message below: a full disk is no reason to stop here.
-            let _ = disk::cut(&file, 0).and_then(|()| disk::write_all_at(&file, this_process().as_bytes(), 0));
+            let _ =
+                disk::cut(&file, 0).and_then(|()| disk::write_all_at(&file, this_process().as_bytes(), 0));
             Ok(file)
         }
         Err(std::fs::TryLockError::WouldBlock) => {
