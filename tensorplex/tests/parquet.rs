@@ -39,7 +39,7 @@ fn every_point_is_a_row_with_its_exact_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let values = [0.1f32, -0.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE, f32::MAX];
     for run in ["b", "a"] {
-        let mut writer = SummaryWriter::create(&dir.path().join(run)).unwrap();
+        let mut writer = SummaryWriter::create(dir.path().join(run)).unwrap();
         for (step, value) in (0..).zip(values) {
             let (step, time) = (i64::MAX - 9 + step, 1e9 + step as f64 / 8.0);
             writer
