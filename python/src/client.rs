@@ -144,6 +144,12 @@ impl Client {
     }
 }
 
+/// An address without its secrets.
+#[pyfunction]
+pub(crate) fn shown_address(address: &str) -> String {
+    remotecall::Address::shown(address)
+}
+
 impl Client {
     fn share(&self) -> Self {
         Self {

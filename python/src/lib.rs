@@ -38,7 +38,7 @@ mod _native {
     #[pymodule_export]
     use crate::broker::EmbeddedBroker;
     #[pymodule_export]
-    use crate::client::Client;
+    use crate::client::{Client, shown_address};
     #[pymodule_export]
     use crate::exit::close_all;
     #[pymodule_export]

@@ -3,6 +3,9 @@ from os import PathLike
 from typing import Any, Self, final
 
 @final
+def shown_address(address: str) -> str: ...
+
+
 class RemoteFuture:
     """The result of a call that is on its way. Dropping it does no I/O; the call runs all the same."""
 

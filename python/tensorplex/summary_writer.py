@@ -257,7 +257,7 @@ class SummaryWriter(Recording):
         return self.__dict__ | {"file_writer": None, "all_writers": None, "_metadata": (None, None)}
 
     def __repr__(self) -> str:
-        where = self.log_dir if self.url is None else f"{self.client_id}, {self.url}"
+        where = self.log_dir if self.url is None else f"{self.client_id}, {_native.shown_address(self.url)}"
         return f"<SummaryWriter {where}>"
 
 

@@ -141,6 +141,11 @@ impl Address {
         Ok(Self { info, files, shown })
     }
 
+    /// The text of an address without its secrets, so that it can be shown, whether or not it is one.
+    pub fn shown(text: &str) -> String {
+        without_password(text)
+    }
+
     /// The text of an address with one parameter more, such as `ca` and the path of a file.
     pub fn with_parameter(address: &str, name: &str, value: &str) -> String {
         let joint = if address.contains('?') { '&' } else { '?' };
