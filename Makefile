@@ -10,7 +10,7 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos mutants python bench fmt lint doc
+.PHONY: help setup demo test chaos mutants fuzz python bench fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test     format, lints, docs, Rust tests, Python tests'
 	@echo 'make chaos    kill, pause and cut everything for SECONDS (60), half of them through Redis; SEED repeats a run'
 	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes and a build)'
+	@echo 'make fuzz     a minute of each fuzz target, guided by coverage (and a build)'
 	@echo 'make python   build the Python package into .venv'
 	@echo 'make bench    measure everything side by side'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
@@ -50,6 +51,11 @@ chaos:
 mutants:
 	@scripts/setup cc redis python
 	CARGO_TARGET_DIR=target/mutants cargo test -p tensorplex-tests --features mutants --test mutants -- --test-threads=1
+
+# A target directory of its own: the instrumentation is in every crate.
+fuzz:
+	@scripts/setup cc cxx
+	scripts/fuzz 60
 
 # The dev profile: `cargo test` has compiled most of it already, and the tests wait for brokers, not for us.
 python:

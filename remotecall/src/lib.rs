@@ -8,6 +8,9 @@ mod client_id;
 pub mod embedded;
 mod files;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod holder;
 mod journal;
 #[doc(hidden)]

@@ -28,6 +28,8 @@ mod commands;
 mod connection;
 mod error;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod input;
 mod listener;
 mod output;

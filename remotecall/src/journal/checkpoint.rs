@@ -65,7 +65,12 @@ impl Checkpoint {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(JournalError::io(&path, error)),
         };
-        let damaged = |why: &str| JournalError::damaged(&path, 0, why);
+        Self::parse(&bytes, &path).map(Some)
+    }
+
+    /// Reads the bytes of the file at `path`.
+    pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, JournalError> {
+        let damaged = |why: &str| JournalError::damaged(path, 0, why);
         let (head, body) = bytes
             .split_first_chunk::<HEADER>()
             .ok_or_else(|| damaged("it is too short"))?;
@@ -79,11 +84,11 @@ impl Checkpoint {
             .into_iter()
             .map(|(id, seq)| (ProducerId(id), seq))
             .collect();
-        Ok(Some(Self {
+        Ok(Self {
             segment: body.segment,
             object: body.object,
             watermarks,
-        }))
+        })
     }
 }
 

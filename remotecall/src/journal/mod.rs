@@ -16,6 +16,8 @@
 //! be read is damage: the journal refuses to open and touches nothing.
 
 mod checkpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod recovery;
 mod settings;
 

@@ -151,7 +151,7 @@ fn take_lock(dir: &Path) -> Result<File, JournalError> {
 }
 
 /// Reads one segment; returns where its whole records end.
-fn replay_segment(
+pub(super) fn replay_segment(
     path: &Path,
     bytes: &[u8],
     is_last: bool,

@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// The data.
-    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+    pub(in crate::embedded) fn store(&self) -> MutexGuard<'_, Store> {
         self.shared.store()
     }
 

@@ -1,0 +1,15 @@
+//! What fuzzers found worth keeping: lines for `tensorplex send`.
+
+#[path = "../../fuzz/src/lines.rs"]
+mod lines;
+
+#[test]
+fn the_corpus_of_lines_holds() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/lines");
+    let mut count = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        lines::send(&std::fs::read(entry.unwrap().path()).unwrap());
+        count += 1;
+    }
+    assert!(count > 3, "{count} files");
+}

@@ -1,0 +1,4 @@
+//! Targets made of public functions. Tests of the workspace include these files to replay the corpora.
+
+pub mod events;
+pub mod lines;
