@@ -1,7 +1,9 @@
 //! A worker of the chaos harness: records scalars and log lines, and writes down what was promised to it. It ends with
 //! its standard input, when everything is acknowledged.
 //!
+//! ```text
 //! test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER [SPOOL]
+//! ```
 
 use std::error::Error;
 use std::path::Path;
