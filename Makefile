@@ -36,21 +36,22 @@ demo:
 test:
 	@scripts/setup all
 	@$(MAKE) --no-print-directory lint
+# Before the Rust tests: some of their workers are in Python.
+	@$(MAKE) --no-print-directory python
 	cargo test --workspace --no-fail-fast
 	$(TENSORPLEX_PYTHON) -m pytest -q tests
-	@$(MAKE) --no-print-directory python
 # They wait for brokers most of the time: four files at once.
 	@ls -S python/tests/test_*.py | xargs -P 4 -n 1 $(TENSORPLEX_PYTHON) -m pytest -q
 
 # SECONDS=600 SEED=… on the command line of make.
-chaos:
-	@scripts/setup cc redis python
+chaos: python
+	@scripts/setup cc redis faketime python
 	cargo build -q -p tensorplex-tests --bins
 	cargo run -q -p tensorplex-tests --bin chaos -- $(SECONDS)
 
 # In a target directory of its own: nothing else may come to hold a deliberate fault.
-mutants:
-	@scripts/setup cc redis python
+mutants: python
+	@scripts/setup cc redis faketime python
 	CARGO_TARGET_DIR=target/mutants cargo test -p tensorplex-tests --features mutants --test mutants -- --test-threads=1
 
 # A target directory of its own: the instrumentation is in every crate.
@@ -58,7 +59,7 @@ fuzz:
 	@scripts/setup cc cxx
 	scripts/fuzz 60
 
-# The dev profile: `cargo test` has compiled most of it already, and the tests wait for brokers, not for us.
+# The dev profile: `cargo test` compiles most of it anyway, and the tests wait for brokers, not for us.
 python:
 	@scripts/setup cc python
 	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop -q -m python/Cargo.toml

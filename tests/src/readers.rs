@@ -48,7 +48,8 @@ fn python() -> PathBuf {
     std::env::var_os("TENSORPLEX_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from)
 }
 
-fn script(name: &str) -> Command {
+/// A script of this package, for the Python that has TensorBoard and our package.
+pub(crate) fn script(name: &str) -> Command {
     let mut command = Command::new(python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
     command

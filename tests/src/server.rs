@@ -1,10 +1,12 @@
 //! A `tensorplex-server` process that can be killed and comes back at the same address.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 
+use crate::chaos::Clock;
 use crate::{Broker, Process, SmallDisk, program, wait_for};
 
 /// A running server, with its log directory.
@@ -14,6 +16,8 @@ pub struct TestServer {
     logdir: PathBuf,
     /// The process in whose mount namespace the server runs, if it is not this one's.
     namespace: Option<u32>,
+    /// What is added to its environment.
+    environment: Vec<(OsString, OsString)>,
     /// What it says on standard error, over all its lives.
     log: tempfile::NamedTempFile,
     through: Through,
@@ -81,7 +85,26 @@ impl TestServer {
         Self::open(through, None, Vec::new(), None)
     }
 
+    /// Starts one that has this clock, in all its lives.
+    pub fn with_clock(through: Through, clock: &Clock) -> Self {
+        let mut environment = Command::new("");
+        clock.set_up(&mut environment);
+        let environment = environment.get_envs();
+        let environment = environment.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+        Self::open_in(environment.collect(), through, None, Vec::new(), None)
+    }
+
     fn open(
+        through: Through,
+        elsewhere: Option<(PathBuf, u32)>,
+        options: Vec<String>,
+        open_files: Option<u32>,
+    ) -> Self {
+        Self::open_in(Vec::new(), through, elsewhere, options, open_files)
+    }
+
+    fn open_in(
+        environment: Vec<(OsString, OsString)>,
         through: Through,
         elsewhere: Option<(PathBuf, u32)>,
         options: Vec<String>,
@@ -96,6 +119,7 @@ impl TestServer {
         let start = Start {
             logdir: &logdir,
             namespace,
+            environment: &environment,
             log: log.path(),
             through: &through,
             options: &options,
@@ -107,6 +131,7 @@ impl TestServer {
             dir,
             logdir,
             namespace,
+            environment,
             log,
             through,
             options,
@@ -231,6 +256,7 @@ impl TestServer {
         let start = Start {
             logdir: &self.logdir,
             namespace: self.namespace,
+            environment: &self.environment,
             log: self.log.path(),
             through: &self.through,
             options: &self.options,
@@ -291,6 +317,7 @@ fn wait_until_ready(process: &mut Process, through: &Through) -> (String, BufRea
 struct Start<'a> {
     logdir: &'a Path,
     namespace: Option<u32>,
+    environment: &'a [(OsString, OsString)],
     log: &'a Path,
     through: &'a Through,
     options: &'a [String],
@@ -326,6 +353,7 @@ impl Start<'_> {
             Through::Own(address) => command.arg("--listen").arg(address),
         };
         command.args(self.options);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }

@@ -1,18 +1,14 @@
 //! Certificates made for a test, and a real redis-server that speaks TLS with them.
 
 use std::path::{Path, PathBuf};
-
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    date_time_ymd,
-};
+use std::process::Command;
 
 use crate::RedisServer;
+use crate::chaos::Clock;
 
-/// A CA and the certificates that it signed, as PEM files in a folder of their own.
+/// A CA and the certificates that it signed, as PEM files in a folder of their own, made by the program openssl.
 pub struct Certificates {
     dir: tempfile::TempDir,
-    ca: Issuer<'static, KeyPair>,
 }
 
 /// A certificate and its key.
@@ -22,6 +18,17 @@ pub struct Named {
     /// The key's file.
     pub key: PathBuf,
 }
+
+/// Keys that are made quickly.
+const NEW_KEY: [&str; 5] = [
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+];
+/// Ten years, in seconds.
+const LONG_AGO: i64 = -10 * 365 * 86_400;
 
 impl Default for Certificates {
     fn default() -> Self {
@@ -33,19 +40,24 @@ impl Certificates {
     /// A new CA.
     ///
     /// # Panics
-    /// When the system gives no randomness or no file.
+    /// When openssl cannot be run.
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificates = Self {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+        };
         // Of two CAs of the same name the wrong one would be tried, and its signature found to be bad.
-        let name = dir.path().to_string_lossy().into_owned();
-        params.distinguished_name.push(DnType::CommonName, name);
-        let certificate = params.self_signed(&key).expect("a certificate");
-        std::fs::write(dir.path().join("ca.pem"), certificate.pem()).expect("its file");
-        let ca = Issuer::new(params, key);
-        Self { dir, ca }
+        let name = certificates
+            .dir
+            .path()
+            .file_name()
+            .expect("a name")
+            .to_string_lossy();
+        let subject = format!("/CN={name}");
+        let mut command = certificates.openssl(&["req", "-x509", "-days", "36500", "-subj", &subject]);
+        run(command
+            .args(NEW_KEY)
+            .args(["-keyout", "ca.key", "-out", "ca.pem"]));
+        certificates
     }
 
     /// The file of the CA's own certificate.
@@ -55,34 +67,55 @@ impl Certificates {
 
     /// A certificate for a host.
     pub fn host(&self, name: &str) -> Named {
-        self.sign(name, 4096)
+        self.sign(name, 0)
     }
 
     /// A certificate for a host that is not valid any more.
     pub fn expired(&self, name: &str) -> Named {
-        self.sign(name, 2020)
+        self.sign(name, LONG_AGO)
     }
 
-    fn sign(&self, name: &str, until: i32) -> Named {
-        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
-        params.not_after = date_time_ymd(until, 1, 1);
-        // For either end.
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.ca).expect("a certificate");
-        let file = |ending: &str, text: String| {
-            let path = self.dir.path().join(format!("{name}-{until}.{ending}"));
-            std::fs::write(&path, text).expect("its file");
-            path
+    /// One that is valid for a year, by a clock that is off by so many seconds.
+    fn sign(&self, name: &str, seconds: i64) -> Named {
+        let file = |ending: &str| self.dir.path().join(format!("{name}{seconds}.{ending}"));
+        let (request, cert, key) = (file("csr"), file("pem"), file("key"));
+        let kind = if name.parse::<std::net::IpAddr>().is_ok() {
+            "IP"
+        } else {
+            "DNS"
         };
-        Named {
-            cert: file("cert", certificate.pem()),
-            key: file("key", key.serialize_pem()),
-        }
+        // For either end.
+        let extensions = format!("subjectAltName={kind}:{name}\nextendedKeyUsage=serverAuth,clientAuth\n");
+        std::fs::write(self.dir.path().join("extensions"), extensions).expect("its file");
+        let subject = format!("/CN={name}");
+        let mut command = self.openssl(&["req", "-new", "-subj", &subject]);
+        run(command
+            .args(NEW_KEY)
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&request));
+        let by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+        let mut command = self.openssl(&["x509", "-req", "-days", "365", "-extfile", "extensions"]);
+        command.args(by).arg("-in").arg(&request).arg("-out").arg(&cert);
+        let clock = Clock::new();
+        clock.step(seconds);
+        clock.set_up(&mut command);
+        run(&mut command);
+        Named { cert, key }
     }
+
+    fn openssl(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("openssl");
+        command.args(words).current_dir(self.dir.path());
+        command
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("openssl, which `make setup` installs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
 }
 
 /// A real redis-server with a port for TLS, and a socket file without.

@@ -8,6 +8,7 @@
 //!    └── ledger: submitted, confirmed ──────────────────────────────────────────────────────────► judge
 //! ```
 
+mod clock;
 mod judge;
 mod ledger;
 mod proxy;
@@ -19,10 +20,11 @@ mod watch;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+pub use clock::Clock;
 use judge::OnDisk;
 pub use ledger::{Ledger, LedgerFile, value};
 pub use report::{Fault, Report};
-use schedule::{Act, schedule};
+use schedule::{Act, Whose, schedule};
 use stage::Stage;
 use watch::Watch;
 
@@ -106,7 +108,9 @@ fn name(act: Act) -> &'static str {
         Act::PauseRedis => "pauses of Redis",
         Act::FlushRedis => "FLUSHALL",
         Act::SnapshotRedis => "snapshots",
-        Act::HurryRedis => "clock steps",
+        Act::HurryRedis => "clock steps of Redis",
+        Act::StepClock(Whose::Server, _) => "clock steps of the server",
+        Act::StepClock(Whose::Workers, _) => "clock steps of workers",
         Act::KillWorker(_) => "kills of workers",
         Act::PauseWorker(_) => "pauses of workers",
         Act::Cut(_) => "cuts",

@@ -50,6 +50,17 @@ pub enum Act {
     Block(Wire),
     /// All gets through.
     Clear(Wire),
+    /// The clock is off by so many seconds.
+    StepClock(Whose, i64),
+}
+
+/// Whose clock steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The server's.
+    Server,
+    /// The workers'.
+    Workers,
 }
 
 /// What Redis remembers after a kill.
@@ -86,6 +97,7 @@ pub fn schedule(dice: &mut Dice, length: Duration, workers: usize, has_redis: bo
     line(dice, length, 900, &mut acts, |dice| {
         wire_fault(dice, Wire::Workers)
     });
+    line(dice, length, 2_000, &mut acts, clock_fault);
     if has_redis {
         line(dice, length, 900, &mut acts, redis_fault);
         line(dice, length, 900, &mut acts, |dice| {
@@ -161,6 +173,16 @@ fn worker_fault(dice: &mut Dice, workers: usize) -> Fault {
         ),
         _ => (Act::KillWorker(slot), None),
     }
+}
+
+/// Up to a day to either side.
+fn clock_fault(dice: &mut Dice) -> Fault {
+    const DAY: i64 = 86_400;
+    let whose = [Whose::Server, Whose::Workers][dice.below(2) as usize];
+    (
+        Act::StepClock(whose, dice.below(2 * DAY as u64) as i64 - DAY),
+        None,
+    )
 }
 
 fn wire_fault(dice: &mut Dice, wire: Wire) -> Fault {

@@ -5,15 +5,20 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use super::clock::Clocks;
 use super::judge::Life;
 use super::ledger::Ledger;
 use super::proxy::{Proxy, Target};
 use super::report::Fault;
-use super::schedule::{Act, Memory, Wire};
+use super::schedule::{Act, Memory, Whose, Wire};
+use crate::readers::script;
 use crate::{Process, RedisServer, TestServer, Through, own_program, program};
 
 /// Client ids; workers share them.
 const IDS: usize = 4;
+/// Every so many slots a worker is in Python, or has a spool; every tenth one both.
+const IN_PYTHON: usize = 5;
+const WITH_SPOOL: usize = 2;
 
 /// Everything that runs.
 pub struct Stage {
@@ -28,6 +33,7 @@ pub struct Stage {
     /// The dead.
     lives: Vec<Option<Life>>,
     ledgers: tempfile::TempDir,
+    clocks: Clocks,
     /// The spools of every other slot.
     spools: tempfile::TempDir,
     faults: Vec<Fault>,
@@ -54,7 +60,8 @@ impl Stage {
             Some(far) => Through::Redis(far.address().to_string()),
             None => Through::Own("127.0.0.1:0".to_owned()),
         };
-        let server = TestServer::through(through);
+        let clocks = Clocks::new();
+        let server = TestServer::with_clock(through, &clocks.server);
         let target = match &redis {
             Some(redis) => Target::Unix(redis.socket()),
             None => Target::Tcp(server.address().parse().expect("host and port")),
@@ -67,6 +74,7 @@ impl Stage {
             workers: Vec::new(),
             lives: Vec::new(),
             ledgers: tempfile::tempdir().expect("a temporary folder"),
+            clocks,
             spools: tempfile::tempdir().expect("a temporary folder"),
             faults: Vec::new(),
         };
@@ -86,10 +94,14 @@ impl Stage {
         let life = self.lives.len();
         self.lives.push(None);
         let id = format!("agent/{}", slot % IDS);
-        let mut command = Command::new(own_program("test-chaos-worker"));
+        let mut command = match slot % IN_PYTHON {
+            0 => script("chaos_worker.py"),
+            _ => Command::new(own_program("test-chaos-worker")),
+        };
+        self.clocks.workers.set_up(&mut command);
         command.arg(self.near.address().to_string()).arg(&id);
         command.arg(life.to_string()).arg(self.ledger(life));
-        let has_spool = slot % 2 == 1;
+        let has_spool = slot % WITH_SPOOL == 0;
         if has_spool {
             command.arg(self.spools.path());
         }
@@ -130,6 +142,8 @@ impl Stage {
             Act::Slow(wire, delay) => self.wire(wire).slow(delay),
             Act::Block(wire) => self.wire(wire).block(),
             Act::Clear(wire) => self.wire(wire).clear(),
+            Act::StepClock(Whose::Server, seconds) => self.clocks.server.step(seconds),
+            Act::StepClock(Whose::Workers, seconds) => self.clocks.workers.step(seconds),
             _ => self.act_on_redis(act),
         }
     }

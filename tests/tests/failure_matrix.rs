@@ -1,0 +1,133 @@
+//! Rows of the failure matrix in docs/guarantees.md that no other test has to itself.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use remotecall::{RemoteCall, remote};
+use tensorplex::Recorder;
+use tensorplex_tests::{Broker, DEADLINE, Process, RedisServer, TestServer, own_program, summary};
+
+/// Both readers see each of so many steps of `agent` once.
+#[track_caller]
+fn check_steps(server: &TestServer, steps: i64) {
+    let seen = summary(server.logdir());
+    for runs in [&seen.rust, &seen.python] {
+        let series = &runs["agent"]["loss"];
+        let found = (series.count, series.first, series.last, series.increasing);
+        assert_eq!(found, (steps as u64, Some(0), Some(steps - 1), true));
+    }
+}
+
+fn record(log: &Recorder, steps: std::ops::Range<i64>) {
+    for step in steps {
+        log.scalar("loss", 0.5, step);
+        // Frames of their own: each of them is trimmed by itself.
+        if step % 10 == 0 {
+            log.flush(DEADLINE).unwrap();
+        }
+    }
+    log.flush(DEADLINE).unwrap();
+}
+
+fn redis_of(broker: &mut Broker) -> &mut RedisServer {
+    let Broker::Redis(redis) = broker else {
+        unreachable!("a Redis was asked for")
+    };
+    redis
+}
+
+/// Entries that were trimmed are there again, and acks are lower than they were.
+#[test]
+fn a_redis_that_returns_to_an_older_snapshot_loses_and_doubles_nothing() {
+    let mut broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
+    let log = Recorder::connect(server.address(), "agent").unwrap();
+    record(&log, 0..100);
+    // What is in the snapshot is not in the log directory yet.
+    server.signal(rustix::process::Signal::STOP);
+    for step in 100..150 {
+        log.scalar("loss", 0.5, step);
+    }
+    let redis = redis_of(&mut broker);
+    let entries = || redis.command(&["XLEN", "rc:{tensorplex.0}:in"]);
+    tensorplex_tests::wait_for("frames in Redis", || {
+        (entries() != redis::Value::Int(0)).then_some(())
+    });
+    redis.command(&["SAVE"]);
+    server.signal(rustix::process::Signal::CONT);
+    record(&log, 150..200);
+    let redis = redis_of(&mut broker);
+    redis.kill();
+    redis.restart();
+    record(&log, 200..300);
+    server.stop();
+    check_steps(&server, 300);
+}
+
+/// After `flush` has returned, nobody is needed any more.
+fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
+    let mut server = TestServer::start(&broker);
+    let mut worker = Process::start(
+        Command::new(own_program("test-recorder"))
+            .args([server.address(), "agent", "5000"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped()),
+    );
+    let mut said = BufReader::new(worker.child().stdout.take().unwrap());
+    worker
+        .child()
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(b"flush\n")
+        .unwrap();
+    let mut lines = String::new();
+    while !lines.ends_with("flushed\n") {
+        assert!(said.read_line(&mut lines).unwrap() > 0, "it said {lines:?}");
+    }
+    worker.kill();
+    if let Broker::Redis(redis) = &mut broker {
+        redis.kill();
+        redis.forget();
+        redis.restart();
+    }
+    server.kill_and_restart();
+    server.stop();
+    check_steps(&server, 5000);
+}
+
+#[test]
+fn what_was_flushed_survives_the_kill_of_everything_through_redis() {
+    what_was_flushed_survives_the_kill_of_everything(Broker::redis());
+}
+
+#[test]
+fn what_was_flushed_survives_the_kill_of_everything_embedded() {
+    what_was_flushed_survives_the_kill_of_everything(Broker::Embedded);
+}
+
+struct Counter(u64);
+
+#[remote]
+impl Counter {
+    /// Adds, and returns the sum.
+    pub fn add(&mut self, n: u64) -> u64 {
+        self.0 += n;
+        self.0
+    }
+}
+
+/// What it made of its calls is in its process; calls that were not acknowledged run on the next one.
+#[test]
+fn an_object_without_a_journal_is_gone_with_its_process_and_calls_go_on() {
+    let redis = RedisServer::start();
+    let start = || RemoteCall::new(Counter(0)).start(&redis.address()).unwrap();
+    let client = CounterClient::connect(&redis.address(), "remotecall", "c").unwrap();
+    let first = start();
+    assert_eq!(client.add(5).get(), Ok(5));
+    first.stop().unwrap();
+    let waiting = client.add(2);
+    let second = start();
+    assert_eq!(waiting.get(), Ok(2));
+    second.stop().unwrap();
+}

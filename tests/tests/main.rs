@@ -1,0 +1,37 @@
+//! All whole-system tests as one program: forty would take longer to link than most of them run.
+
+mod absent;
+mod acl;
+mod bounds;
+mod broker_errors;
+mod calls_under_kills;
+mod chaos;
+mod commands;
+mod demo;
+mod differential;
+mod disk;
+mod doctor;
+mod every_record;
+mod examples;
+mod export;
+mod failure_matrix;
+mod failures;
+mod hostile;
+mod layers;
+mod loggerplex;
+mod many_ids;
+mod many_workers;
+mod oracle;
+mod readme;
+mod records;
+mod remotecall;
+mod run;
+mod secrets;
+mod send;
+mod settings;
+mod spool;
+mod tail;
+mod tail_server;
+mod tls;
+mod top;
+mod two_servers;
