@@ -101,7 +101,7 @@ impl Stage {
         self.clocks.workers.set_up(&mut command);
         command.arg(self.near.address().to_string()).arg(&id);
         command.arg(life.to_string()).arg(self.ledger(life));
-        let has_spool = slot % WITH_SPOOL == 0;
+        let has_spool = slot.is_multiple_of(WITH_SPOOL);
         if has_spool {
             command.arg(self.spools.path());
         }
