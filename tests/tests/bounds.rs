@@ -255,7 +255,9 @@ fn what_spills_is_delivered_in_order_and_what_does_not_fit_is_counted() {
     assert_eq!(client.flush(DEADLINE).unwrap_err().outstanding, 0);
     assert_eq!(client.stats().acked, 1000);
     client.close(DEADLINE).unwrap();
-    assert_eq!(std::fs::read_dir(spool.path()).unwrap().count(), 0);
+    // The thread that sends has it last.
+    let is_gone = || (std::fs::read_dir(spool.path()).unwrap().count() == 0).then_some(());
+    wait_for("the spool to go", is_gone);
     server.stop();
     let steps = steps(&server.logdir().join("agent/0"));
     assert_eq!(steps, (0..1000).collect::<Vec<_>>());
