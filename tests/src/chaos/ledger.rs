@@ -7,8 +7,8 @@
 //! lines N         a flush has confirmed the log lines below N
 //! ```
 //!
-//! A word is in the file before the worker acts on it, and a promise after it was made: a worker that is killed has submitted no more, and was promised
-//! no less, than its file says.
+//! A word is in the file before the worker acts on it, and a promise after it was made: a worker that is killed has
+//! submitted no more, and was promised no less, than its file says.
 
 use std::fs::File;
 use std::io::{self, Write};
