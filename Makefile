@@ -10,7 +10,7 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos mutants fuzz python bench soak fmt lint doc
+.PHONY: help setup demo test test-rust test-python chaos mutants fuzz python bench soak fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
@@ -38,7 +38,13 @@ test:
 	@$(MAKE) --no-print-directory lint
 # Before the Rust tests: some of their workers are in Python.
 	@$(MAKE) --no-print-directory python
+# A failure of the one does not hide those of the other.
+	@$(MAKE) --no-print-directory --keep-going test-rust test-python
+
+test-rust:
 	cargo test --workspace --no-fail-fast
+
+test-python:
 	$(TENSORPLEX_PYTHON) -m pytest -q tests
 # They wait for brokers most of the time: four files at once.
 	@ls -S python/tests/test_*.py | xargs -P 4 -n 1 $(TENSORPLEX_PYTHON) -m pytest -q

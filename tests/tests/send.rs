@@ -209,7 +209,7 @@ fn without_a_server_it_gives_up_and_says_how_much_is_outstanding() {
 fn an_address_or_an_id_that_cannot_be_used_is_refused() {
     for (address, options, why) in [
         ("", &[][..], "is not understood"),
-        ("rediss://localhost:1", &[], "TLS is not supported"),
+        ("http://localhost:1", &[], "is not understood"),
         ("localhost:1", &["--client-id", "a//b"], "empty part"),
         ("localhost:1", &["--queue", "a b"], "queue"),
     ] {
