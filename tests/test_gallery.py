@@ -1,22 +1,19 @@
 """Every dashboard shows the records of the example `gallery`, one test per dashboard."""
 
 import contextlib
-import pathlib
 import subprocess
 
 import pytest
 
 import gallery
+import programs
 import webdriver
-
-ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     logdir = tmp_path_factory.mktemp("gallery")
-    command = ["cargo", "run", "-q", "-p", "tensorplex-examples", "--example", "gallery", "--", logdir]
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run([programs.built("examples/gallery"), logdir], check=True)
     with gallery.tensorboard(logdir) as address:
         yield address
 

@@ -15,6 +15,8 @@ import tensorplex
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.append(str(ROOT / "tests"))
+from programs import built  # noqa: E402, F401
 #: Longest wait for what must come.
 DEADLINE = 60.0
 

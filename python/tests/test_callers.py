@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, built
 from matplotlib.figure import Figure
 from test_records import Tensor, points
 from test_summary_writer import Directory
@@ -152,8 +152,7 @@ def test_the_gallery_is_that_of_rust(place):
     program = ROOT / "examples/python/gallery.py"
     printed = subprocess.run([sys.executable, program, place.logdir / "g"], capture_output=True, text=True, check=True)
     assert printed.stdout == f"tensorboard --logdir {place.logdir / 'g'}\n"
-    command = ["cargo", "run", "-q", "-p", "tensorplex-examples", "--example", "gallery", "--", place.logdir / "rust"]
-    subprocess.run(command, cwd=ROOT, check=True)
+    subprocess.run([built("examples/gallery"), place.logdir / "rust"], check=True)
 
     runs = place.readers()
     ours, theirs = runs["g"], runs["rust/gallery"]

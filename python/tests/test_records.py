@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import DEADLINE, ROOT, Redis, wait_for
+from conftest import DEADLINE, ROOT, Redis, built, wait_for
 from reading import points, shown
 
 import tensorplex
@@ -43,8 +43,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server_program():
-    subprocess.run(["cargo", "build", "-q", "-p", "tensorplex-bin"], cwd=ROOT, check=True)
-    return os.path.join(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug", "tensorplex-server")
+    return built("tensorplex-server")
 
 
 @pytest.fixture(params=["redis", "embedded"])

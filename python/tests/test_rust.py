@@ -1,10 +1,9 @@
 """A Rust client calls a Python object, and the other way round."""
 
-import os
 import subprocess
 
 import pytest
-from conftest import DEADLINE, ROOT
+from conftest import DEADLINE, built
 from objects import Anything, AnythingClient
 
 import tensorplex
@@ -14,8 +13,7 @@ from tensorplex import RemoteCall
 @pytest.fixture(scope="module")
 def peer():
     """tests/src/bin/test-peer.rs; quick when it is built already."""
-    subprocess.run(["cargo", "build", "-q", "-p", "tensorplex-tests", "--bin", "test-peer"], cwd=ROOT, check=True)
-    return os.path.join(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug", "test-peer")
+    return built("test-peer")
 
 
 def test_a_rust_client_calls_a_python_object(broker, peer):

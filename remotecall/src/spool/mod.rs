@@ -34,7 +34,7 @@ use crate::mutants::{self, Mutant};
 pub use error::SpoolError;
 pub(crate) use lock::forget_locks;
 pub(crate) use owner::Owner;
-pub(crate) use place::{Found, Place};
+pub(crate) use place::{Found, Place, remove_if_there};
 use record::{HEADER, Kind, MAX_PAYLOAD};
 pub(crate) use rest::{Location, Rest, StoredFrame, load};
 

@@ -1,7 +1,7 @@
 //! The directory of one spool.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -34,6 +34,15 @@ pub(crate) enum Found {
     InUse(PathBuf),
     /// It cannot be used.
     Refused(PathBuf, SpoolError),
+}
+
+/// Removes a file. One that is acknowledged is removed without a lock by the thread that heard so, and with the whole
+/// directory when the client is closed: whoever comes second has nothing to do.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Path of the segment whose first frame is `first`.
@@ -162,13 +171,10 @@ impl Place {
     pub fn remove(self) -> Result<(), SpoolError> {
         for first in self.segments()? {
             let path = segment(&self.dir, first);
-            fs::remove_file(&path).map_err(at(&path))?;
+            remove_if_there(&path).map_err(at(&path))?;
         }
         let whole = self.dir.join(WHOLE);
-        match fs::remove_file(&whole) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&whole)(error)),
-            _ => {}
-        }
+        remove_if_there(&whole).map_err(at(&whole))?;
         // Last, and still locked: nobody takes what is half gone.
         let owner = self.dir.join(OWNER);
         fs::remove_file(&owner).map_err(at(&owner))?;

@@ -234,7 +234,7 @@ impl Window {
         drop(state);
         self.progress.notify_all();
         for path in useless.into_iter().flatten() {
-            if let Err(error) = std::fs::remove_file(&path) {
+            if let Err(error) = spool::remove_if_there(&path) {
                 tracing::warn!(path = %path.display(), %error, "cannot remove what is acknowledged");
             }
         }

@@ -1,0 +1,17 @@
+"""Programs and examples of the workspace, in the dev profile."""
+
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def built(path):
+    """Builds what is not built yet; the path is that below the profile's directory.
+
+    Of the whole workspace, as `cargo test` does: with a package alone, what it depends on would have other features
+    and be compiled once more.
+    """
+    subprocess.run(["cargo", "build", "-q", "--workspace", "--bins", "--examples"], cwd=ROOT, check=True)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug", path)
