@@ -281,8 +281,8 @@ fn decode_args<'py>(
             .map_err(|error| CallError::bad_argument(name, error.into_error().value(py).to_string()))
     };
     let mut positional = Vec::with_capacity(args.positional());
-    for (index, bytes) in args.positional_values().iter().enumerate() {
-        positional.push(decode(&format!("#{}", index + 1), bytes)?);
+    for (index, bytes) in args.positional_values().enumerate() {
+        positional.push(decode(&format!("#{}", index + 1), &bytes)?);
     }
     let named = PyDict::new(py);
     for (name, bytes) in args.named_values() {

@@ -8,11 +8,14 @@
 //! The values are cut apart without being decoded; each is decoded by the method that wants it, to the
 //! type it wants, so that an error can name the argument.
 
+use std::borrow::Cow;
+
 use rmp::Marker;
 use serde::Deserialize;
 use smallvec::SmallVec;
 
 use crate::CallError;
+use crate::atom::Atom;
 use crate::type_name::type_name;
 
 /// Most arguments of one call, positional and named together.
@@ -26,8 +29,17 @@ const USUAL: usize = 8;
 /// The arguments of one call, cut apart.
 #[derive(Debug, Default)]
 pub struct Args<'a> {
-    positional: SmallVec<[&'a [u8]; USUAL]>,
+    positional: SmallVec<[Arg<'a>; USUAL]>,
     named: Vec<(&'a str, &'a [u8])>,
+}
+
+/// One argument.
+#[derive(Clone, Copy, Debug)]
+enum Arg<'a> {
+    /// One MessagePack value.
+    Encoded(&'a [u8]),
+    /// Of a column.
+    Atom(Atom<'a>),
 }
 
 /// The bytes are not the arguments of a call.
@@ -63,7 +75,7 @@ impl<'a> Args<'a> {
             named: Vec::new(),
         };
         for _ in 0..count {
-            args.positional.push(cut_value(&mut rest)?);
+            args.positional.push(Arg::Encoded(cut_value(&mut rest)?));
         }
         if has_named {
             let named = read_count(&mut rest, Kind::Map)?;
@@ -82,14 +94,25 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Positional arguments that are decoded already.
+    pub(crate) fn of_atoms(atoms: impl Iterator<Item = Atom<'a>>) -> Self {
+        Self {
+            positional: atoms.map(Arg::Atom).collect(),
+            named: Vec::new(),
+        }
+    }
+
     /// Number of positional arguments.
     pub fn positional(&self) -> usize {
         self.positional.len()
     }
 
     /// The positional arguments, each one MessagePack value.
-    pub fn positional_values(&self) -> &[&'a [u8]] {
-        &self.positional
+    pub fn positional_values(&self) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        self.positional.iter().map(|arg| match arg {
+            Arg::Encoded(value) => Cow::Borrowed(*value),
+            Arg::Atom(atom) => Cow::Owned(atom.encoded()),
+        })
     }
 
     /// The named arguments, each one MessagePack value. A name may come twice: see [`check`](Self::check).
@@ -140,19 +163,18 @@ impl<'a> Args<'a> {
     /// # Errors
     /// [`CallError::BadArgument`] when the value is not of type `T`.
     pub fn optional<T: Deserialize<'a>>(&self, index: usize, name: &str) -> Result<Option<T>, CallError> {
-        let by_name = || {
-            self.named
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, value)| *value)
-        };
-        let Some(value) = self.positional.get(index).copied().or_else(by_name) else {
+        let by_name = || self.named.iter().find(|(given, _)| *given == name);
+        let given = self.positional.get(index).copied();
+        let Some(arg) = given.or_else(|| by_name().map(|(_, value)| Arg::Encoded(value))) else {
             return Ok(None);
         };
-        match rmp_serde::from_slice(value) {
-            Ok(value) => Ok(Some(value)),
-            Err(why) => Err(CallError::bad_argument(name, unfit::<T>(value, &why))),
-        }
+        let value = match arg {
+            Arg::Encoded(value) => rmp_serde::from_slice(value),
+            Arg::Atom(atom) => T::deserialize(atom),
+        };
+        value
+            .map(Some)
+            .map_err(|why| CallError::bad_argument(name, unfit::<T>(arg, &why)))
     }
 
     /// The argument at `index`, or named `name`.
@@ -166,19 +188,23 @@ impl<'a> Args<'a> {
 }
 
 /// What was expected, and what came.
-fn unfit<T>(value: &[u8], why: &rmp_serde::decode::Error) -> String {
+fn unfit<T>(arg: Arg<'_>, why: &rmp_serde::decode::Error) -> String {
     use rmp_serde::decode::Error;
     let expected = type_name::<T>();
     match why {
         Error::TypeMismatch(_) | Error::Syntax(_) | Error::OutOfRange => {
-            format!("expected {expected}, got {}: {why}", kind_of(value))
+            format!("expected {expected}, got {}: {why}", kind_of(arg))
         }
         why => format!("expected {expected}: {why}"),
     }
 }
 
-fn kind_of(value: &[u8]) -> &'static str {
+fn kind_of(arg: Arg<'_>) -> &'static str {
     use Marker::*;
+    let value = match arg {
+        Arg::Encoded(value) => value,
+        Arg::Atom(atom) => return atom.kind(),
+    };
     match value.first().map(|&byte| Marker::from_u8(byte)) {
         Some(FixPos(_) | FixNeg(_) | U8 | U16 | U32 | U64 | I8 | I16 | I32 | I64) => "an integer",
         Some(F32 | F64) => "a float",

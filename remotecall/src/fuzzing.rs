@@ -4,7 +4,6 @@
 
 use std::path::Path;
 
-use crate::args::Args;
 use crate::frame::{Calls, Frame};
 use crate::journal::fuzzing as journal;
 use crate::reply::Replies;
@@ -34,8 +33,8 @@ fn calls(body: &[u8], count: usize) {
     let Ok(calls) = Calls::parse(body, 0, count) else {
         return;
     };
-    for call in calls.calls {
-        if let Ok(args) = Args::parse(call.args, call.has_named) {
+    for call in calls.iter() {
+        if let Ok(args) = call.args.get() {
             let _ = args.check(&["tag", "value", "step"]);
             let _ = args.required::<String>(0, "tag");
             let _ = args.required::<f64>(1, "value");

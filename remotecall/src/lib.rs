@@ -1,6 +1,7 @@
 //! Any object, called from other processes over Redis: same method names, same arguments, futures back.
 
 mod args;
+mod atom;
 mod broker;
 mod call_error;
 mod client;

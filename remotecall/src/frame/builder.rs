@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::body::{
-    BIT_DEADLINE, BIT_NAMED, BIT_SAME, ITEM_CALL, ITEM_DEFINE, MAX_NAMES, Reply, put_varint, zigzag,
-};
-use super::{FLAG_LZ4, FOOTER, HEADER, MAGIC, MAX_BODY, MAX_CALLS, ProducerId};
+use super::body::{BIT_DEADLINE, BIT_NAMED, BIT_SAME, ITEM_CALL, ITEM_DEFINE, MAX_NAMES, Reply};
+use super::packing::pack;
+use super::varint::{put_varint, zigzag};
+use super::{FLAG_BLOCKS, FLAG_LZ4, FOOTER, HEADER, MAGIC, MAX_BODY, MAX_CALLS, ProducerId};
 
 /// A body shorter than this is not worth compressing.
 const COMPRESS_FROM: usize = 128;
@@ -159,6 +159,11 @@ impl Draft {
         }
     }
 
+    #[cfg(test)]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     pub fn len(&self) -> usize {
         self.body.len()
     }
@@ -169,21 +174,26 @@ impl Draft {
 
     /// The frame's final bytes.
     pub fn seal(&self, producer: ProducerId, seq: u64) -> Vec<u8> {
-        let packed = (self.body.len() >= COMPRESS_FROM)
-            .then(|| lz4_flex::block::compress(&self.body))
-            .filter(|packed| packed.len() < self.body.len());
-        let (flags, body) = match &packed {
-            Some(packed) => (FLAG_LZ4, packed),
+        let packed = pack(&self.body, self.first_ns).filter(|packed| packed.len() < self.body.len());
+        let (blocks, raw) = match &packed {
+            Some(packed) => (FLAG_BLOCKS, packed),
             None => (0, &self.body),
+        };
+        let squeezed = (raw.len() >= COMPRESS_FROM)
+            .then(|| lz4_flex::block::compress(raw))
+            .filter(|squeezed| squeezed.len() < raw.len());
+        let (lz4, body) = match &squeezed {
+            Some(squeezed) => (FLAG_LZ4, squeezed),
+            None => (0, raw),
         };
         let mut bytes = Vec::with_capacity(HEADER + body.len() + FOOTER);
         bytes.extend_from_slice(&MAGIC);
-        bytes.push(flags);
+        bytes.push(blocks | lz4);
         bytes.extend_from_slice(&producer.0);
         bytes.extend_from_slice(&seq.to_le_bytes());
         bytes.extend_from_slice(&self.first_ns.to_le_bytes());
         bytes.extend_from_slice(&(self.count as u32).to_le_bytes());
-        bytes.extend_from_slice(&(self.body.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&(raw.len() as u32).to_le_bytes());
         bytes.extend_from_slice(body);
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         bytes

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! magic      4   "RCF1"
-//! flags      1   bit 0: the body is an LZ4 block; other bits are zero
+//! flags      1   bit 0: the body is an LZ4 block; bit 1: it has blocks of calls; other bits are zero
 //! producer  16   random id of the sender
 //! seq        8   u64 LE; 1, 2, 3 … per producer
 //! time       8   i64 LE; nanoseconds since 1970 UTC; times of calls are relative to it
@@ -15,8 +15,13 @@
 //! A frame decodes alone: names are defined inside it. Its bytes never change once it has a number.
 //! The items of the body are described in [`body`].
 
+mod block;
 mod body;
 mod builder;
+mod packing;
+mod reading;
+mod series;
+mod varint;
 
 pub(crate) use body::{Call, Calls, Reply};
 pub(crate) use builder::{Draft, FrameBuilder, NewCall};
@@ -35,6 +40,8 @@ pub const MAX_CALLS: usize = 1 << 20;
 
 const MAGIC: [u8; 4] = *b"RCF1";
 const FLAG_LZ4: u8 = 1;
+/// Nothing is decided by it: a server that does not know blocks shall not take the frame for one that it can read.
+const FLAG_BLOCKS: u8 = 2;
 const HEADER: usize = 45;
 const FOOTER: usize = 4;
 /// What a frame has besides its body.
@@ -139,7 +146,7 @@ impl<'a> Frame<'a> {
         }
         let mut rest = &sealed[MAGIC.len()..];
         let [flags] = take(&mut rest)?;
-        if flags & !FLAG_LZ4 != 0 {
+        if flags & !(FLAG_LZ4 | FLAG_BLOCKS) != 0 {
             return Err(FrameError::UnknownFlags(flags));
         }
         let frame = Self {

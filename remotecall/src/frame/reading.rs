@@ -79,9 +79,7 @@ impl<'a> Reader<'a> {
             (false, _) => (self.name()?, self.name()?),
         };
         self.last = Some((method, client));
-        self.time_ns = self
-            .time_ns
-            .wrapping_add(unzigzag(take_varint(&mut self.rest)?));
+        self.time_ns = self.time_ns.wrapping_add(unzigzag(take_varint(&mut self.rest)?));
         let has_deadline = head & BIT_DEADLINE != 0;
         let deadline_ms = has_deadline.then(|| take_varint(&mut self.rest)).transpose()?;
         Ok(Call {
@@ -122,6 +120,11 @@ pub(super) fn take_below(rest: &mut &[u8], limit: usize) -> Option<usize> {
 /// Bytes behind their length.
 pub(super) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], FrameError> {
     let length = usize::try_from(take_varint(rest)?).unwrap_or(usize::MAX);
+    take(rest, length)
+}
+
+/// As many bytes.
+pub(super) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], FrameError> {
     let (head, tail) = rest
         .split_at_checked(length)
         .ok_or(FrameError::Body("ends inside an item"))?;

@@ -21,7 +21,7 @@ use crate::frame::{Call, Calls, Frame, FrameError, ProducerId, Reply};
 use crate::journal::Watermarks;
 use crate::mutants::{self, Mutant};
 use crate::reply::{ASK, MAX_RESULT, Outbox, ReplyValue};
-use crate::{Args, CallContext, CallError, ClientId};
+use crate::{CallContext, CallError, ClientId, Remote};
 
 /// Client ids, and producers that dropped calls, that are told apart in the statistics.
 const MAX_COUNTED_CLIENTS: usize = 1 << 20;
@@ -57,12 +57,28 @@ pub(super) struct Core {
     read_time: Duration,
 }
 
-/// A name of a frame, looked up once.
+/// What the names of a frame stand for, each looked up when it is first used.
 struct Names<'a> {
-    names: Vec<&'a str>,
-    methods: HashMap<usize, Option<Method>>,
-    clients: HashMap<usize, Result<ClientId, CallError>>,
+    names: &'a [&'a str],
+    methods: Vec<Option<Meaning>>,
+    clients: Vec<Option<Caller>>,
     turn: Turn,
+}
+
+/// What a name stands for as that of a method.
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// A question for results that did not arrive.
+    Question,
+    Method(Method),
+    Unknown,
+}
+
+/// What a name stands for as that of a client.
+struct Caller {
+    id: Result<ClientId, CallError>,
+    /// Whether it is in the statistics.
+    is_counted: bool,
 }
 
 /// When a frame is run.
@@ -164,8 +180,8 @@ impl Core {
         let look = || {
             let frame = Frame::parse(bytes).ok()?;
             let body = frame.body().ok()?;
-            let Calls { names, calls } = Calls::parse(&body, frame.time_ns, frame.count).ok()?;
-            Some(!calls.is_empty() && calls.iter().all(|call| reads(names[call.method])))
+            let calls = Calls::parse(&body, frame.time_ns, frame.count).ok()?;
+            Some(frame.count > 0 && calls.iter().all(|call| reads(calls.names[call.method])))
         };
         bytes.len() <= MAX_READS_FRAME && look().unwrap_or(false)
     }
@@ -192,30 +208,21 @@ impl Core {
 
     fn apply_body(&mut self, frame: &Frame<'_>, turn: Turn) -> Result<(), FrameError> {
         let body = frame.body()?;
-        let Calls { names, calls } = Calls::parse(&body, frame.time_ns, frame.count)?;
-        let mut names = Names {
-            names,
-            methods: HashMap::new(),
-            clients: HashMap::new(),
-            turn,
-        };
-        for (index, call) in calls.iter().enumerate() {
-            self.run(frame, index as u32, call, &mut names);
+        let calls = Calls::parse(&body, frame.time_ns, frame.count)?;
+        let mut names = Names::new(&calls.names, turn);
+        for (index, call) in (0..).zip(calls.iter()) {
+            self.run(frame, index, &call, &mut names);
         }
-        self.stats.calls.fetch_add(calls.len() as u64, Relaxed);
+        self.stats.calls.fetch_add(frame.count as u64, Relaxed);
         Ok(())
     }
 
     fn run(&mut self, frame: &Frame<'_>, index: u32, call: &Call<'_>, names: &mut Names<'_>) {
-        if names.names[call.method] == ASK {
-            return self.answer_question(frame.producer, call);
-        }
-        let remote = self.host.remote();
-        let method = names.method(call.method, |name| {
-            let number = remote.method(name)?;
-            let reads = remote.is_read(number);
-            Some(Method { number, reads })
-        });
+        let method = match names.method(call.method, self.host.remote()) {
+            Meaning::Question => return self.answer_question(frame.producer, call),
+            Meaning::Method(method) => Some(method),
+            Meaning::Unknown => None,
+        };
         let reads = method.is_some_and(|method| method.reads);
         if reads && names.turn.again {
             return;
@@ -262,33 +269,37 @@ impl Core {
         names: &mut Names<'_>,
     ) -> Result<(), CallError> {
         self.result.clear();
-        let client_id = match names.client(call.client) {
-            Ok(client_id) => client_id.clone(),
-            Err(error) => return Err(error.clone()),
-        };
+        let turn = names.turn;
+        let method = method.ok_or_else(|| CallError::UnknownMethod(names.names[call.method].to_owned()));
+        let caller = names.caller(call.client);
+        let client_id = caller.id.as_ref().map_err(Clone::clone)?;
         if call.reply == Reply::Result && !self.has_return_value {
             return Err(CallError::NoReturnValues);
         }
-        in_time(call, names.turn.clock_ms)?;
+        in_time(call, turn.clock_ms)?;
         let remote = self.host.remote();
-        let method = method.ok_or_else(|| CallError::UnknownMethod(names.names[call.method].to_owned()))?;
-        let args =
-            Args::parse(call.args, call.has_named).map_err(|why| CallError::Unreadable(why.to_string()))?;
+        let method = method?;
+        let args = call
+            .args
+            .get()
+            .map_err(|why| CallError::Unreadable(why.to_string()))?;
         let cx = CallContext {
-            client_id: &client_id,
+            client_id,
             time_ns: call.time_ns,
         };
         let result = &mut self.result;
-        let (has_client_id, stats, clients) = (self.has_client_id, &self.stats, &mut self.clients);
+        let has_client_id = self.has_client_id;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             if has_client_id && !method.reads {
-                remote.set_client_id(&client_id);
+                remote.set_client_id(client_id);
             }
             remote.call(&cx, method.number, &args, result)
         }));
-        if !method.reads && clients.len() < MAX_COUNTED_CLIENTS && !clients.contains(&client_id) {
-            clients.insert(client_id);
-            stats.clients.store(clients.len() as u64, Relaxed);
+        if !method.reads && !caller.is_counted {
+            caller.is_counted = true;
+            if self.clients.len() < MAX_COUNTED_CLIENTS && self.clients.insert(client_id.clone()) {
+                self.stats.clients.store(self.clients.len() as u64, Relaxed);
+            }
         }
         match ran {
             Ok(Ok(())) if self.result.len() > MAX_RESULT => Err(CallError::TooLarge {
@@ -302,7 +313,9 @@ impl Core {
 
     /// A client asks for results that it did not get.
     fn answer_question(&mut self, producer: ProducerId, call: &Call<'_>) {
-        let asked = Args::parse(call.args, call.has_named)
+        let asked = call
+            .args
+            .get()
             .map_err(|why| CallError::Unreadable(why.to_string()))
             .and_then(|args| args.required::<Vec<(u64, u32)>>(0, "calls"));
         for (seq, index) in asked.unwrap_or_default() {
@@ -317,17 +330,33 @@ impl Core {
     }
 }
 
-impl Names<'_> {
-    fn method(&mut self, name: usize, look_up: impl FnOnce(&str) -> Option<Method>) -> Option<Method> {
-        let text = self.names[name];
-        *self.methods.entry(name).or_insert_with(|| look_up(text))
+impl<'a> Names<'a> {
+    fn new(names: &'a [&'a str], turn: Turn) -> Self {
+        Self {
+            names,
+            methods: vec![None; names.len()],
+            clients: names.iter().map(|_| None).collect(),
+            turn,
+        }
     }
 
-    fn client(&mut self, name: usize) -> &Result<ClientId, CallError> {
+    fn method(&mut self, name: usize, remote: &dyn Remote) -> Meaning {
+        *self.methods[name].get_or_insert_with(|| match (self.names[name], remote.method(self.names[name])) {
+            (ASK, _) => Meaning::Question,
+            (_, Some(number)) => Meaning::Method(Method {
+                number,
+                reads: remote.is_read(number),
+            }),
+            (_, None) => Meaning::Unknown,
+        })
+    }
+
+    fn caller(&mut self, name: usize) -> &mut Caller {
         let text = self.names[name];
-        self.clients
-            .entry(name)
-            .or_insert_with(|| ClientId::new(text).map_err(|why| CallError::BadClientId(why.to_string())))
+        self.clients[name].get_or_insert_with(|| Caller {
+            id: ClientId::new(text).map_err(|why| CallError::BadClientId(why.to_string())),
+            is_counted: false,
+        })
     }
 }
 

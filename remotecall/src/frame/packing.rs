@@ -1,0 +1,230 @@
+//! Rewrites a body of single calls: those that stand in a row, name the same method and have arguments of the same
+//! kinds become a [block](super::block).
+//!
+//! Done when a frame is sealed, by the thread that sends: the callers' threads only append.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use super::block::{MAX_ROWS, MAX_SHIFT, kind_of};
+use super::body::{Call, CallArgs, ITEM_BLOCK, ITEM_DEFINE, Reply};
+use super::reading::{Item, Reader};
+use super::series::Series;
+use super::varint::{put_varint, zigzag};
+use crate::args::MAX_ARGS;
+use crate::atom::Atom;
+
+/// The body with blocks; none when it cannot be read.
+pub(super) fn pack(body: &[u8], time_ns: i64) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(body, time_ns, 0);
+    let mut out = Vec::with_capacity(body.len() / 2);
+    let mut block = NewBlock::at(time_ns);
+    let mut defined = 0;
+    while let Some(Item::Call(call)) = reader.next().ok()? {
+        for name in &reader.names[defined..] {
+            out.push(ITEM_DEFINE);
+            put_text(&mut out, name);
+        }
+        defined = reader.names.len();
+        let Some(atoms) = atoms(&call) else {
+            block.end(&mut out, call.time_ns);
+            let item = &reader.item[..reader.item.len() - reader.rest.len()];
+            out.extend_from_slice(item);
+            continue;
+        };
+        if !block.takes(&call, &atoms) {
+            block.end(&mut out, block.last_ns);
+            block.begin(call.method, &atoms);
+        }
+        block.push(&call, &atoms);
+    }
+    block.end(&mut out, 0);
+    reader.rest.is_empty().then_some(out)
+}
+
+type Atoms<'a> = SmallVec<[Atom<'a>; 8]>;
+
+/// The arguments of a call that may stand in a block.
+fn atoms<'a>(call: &Call<'a>) -> Option<Atoms<'a>> {
+    let CallArgs::Encoded {
+        bytes: mut rest,
+        has_named: false,
+    } = call.args
+    else {
+        return None;
+    };
+    if call.reply != Reply::Nothing || call.deadline_ms.is_some() {
+        return None;
+    }
+    let count = rmp::decode::read_array_len(&mut rest).ok()? as usize;
+    if count > MAX_ARGS {
+        return None;
+    }
+    let mut atoms = Atoms::new();
+    for _ in 0..count {
+        atoms.push(Atom::take(&mut rest)?);
+    }
+    rest.is_empty().then_some(atoms)
+}
+
+/// A block that still takes calls; empty, without rows.
+struct NewBlock<'a> {
+    method: usize,
+    kinds: SmallVec<[u8; 8]>,
+    clients: Vec<usize>,
+    times: Vec<i64>,
+    /// Time of the call before.
+    last_ns: i64,
+    columns: Vec<NewColumn<'a>>,
+}
+
+#[derive(Default)]
+struct NewColumn<'a> {
+    ints: Vec<i64>,
+    floats: Vec<f64>,
+    texts: NewTexts<'a>,
+}
+
+impl<'a> NewBlock<'a> {
+    fn at(time_ns: i64) -> Self {
+        Self {
+            method: 0,
+            kinds: SmallVec::new(),
+            clients: Vec::new(),
+            times: Vec::new(),
+            last_ns: time_ns,
+            columns: Vec::new(),
+        }
+    }
+
+    fn takes(&self, call: &Call<'_>, atoms: &Atoms<'_>) -> bool {
+        !self.times.is_empty()
+            && self.times.len() < MAX_ROWS
+            && self.method == call.method
+            && self.kinds.len() == atoms.len()
+            && self
+                .kinds
+                .iter()
+                .zip(atoms)
+                .all(|(&kind, &atom)| kind == kind_of(atom))
+    }
+
+    fn begin(&mut self, method: usize, atoms: &Atoms<'a>) {
+        self.method = method;
+        self.kinds = atoms.iter().map(|&atom| kind_of(atom)).collect();
+        self.columns.resize_with(atoms.len(), NewColumn::default);
+    }
+
+    fn push(&mut self, call: &Call<'a>, atoms: &Atoms<'a>) {
+        self.clients.push(call.client);
+        self.times.push(call.time_ns.wrapping_sub(self.last_ns));
+        self.last_ns = call.time_ns;
+        for (column, &atom) in self.columns.iter_mut().zip(atoms) {
+            match atom {
+                Atom::Nil | Atom::Bool(_) => {}
+                Atom::Int(value) => column.ints.push(value),
+                Atom::Float(value) => column.floats.push(value),
+                Atom::Text(text) => column.texts.push(text),
+            }
+        }
+    }
+
+    /// Appends the block, if it has rows. The next call's time is relative to `last_ns`.
+    fn end(&mut self, out: &mut Vec<u8>, last_ns: i64) {
+        if !self.times.is_empty() {
+            self.write(out);
+            self.clients.clear();
+            self.times.clear();
+            self.columns.clear();
+        }
+        self.last_ns = last_ns;
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(ITEM_BLOCK);
+        put_varint(out, self.method as u64);
+        put_varint(out, self.times.len() as u64);
+        put_varint(out, self.kinds.len() as u64);
+        out.extend_from_slice(&self.kinds);
+        for &client in &self.clients {
+            put_varint(out, client as u64);
+        }
+        let shift = self.times.iter().fold(0, |all, time| all | time).trailing_zeros();
+        let shift = if shift > MAX_SHIFT { 0 } else { shift };
+        out.push(shift as u8);
+        for &time in &self.times {
+            put_varint(out, zigzag(time >> shift));
+        }
+        let texts = || {
+            self.columns
+                .iter()
+                .map(|column| &column.texts)
+                .filter(|texts| !texts.rows.is_empty())
+        };
+        texts().for_each(|texts| texts.write(out));
+        let series = match texts().next() {
+            Some(texts) => Series::of(&texts.rows, texts.texts.len()),
+            None => Series::one(self.times.len()),
+        };
+        for column in &self.columns {
+            series.put_ints(out, &column.ints);
+            if !column.floats.is_empty() {
+                series.put_floats(out, &column.floats);
+            }
+        }
+    }
+}
+
+/// Texts of a column, each once.
+#[derive(Default)]
+struct NewTexts<'a> {
+    texts: Vec<&'a str>,
+    rows: Vec<u32>,
+    numbers: HashMap<&'a str, u32, foldhash::fast::RandomState>,
+    /// The text that followed each one last: tags come in the same order again and again.
+    next: Vec<u32>,
+}
+
+impl<'a> NewTexts<'a> {
+    fn push(&mut self, text: &'a str) {
+        let last = self.rows.last().copied();
+        let guess = last.map_or(0, |last| self.next[last as usize]);
+        let number = match self.texts.get(guess as usize) {
+            Some(&guessed) if guessed == text => guess,
+            _ => self.look_up(text),
+        };
+        if let Some(last) = last {
+            self.next[last as usize] = number;
+        }
+        self.rows.push(number);
+    }
+
+    fn look_up(&mut self, text: &'a str) -> u32 {
+        let new = self.texts.len() as u32;
+        let number = *self.numbers.entry(text).or_insert(new);
+        if number == new {
+            self.texts.push(text);
+            self.next.push(0);
+        }
+        number
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.texts.len() as u64);
+        for text in &self.texts {
+            put_text(out, text);
+        }
+        for &row in &self.rows {
+            put_varint(out, row.into());
+        }
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;
