@@ -1,8 +1,10 @@
 //! Measures everything side by side: `make bench`.
 //!
 //! All measurements take turns, so that a slow minute of the machine hits each of them; the table shows the
-//! median of the rounds with the smallest and the largest, and the ratios are between medians of one run.
+//! median of the rounds with the smallest and the largest, and the ratios are between medians of one run. With a word
+//! on the command line: only the measurements whose names contain it.
 
+mod bare;
 mod brpop;
 mod measures;
 mod outages;
@@ -18,10 +20,12 @@ use setting::Setting;
 const ROUNDS: usize = 5;
 
 fn main() {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let measures = || MEASURES.iter().filter(|measure| measure.name.contains(&wanted));
     let on_terminal = std::io::stderr().is_terminal();
     let mut results: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for round in 1..=ROUNDS {
-        for measure in MEASURES {
+        for measure in measures() {
             if on_terminal {
                 eprint!("\r\x1b[Kround {round} of {ROUNDS}: {}", measure.name);
             }
@@ -37,14 +41,17 @@ fn main() {
     }
     print_table(&results);
     print_ratios(&results);
-    outages::print();
+    if wanted.is_empty() {
+        outages::print();
+    }
     println!("\n{}", json(&results));
 }
 
 fn print_table(results: &BTreeMap<&str, Vec<f64>>) {
     println!("{:<52} {:>12} {:>12} {:>12}", "", "median", "smallest", "largest");
     for Measure { name, unit, .. } in MEASURES {
-        let (low, middle, high) = spread(&results[name]);
+        let Some(values) = results.get(name) else { continue };
+        let (low, middle, high) = spread(values);
         println!(
             "{:<52} {middle:>12.0} {low:>12.0} {high:>12.0}",
             format!("{name}, {unit}")
@@ -54,8 +61,18 @@ fn print_table(results: &BTreeMap<&str, Vec<f64>>) {
 
 fn print_ratios(results: &BTreeMap<&str, Vec<f64>>) {
     println!();
-    let median = |name: &str| spread(&results[name]).1;
+    let median = |name: &str| results.get(name).map(|values| spread(values).1);
     for (what, over, under) in [
+        (
+            "end to end / bare program, Redis",
+            "scalars end to end, Redis",
+            "scalars, bare program, Redis",
+        ),
+        (
+            "end to end / bare program, embedded",
+            "scalars end to end, embedded",
+            "scalars, bare program, embedded",
+        ),
         (
             "end to end through Redis / tensorboard-rs locally",
             "scalars end to end, Redis",
@@ -92,7 +109,9 @@ fn print_ratios(results: &BTreeMap<&str, Vec<f64>>) {
             "calls in flight, one BRPOP per future",
         ),
     ] {
-        println!("{what:<52} {:>12.2}", median(over) / median(under));
+        if let (Some(over), Some(under)) = (median(over), median(under)) {
+            println!("{what:<52} {:>12.2}", over / under);
+        }
     }
 }
 

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use remotecall::{Client, ClientOptions, WhenFull};
 
+use crate::bare::bare;
 use crate::brpop::{brpop_in_flight, brpop_round_trip};
 use crate::setting::{EchoClient, Setting, Through};
 
 /// Scalars of one measurement of throughput.
-const SCALARS: i64 = 500_000;
+pub const SCALARS: i64 = 2_000_000;
 /// Their tags.
-const TAGS: [&str; 20] = [
+pub const TAGS: [&str; 20] = [
     "loss/train",
     "loss/test",
     "accuracy/train",
@@ -57,6 +58,18 @@ pub const MEASURES: &[Measure] = &[
         unit: "per s",
         through: Through::Embedded,
         run: end_to_end,
+    },
+    Measure {
+        name: "scalars, bare program, Redis",
+        unit: "per s",
+        through: Through::Redis,
+        run: bare,
+    },
+    Measure {
+        name: "scalars, bare program, embedded",
+        unit: "per s",
+        through: Through::Embedded,
+        run: bare,
     },
     Measure {
         name: "scalars, tensorboard-rs local",
@@ -134,7 +147,7 @@ fn client(setting: &Setting) -> Client {
     Client::connect_with(&setting.address, "tensorplex", "agent/0", options).expect("a client")
 }
 
-fn value(step: i64) -> f64 {
+pub fn value(step: i64) -> f64 {
     f64::from((1.0 / (1.0 + step as f64 * 1e-3) + (step % 17) as f64 * 1e-3) as f32)
 }
 

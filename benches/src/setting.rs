@@ -46,7 +46,7 @@ impl Setting {
         });
         let address = match (&redis, &broker) {
             (Some(redis), _) => redis.address(),
-            (_, Some(broker)) => broker.address().to_string(),
+            (_, Some(broker)) => format!("redis://{}", broker.address()),
             _ => String::new(),
         };
         let mut servers = Vec::new();

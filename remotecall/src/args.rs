@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 
 use crate::CallError;
 use crate::atom::Atom;
+use crate::frame::Block;
 use crate::type_name::type_name;
 
 /// Most arguments of one call, positional and named together.
@@ -29,8 +30,22 @@ const USUAL: usize = 8;
 /// The arguments of one call, cut apart.
 #[derive(Debug, Default)]
 pub struct Args<'a> {
-    positional: SmallVec<[Arg<'a>; USUAL]>,
+    positional: Positional<'a>,
     named: Vec<(&'a str, &'a [u8])>,
+}
+
+#[derive(Debug)]
+enum Positional<'a> {
+    /// MessagePack values.
+    Encoded(SmallVec<[&'a [u8]; USUAL]>),
+    /// A row of a block.
+    Row(&'a Block<'a>, usize),
+}
+
+impl Default for Positional<'_> {
+    fn default() -> Self {
+        Self::Encoded(SmallVec::new())
+    }
 }
 
 /// One argument.
@@ -70,13 +85,14 @@ impl<'a> Args<'a> {
     pub fn parse(bytes: &'a [u8], has_named: bool) -> Result<Self, ArgsError> {
         let mut rest = bytes;
         let count = read_count(&mut rest, Kind::Array)?;
+        let mut positional = SmallVec::with_capacity(count);
+        for _ in 0..count {
+            positional.push(cut_value(&mut rest)?);
+        }
         let mut args = Self {
-            positional: SmallVec::with_capacity(count),
+            positional: Positional::Encoded(positional),
             named: Vec::new(),
         };
-        for _ in 0..count {
-            args.positional.push(Arg::Encoded(cut_value(&mut rest)?));
-        }
         if has_named {
             let named = read_count(&mut rest, Kind::Map)?;
             if count + named > MAX_ARGS {
@@ -94,25 +110,38 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// Positional arguments that are decoded already.
-    pub(crate) fn of_atoms(atoms: impl Iterator<Item = Atom<'a>>) -> Self {
+    /// The arguments of a call in a block.
+    pub(crate) fn of_row(block: &'a Block<'a>, row: usize) -> Self {
         Self {
-            positional: atoms.map(Arg::Atom).collect(),
+            positional: Positional::Row(block, row),
             named: Vec::new(),
         }
     }
 
     /// Number of positional arguments.
     pub fn positional(&self) -> usize {
-        self.positional.len()
+        match &self.positional {
+            Positional::Encoded(values) => values.len(),
+            Positional::Row(block, _) => block.width(),
+        }
     }
 
     /// The positional arguments, each one MessagePack value.
     pub fn positional_values(&self) -> impl Iterator<Item = Cow<'a, [u8]>> {
-        self.positional.iter().map(|arg| match arg {
-            Arg::Encoded(value) => Cow::Borrowed(*value),
-            Arg::Atom(atom) => Cow::Owned(atom.encoded()),
-        })
+        (0..self.positional())
+            .filter_map(|index| self.given(index))
+            .map(|arg| match arg {
+                Arg::Encoded(value) => Cow::Borrowed(value),
+                Arg::Atom(atom) => Cow::Owned(atom.encoded()),
+            })
+    }
+
+    #[inline]
+    fn given(&self, index: usize) -> Option<Arg<'a>> {
+        match &self.positional {
+            Positional::Encoded(values) => values.get(index).copied().map(Arg::Encoded),
+            Positional::Row(block, row) => block.value(*row, index).map(Arg::Atom),
+        }
     }
 
     /// The named arguments, each one MessagePack value. A name may come twice: see [`check`](Self::check).
@@ -125,12 +154,12 @@ impl<'a> Args<'a> {
     /// # Errors
     /// [`CallError::BadArgument`] that names the argument nobody asked for, or the one given twice.
     pub fn check(&self, names: &[&str]) -> Result<(), CallError> {
-        if self.positional.len() > names.len() {
+        if self.positional() > names.len() {
             return Err(CallError::bad_argument(
                 &format!("#{}", names.len() + 1),
                 format!(
                     "{} positional arguments were given, the method takes {}",
-                    self.positional.len(),
+                    self.positional(),
                     names.len()
                 ),
             ));
@@ -143,7 +172,7 @@ impl<'a> Args<'a> {
                         format!("unknown name; the method takes {names:?}"),
                     ));
                 }
-                Some(at) if at < self.positional.len() => {
+                Some(at) if at < self.positional() => {
                     return Err(CallError::bad_argument(
                         name,
                         "given by position and by name".into(),
@@ -164,8 +193,10 @@ impl<'a> Args<'a> {
     /// [`CallError::BadArgument`] when the value is not of type `T`.
     pub fn optional<T: Deserialize<'a>>(&self, index: usize, name: &str) -> Result<Option<T>, CallError> {
         let by_name = || self.named.iter().find(|(given, _)| *given == name);
-        let given = self.positional.get(index).copied();
-        let Some(arg) = given.or_else(|| by_name().map(|(_, value)| Arg::Encoded(value))) else {
+        let Some(arg) = self
+            .given(index)
+            .or_else(|| by_name().map(|(_, value)| Arg::Encoded(value)))
+        else {
             return Ok(None);
         };
         let value = match arg {

@@ -98,14 +98,17 @@ impl Groups {
 
     /// Finds the run of client `id` and what `tag` is called there.
     pub fn place(&self, id: &ClientId, tag: &str, spot: &mut Spot) -> Result<(), PlaceError> {
-        spot.run.clear();
         spot.tag.clear();
         if self.0.is_empty() {
-            check_free(id)?;
-            spot.run.push_str(id.as_str());
+            // The last record was often of the same client.
+            if spot.run != id.as_str() {
+                check_free(id)?;
+                id.as_str().clone_into(&mut spot.run);
+            }
             spot.tag.push_str(tag);
             return Ok(());
         }
+        spot.run.clear();
         let (group, name, below) = self.split(id)?;
         match self.find(group)? {
             Kind::Normal => {

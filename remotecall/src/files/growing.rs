@@ -73,8 +73,12 @@ impl Growing {
             }
         }
         self.pending.clear();
-        self.pending.shrink_to(KEEP_BUFFER);
         Ok(())
+    }
+
+    /// Gives a long buffer back.
+    pub fn shrink(&mut self) {
+        self.pending.shrink_to(KEEP_BUFFER);
     }
 
     /// Keeps what could not be written for the next attempt.

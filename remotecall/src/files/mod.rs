@@ -82,6 +82,9 @@ struct SavedFile {
 }
 
 impl FileSet {
+    /// Bytes of a file that are worth a write of their own: 256 KiB.
+    pub const EARLY: usize = 256 << 10;
+
     /// A set below `root`, which must exist. `manifest` is a file for its own use, outside the readers' sight;
     /// without one the set cannot be replayed.
     ///
@@ -140,6 +143,17 @@ impl FileSet {
         &mut file.pending
     }
 
+    /// Writes what is pending for a file that is there already, before the commit, when it is more than
+    /// [`EARLY`](Self::EARLY) bytes: a processor's cache is small. A failure is left to the commit, which comes upon it
+    /// again.
+    pub fn write_early(&mut self, id: FileId) {
+        let file = &self.files[id.0 as usize];
+        let is_long = file.pending.len() >= Self::EARLY && matches!(file.place, Place::At(_));
+        if is_long && self.retiring.is_empty() && self.write_pending(id).is_ok() {
+            self.dirty.retain(|&dirty| dirty != id);
+        }
+    }
+
     /// All that was appended to a file so far, the pending bytes too, and none of what a replay will append yet.
     ///
     /// # Errors
@@ -177,6 +191,7 @@ impl FileSet {
         self.place_new_files(&self.dirty.clone())?;
         while let Some(&id) = self.dirty.last() {
             self.write_pending(id)?;
+            self.files[id.0 as usize].shrink();
             self.dirty.pop();
         }
         Ok(())
@@ -380,10 +395,10 @@ impl FileSet {
         if fresh {
             file.notice_length(handle.metadata()?.len());
         }
-        file.write_to(handle)
-            .map_err(|error| about(&path_of(&file.place), error))?;
+        // Also when it fails: a part may be written.
         self.unsynced.insert(id);
-        Ok(())
+        file.write_to(handle)
+            .map_err(|error| about(&path_of(&file.place), error))
     }
 }
 

@@ -64,6 +64,7 @@ impl FileSet {
             self.place_new_files(&ids)?;
             for &id in &ids {
                 self.write_pending(id)?;
+                self.files[id.0 as usize].shrink();
             }
             self.record_moves(&wave)?;
             let mut dirs = BTreeSet::new();

@@ -23,7 +23,7 @@ use super::FrameError;
 use super::reading::{take, take_below, take_bytes};
 use super::series::Series;
 use super::varint::{take_varint, unzigzag};
-use crate::args::{Args, MAX_ARGS};
+use crate::args::MAX_ARGS;
 use crate::atom::Atom;
 
 /// Most calls in a block.
@@ -146,14 +146,20 @@ impl<'a> Block<'a> {
         Some((*self.clients.last()? as usize, *self.times.last()?))
     }
 
-    /// The arguments of a call.
-    pub fn args(&self, row: usize) -> Args<'a> {
-        Args::of_atoms(self.columns.iter().map(|column| match column {
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// An argument of a call; none when it has fewer.
+    #[inline]
+    pub fn value(&self, row: usize, column: usize) -> Option<Atom<'a>> {
+        Some(match self.columns.get(column)? {
             Column::Constant(atom) => *atom,
-            Column::Ints(rows) => Atom::Int(rows[row]),
-            Column::Floats(rows) => Atom::Float(rows[row]),
-            Column::Texts(Texts { texts, rows }) => Atom::Text(texts[rows[row] as usize]),
-        }))
+            Column::Ints(rows) => Atom::Int(*rows.get(row)?),
+            Column::Floats(rows) => Atom::Float(*rows.get(row)?),
+            Column::Texts(Texts { texts, rows }) => Atom::Text(texts.get(*rows.get(row)? as usize)?),
+        })
     }
 }
 

@@ -82,7 +82,7 @@ impl<'a> CallArgs<'a> {
     pub fn get(self) -> Result<Args<'a>, ArgsError> {
         match self {
             Self::Encoded { bytes, has_named } => Args::parse(bytes, has_named),
-            Self::Row(block, row) => Ok(block.args(row)),
+            Self::Row(block, row) => Ok(Args::of_row(block, row)),
         }
     }
 }

@@ -26,11 +26,12 @@ pub(crate) struct NewCall<'a> {
 #[derive(Default)]
 pub(crate) struct FrameBuilder {
     body: Vec<u8>,
-    names: HashMap<Box<str>, u64>,
+    names: HashMap<Box<str>, u64, foldhash::fast::RandomState>,
     count: usize,
     first_ns: i64,
     last_ns: i64,
-    last_names: Option<(u64, u64)>,
+    /// Method and client of the last call: the next one often has the same.
+    last: Option<(Box<str>, Box<str>)>,
     /// Arguments of the call in progress: their length comes before them.
     args: Vec<u8>,
 }
@@ -86,8 +87,11 @@ impl FrameBuilder {
             self.first_ns = call.time_ns;
             self.last_ns = call.time_ns;
         }
-        let names = (self.name(call.method), self.name(call.client));
-        let same = self.last_names == Some(names);
+        let is_last =
+            |(method, client): &(Box<str>, Box<str>)| **method == *call.method && **client == *call.client;
+        let same = self.last.as_ref().is_some_and(is_last);
+        // Definitions stand before the call.
+        let names = (!same).then(|| (self.name(call.method), self.name(call.client)));
         let head = ITEM_CALL
             | call.reply.bits()
             | if call.has_named { BIT_NAMED } else { 0 }
@@ -98,10 +102,10 @@ impl FrameBuilder {
             }
             | if same { BIT_SAME } else { 0 };
         self.body.push(head);
-        if !same {
-            put_varint(&mut self.body, names.0);
-            put_varint(&mut self.body, names.1);
-            self.last_names = Some(names);
+        if let Some((method, client)) = names {
+            put_varint(&mut self.body, method);
+            put_varint(&mut self.body, client);
+            self.last = Some((call.method.into(), call.client.into()));
         }
         put_varint(&mut self.body, zigzag(call.time_ns.wrapping_sub(self.last_ns)));
         if let Some(deadline_ms) = call.deadline_ms {

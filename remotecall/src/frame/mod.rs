@@ -23,6 +23,7 @@ mod reading;
 mod series;
 mod varint;
 
+pub(crate) use block::Block;
 pub(crate) use body::{Call, Calls, Reply};
 pub(crate) use builder::{Draft, FrameBuilder, NewCall};
 
@@ -162,6 +163,13 @@ impl<'a> Frame<'a> {
             return Err(FrameError::NumberZero);
         }
         Ok(frame)
+    }
+
+    /// Length of the body when it is decompressed, as the header of a frame says.
+    pub fn raw_len(bytes: &[u8]) -> usize {
+        let at = HEADER - size_of::<u32>();
+        let field = bytes.get(at..).and_then(<[u8]>::first_chunk);
+        field.map_or(0, |field| u32::from_le_bytes(*field) as usize)
     }
 
     /// The body, decompressed.

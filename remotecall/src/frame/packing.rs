@@ -20,19 +20,19 @@ pub(super) fn pack(body: &[u8], time_ns: i64) -> Option<Vec<u8>> {
     let mut reader = Reader::new(body, time_ns, 0);
     let mut out = Vec::with_capacity(body.len() / 2);
     let mut block = NewBlock::at(time_ns);
-    let mut defined = 0;
+    let (mut defined, mut atoms) = (0, Atoms::new());
     while let Some(Item::Call(call)) = reader.next().ok()? {
         for name in &reader.names[defined..] {
             out.push(ITEM_DEFINE);
             put_text(&mut out, name);
         }
         defined = reader.names.len();
-        let Some(atoms) = atoms(&call) else {
+        if !take_atoms(&call, &mut atoms) {
             block.end(&mut out, call.time_ns);
             let item = &reader.item[..reader.item.len() - reader.rest.len()];
             out.extend_from_slice(item);
             continue;
-        };
+        }
         if !block.takes(&call, &atoms) {
             block.end(&mut out, block.last_ns);
             block.begin(call.method, &atoms);
@@ -45,27 +45,32 @@ pub(super) fn pack(body: &[u8], time_ns: i64) -> Option<Vec<u8>> {
 
 type Atoms<'a> = SmallVec<[Atom<'a>; 8]>;
 
-/// The arguments of a call that may stand in a block.
-fn atoms<'a>(call: &Call<'a>) -> Option<Atoms<'a>> {
+/// Takes the arguments of a call apart; false when it cannot stand in a block.
+fn take_atoms<'a>(call: &Call<'a>, atoms: &mut Atoms<'a>) -> bool {
     let CallArgs::Encoded {
         bytes: mut rest,
         has_named: false,
     } = call.args
     else {
-        return None;
+        return false;
     };
     if call.reply != Reply::Nothing || call.deadline_ms.is_some() {
-        return None;
+        return false;
     }
-    let count = rmp::decode::read_array_len(&mut rest).ok()? as usize;
-    if count > MAX_ARGS {
-        return None;
+    let Ok(count) = rmp::decode::read_array_len(&mut rest) else {
+        return false;
+    };
+    if count as usize > MAX_ARGS {
+        return false;
     }
-    let mut atoms = Atoms::new();
+    atoms.clear();
     for _ in 0..count {
-        atoms.push(Atom::take(&mut rest)?);
+        match Atom::take(&mut rest) {
+            Some(atom) => atoms.push(atom),
+            None => return false,
+        }
     }
-    rest.is_empty().then_some(atoms)
+    rest.is_empty()
 }
 
 /// A block that still takes calls; empty, without rows.

@@ -12,7 +12,7 @@ use super::varint::{take_varint, unzigzag};
 #[derive(Debug)]
 pub(super) enum Item<'a> {
     Call(Call<'a>),
-    Block(Block<'a>),
+    Block(Box<Block<'a>>),
 }
 
 /// A body, as far as it was read.
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
             self.rest = tail;
             match head {
                 ITEM_DEFINE => self.define()?,
-                ITEM_BLOCK => return self.block().map(|block| Some(Item::Block(block))),
+                ITEM_BLOCK => return self.block().map(|block| Some(Item::Block(Box::new(block)))),
                 _ if head & 1 == ITEM_CALL && head >> 6 == 0 => {
                     return self.call(head).map(|call| Some(Item::Call(call)));
                 }

@@ -15,10 +15,13 @@ use super::ledger::Ledger;
 use super::stats::{Stats, WRONG_TYPE};
 use crate::broker::{Access, Keys, Link, StreamId, reply_key};
 use crate::client::Backoff;
-use crate::frame::ProducerId;
+use crate::frame::{Frame, ProducerId};
 use crate::journal::{Accepted, BATCH_SIZE};
 use crate::mutants::{self, Mutant};
 
+/// A round takes no more frames when their bodies, decompressed, have this size: 16 MiB, a third of a million scalars. They
+/// share a sync, and are acknowledged together.
+const ROUND_WORK: usize = 16 << 20;
 /// Replies that a client has not read are dropped beyond this number of entries.
 const REPLY_ENTRIES: usize = 4096;
 /// Most acks in one command.
@@ -40,7 +43,10 @@ pub(super) struct Serve {
 #[derive(Default)]
 struct Round {
     frames: Vec<Accepted>,
+    /// Of the frames, as they came.
     bytes: usize,
+    /// Of their bodies, decompressed.
+    work: usize,
     /// Producers whose ack is to be published.
     acks: BTreeSet<ProducerId>,
     /// Everything below may be trimmed, as seen over this connection.
@@ -68,7 +74,7 @@ impl Serve {
                     Input::Nothing => break false,
                     Input::Drained => break true,
                 }
-                if round.bytes >= BATCH_SIZE {
+                if round.bytes >= BATCH_SIZE || round.work >= ROUND_WORK {
                     break false;
                 }
                 input = self.feed.more();
@@ -113,6 +119,7 @@ impl Serve {
                 .extend(producer.filter(|_| matches!(verdict, Verdict::Accepted | Verdict::Duplicate)));
             if verdict == Verdict::Accepted {
                 round.bytes += frame.len();
+                round.work += Frame::raw_len(&frame);
                 round.frames.push(Accepted {
                     acked: producer.map_or(entry.acked, |producer| self.ledger.core.before(producer)),
                     clock_ms,

@@ -75,6 +75,9 @@ impl Runs {
             Value::Histogram(buckets) => self.encoder.histogram(out, point, buckets, metadata)?,
             Value::Text(text) => self.encoder.text(out, point, text, metadata)?,
         }
+        if let Some(file) = run.file.filter(|_| out.len() >= FileSet::EARLY) {
+            self.files.write_early(file);
+        }
         Ok(())
     }
 
