@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
 
+/// As `cargo test` builds it: with a package alone, what it depends on would have other features and be compiled again.
+const WORKSPACE: &[&str] = &["--workspace", "--bins", "--examples"];
+
 /// The path of a program of the package `tensorplex-bin`, built when it is not up to date.
 ///
 /// # Panics
@@ -13,7 +16,7 @@ pub fn program(name: &str) -> PathBuf {
     BUILT
         .get_or_init(|| match cfg!(feature = "mutants") {
             true => build(&["--package", "tensorplex-bin", "--bins", "--features", "mutants"]),
-            false => build(&["--package", "tensorplex-bin", "--bins"]),
+            false => build(WORKSPACE),
         })
         .join(name)
 }
@@ -25,7 +28,7 @@ pub fn program(name: &str) -> PathBuf {
 pub fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
-        .get_or_init(|| build(&["--package", "tensorplex-examples", "--examples"]))
+        .get_or_init(|| build(WORKSPACE))
         .join("examples")
         .join(name)
 }
