@@ -52,8 +52,7 @@ test-python:
 # SECONDS=600 SEED=… on the command line of make.
 chaos: python
 	@scripts/setup cc redis faketime python
-	cargo build -q -p tensorplex-tests --bins
-	cargo run -q -p tensorplex-tests --bin chaos -- $(SECONDS)
+	cargo run -q --bin chaos -- $(SECONDS)
 
 # In a target directory of its own: nothing else may come to hold a deliberate fault.
 mutants: python
