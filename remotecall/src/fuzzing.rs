@@ -9,6 +9,7 @@ use crate::journal::fuzzing as journal;
 use crate::reply::Replies;
 
 pub use crate::embedded::fuzzing::commands;
+pub use crate::spool::fuzzing::spool;
 pub use journal::{checkpoint, segment};
 
 /// A frame, its calls and their arguments; and the same bytes as a body and as replies.
@@ -72,5 +73,6 @@ mod tests {
         replay("commands", commands);
         replay("segment", segment);
         replay("checkpoint", checkpoint);
+        replay("spool", spool);
     }
 }

@@ -373,3 +373,60 @@ fn a_file_moved_away_begins_anew_after_reopening() {
         ("one two ".into(), "three four".into(), "eins drei vier".into())
     );
 }
+
+fn long(letter: &str) -> String {
+    letter.repeat(FileSet::EARLY)
+}
+
+#[test]
+fn a_long_file_is_written_before_the_commit() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a", "first ");
+    set.commit().unwrap();
+    let id = set.find("a").unwrap();
+    append(&mut set, "a", "short");
+    set.write_early(id);
+    assert_eq!(disk.read("a"), "first ", "not worth a write");
+    append(&mut set, "a", &long("x"));
+    set.write_early(id);
+    assert_eq!(disk.read("a"), format!("first short{}", long("x")));
+    assert_eq!(set.pending_bytes(), 0);
+    append(&mut set, "a", "last");
+    set.commit().unwrap();
+    assert_eq!(disk.read("a"), format!("first short{}last", long("x")));
+}
+
+/// Its record in the manifest comes first, and that is the commit's.
+#[test]
+fn a_new_file_is_not_written_before_the_commit() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a", &long("x"));
+    set.write_early(set.find("a").unwrap());
+    assert!(!disk.path("a").exists());
+    set.commit().unwrap();
+    assert_eq!(disk.read("a"), long("x"));
+}
+
+#[test]
+fn what_was_written_early_is_there_once_after_a_replay() {
+    let disk = Disk::new();
+    for _ in 0..2 {
+        let mut set = disk.set();
+        append(&mut set, "a", "first ");
+        set.commit().unwrap();
+        let id = set.find("a").unwrap();
+        for letter in ["x", "y"] {
+            append(&mut set, "a", &long(letter));
+            set.write_early(id);
+        }
+        // Killed here: nothing of it was committed.
+    }
+    let mut set = disk.set();
+    for text in ["first ", &long("x"), &long("y"), "last"] {
+        append(&mut set, "a", text);
+    }
+    set.commit().unwrap();
+    assert_eq!(disk.read("a"), format!("first {}{}last", long("x"), long("y")));
+}

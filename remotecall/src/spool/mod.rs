@@ -16,6 +16,8 @@
 //! everything is acknowledged. A spool that is not whole is not gone on with; what is in it can be delivered.
 
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod lock;
 mod owner;
 mod place;

@@ -30,7 +30,8 @@ pub(super) const HEADER: usize = 33;
 pub(super) const MAX_PAYLOAD: usize = MAX_FRAME;
 
 const MAGIC: [u8; 4] = *b"RCSP";
-const HEAD: usize = 9;
+/// What a record has before its payload.
+pub(super) const HEAD: usize = 9;
 const TIME: usize = 8;
 
 /// What a record is.
