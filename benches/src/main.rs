@@ -2,12 +2,16 @@
 //!
 //! All measurements take turns, so that a slow minute of the machine hits each of them; the table shows the
 //! median of the rounds with the smallest and the largest, and the ratios are between medians of one run. With a word
-//! on the command line: only the measurements whose names contain it.
+//! on the command line: only the measurements whose names contain it, or one of the tables `outages`, `latency`, `rest` and
+//! `cliffs`.
 
 mod bare;
 mod brpop;
+mod cliffs;
+mod latency;
 mod measures;
 mod outages;
+mod rest;
 mod setting;
 
 use std::collections::BTreeMap;
@@ -20,7 +24,17 @@ use setting::Setting;
 const ROUNDS: usize = 5;
 
 fn main() {
-    let wanted = std::env::args().nth(1).unwrap_or_default();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [cliffs::WORKER, address, id, count] => return cliffs::work(address, id, count),
+        [rest::IDLER, address] => return rest::be_idle(address),
+        ["outages"] => return outages::print(),
+        ["latency"] => return latency::print(),
+        ["rest"] => return rest::print(),
+        ["cliffs"] => return drop(cliffs::print()),
+        _ => {}
+    }
+    let wanted = words.into_iter().next().unwrap_or_default();
     let measures = || MEASURES.iter().filter(|measure| measure.name.contains(&wanted));
     let on_terminal = std::io::stderr().is_terminal();
     let mut results: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -41,10 +55,14 @@ fn main() {
     }
     print_table(&results);
     print_ratios(&results);
+    let mut cliffs = Vec::new();
     if wanted.is_empty() {
         outages::print();
+        latency::print();
+        rest::print();
+        cliffs = cliffs::print();
     }
-    println!("\n{}", json(&results));
+    println!("\n{}", json(&results, &cliffs));
 }
 
 fn print_table(results: &BTreeMap<&str, Vec<f64>>) {
@@ -122,10 +140,10 @@ fn spread(values: &[f64]) -> (f64, f64, f64) {
     (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
 }
 
-fn json(results: &BTreeMap<&str, Vec<f64>>) -> serde_json::Value {
+fn json(results: &BTreeMap<&str, Vec<f64>>, cliffs: &[(&str, usize, f64)]) -> serde_json::Value {
     let units: BTreeMap<&str, &str> = MEASURES
         .iter()
         .map(|measure| (measure.name, measure.unit))
         .collect();
-    serde_json::json!({ "rounds": results, "units": units })
+    serde_json::json!({ "rounds": results, "units": units, "cliffs": cliffs })
 }

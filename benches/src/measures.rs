@@ -37,7 +37,7 @@ pub const TAGS: [&str; 20] = [
 pub const ROUND_TRIPS: usize = 2_000;
 /// Calls with a future, in flight together.
 const FUTURES: u64 = 10_000;
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Measure {
     pub name: &'static str,
@@ -139,12 +139,16 @@ pub const MEASURES: &[Measure] = &[
     },
 ];
 
-fn client(setting: &Setting) -> Client {
+pub fn client(setting: &Setting) -> Client {
+    client_of(&setting.address)
+}
+
+pub fn client_of(address: &str) -> Client {
     let options = ClientOptions {
         when_full: WhenFull::Block(PATIENCE),
         ..ClientOptions::default()
     };
-    Client::connect_with(&setting.address, "tensorplex", "agent/0", options).expect("a client")
+    Client::connect_with(address, "tensorplex", "agent/0", options).expect("a client")
 }
 
 pub fn value(step: i64) -> f64 {
@@ -155,15 +159,19 @@ pub fn value(step: i64) -> f64 {
 fn end_to_end(setting: &Setting) -> f64 {
     let client = client(setting);
     let start = Instant::now();
-    for n in 0..SCALARS {
+    send_all(&client, SCALARS);
+    client.flush(PATIENCE).expect("everything acknowledged");
+    SCALARS as f64 / start.elapsed().as_secs_f64()
+}
+
+pub fn send_all(client: &Client, count: i64) {
+    for n in 0..count {
         let step = n / TAGS.len() as i64;
         client.send(
             "add_scalar",
             &(TAGS[n as usize % TAGS.len()], value(step), Some(step)),
         );
     }
-    client.flush(PATIENCE).expect("everything acknowledged");
-    SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
 fn peer(setting: &Setting) -> f64 {
@@ -275,7 +283,11 @@ fn ping_pongs(setting: &Setting) -> Vec<f64> {
 }
 
 pub fn connection(setting: &Setting) -> redis::Connection {
-    let client = redis::Client::open(setting.address.as_str()).expect("an address");
+    connection_to(&setting.address)
+}
+
+pub fn connection_to(address: &str) -> redis::Connection {
+    let client = redis::Client::open(address).expect("an address");
     client.get_connection().expect("a connection")
 }
 

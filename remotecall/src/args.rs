@@ -385,6 +385,22 @@ mod tests {
     }
 
     #[test]
+    fn arguments_are_counted() {
+        assert_eq!(
+            Args::parse(&packed([(); MAX_ARGS]), false).unwrap().positional(),
+            MAX_ARGS
+        );
+        let mut bytes = packed([(); MAX_ARGS]);
+        bytes.extend(packed(std::collections::BTreeMap::from([("a", 1)])));
+        let (one_more, named) = (packed(vec![(); MAX_ARGS + 1]), Args::parse(&bytes, true));
+        assert_eq!(
+            Args::parse(&one_more, false).unwrap_err(),
+            ArgsError::TooMany(MAX_ARGS + 1)
+        );
+        assert_eq!(named.unwrap_err(), ArgsError::TooMany(MAX_ARGS + 1));
+    }
+
+    #[test]
     fn depth_is_bounded() {
         let nested = |depth: usize| {
             let mut bytes = vec![0x91; depth];

@@ -27,10 +27,7 @@ pub fn program(name: &str) -> PathBuf {
 /// When it cannot be built.
 pub fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| build(WORKSPACE))
-        .join("examples")
-        .join(name)
+    BUILT.get_or_init(|| build(WORKSPACE)).join("examples").join(name)
 }
 
 fn build(what: &[&str]) -> PathBuf {

@@ -96,12 +96,16 @@ fn a_body_that_compresses_is_compressed() {
 }
 
 fn with_header(raw_len: usize, flags: u8, body: &[u8]) -> Vec<u8> {
+    with_count(1, raw_len, flags, body)
+}
+
+fn with_count(count: usize, raw_len: usize, flags: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::from(MAGIC);
     bytes.push(flags);
     bytes.extend([7; 16]);
     bytes.extend(1u64.to_le_bytes());
     bytes.extend(0i64.to_le_bytes());
-    bytes.extend(1u32.to_le_bytes());
+    bytes.extend((count as u32).to_le_bytes());
     bytes.extend((raw_len as u32).to_le_bytes());
     bytes.extend(body);
     bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
@@ -123,6 +127,64 @@ fn a_length_is_not_believed_before_the_data() {
     ));
 }
 
+/// Each limit at its value and one beyond.
+#[test]
+fn limits_hold_to_the_byte() {
+    let sealed = |body: usize| {
+        let body = vec![1; body];
+        Frame::parse(&with_header(body.len(), 0, &body)).map(|frame| frame.raw_len)
+    };
+    let longest = MAX_FRAME - HEADER - FOOTER;
+    assert_eq!(sealed(longest), Ok(longest));
+    assert_eq!(sealed(longest + 1), Err(FrameError::TooLong(MAX_FRAME + 1)));
+
+    let squeezed = lz4_flex::block::compress(&vec![0; MAX_BODY]);
+    let unpacked = |raw: usize, squeezed: &[u8]| {
+        let bytes = with_header(raw, FLAG_LZ4, squeezed);
+        Frame::parse(&bytes).unwrap().body().map(|body| body.len())
+    };
+    assert_eq!(unpacked(MAX_BODY, &squeezed), Ok(MAX_BODY));
+    let squeezed = lz4_flex::block::compress(&vec![0; MAX_BODY + 1]);
+    let packed = squeezed.len();
+    assert_eq!(
+        unpacked(MAX_BODY + 1, &squeezed),
+        Err(FrameError::BodyLength {
+            raw: MAX_BODY + 1,
+            packed
+        })
+    );
+    // Ten bytes can be so many, as far as a header can tell, and no more.
+    let most = 10 * MAX_RATIO + 64;
+    assert_eq!(unpacked(most, &[0; 10]), Err(FrameError::Compression(most)));
+    assert_eq!(
+        unpacked(most + 1, &[0; 10]),
+        Err(FrameError::BodyLength {
+            raw: most + 1,
+            packed: 10
+        })
+    );
+
+    let counted = |count| {
+        Frame::parse(&with_count(count, 0, 0, &[]))
+            .unwrap()
+            .body()
+            .is_ok()
+    };
+    assert!(counted(MAX_CALLS) && !counted(MAX_CALLS + 1));
+
+    let names = |length: usize, count: usize| {
+        let mut body = Vec::new();
+        for _ in 0..count {
+            body.push(body::ITEM_DEFINE);
+            varint::put_varint(&mut body, length as u64);
+            body.extend(vec![b'n'; length]);
+        }
+        Calls::parse(&body, 0, 0).is_ok()
+    };
+    assert!(names(body::MAX_NAME, 1) && !names(body::MAX_NAME + 1, 1));
+    assert!(names(1, body::MAX_NAMES) && !names(1, body::MAX_NAMES + 1));
+}
+
 proptest! {
     #[test]
     fn any_body_is_answered_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..4) {
@@ -130,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_a_right_checksum_are_answered(body in proptest::collection::vec(any::<u8>(), 0..200), raw in 0usize..1000, flags in 0u8..2) {
+    fn any_bytes_behind_a_right_checksum_are_answered(body in proptest::collection::vec(any::<u8>(), 0..200), raw in 0usize..1000, flags in 0u8..4) {
         let bytes = with_header(raw, flags, &body);
         if let Ok(body) = Frame::parse(&bytes).unwrap().body() {
             let _ = Calls::parse(&body, 0, 1);

@@ -31,7 +31,10 @@ pub fn spool(bytes: &[u8]) {
 fn frames(bytes: &[u8]) {
     let mut frames = Frames::new(bytes, 0, bytes.len() as u64);
     while let Ok(Some((range, draft))) = frames.next_frame() {
-        assert!(range.start < range.end && range.end <= bytes.len() as u64, "{range:?}");
+        assert!(
+            range.start < range.end && range.end <= bytes.len() as u64,
+            "{range:?}"
+        );
         let sealed = draft.seal(ProducerId([0; 16]), 1);
         let body = Frame::parse(&sealed).and_then(|frame| frame.body().map(|_| frame.count));
         assert_eq!(body, Ok(draft.count()));

@@ -1,0 +1,118 @@
+//! How long it takes from `add_scalar` until the scalar is in its event file, at parts of the highest rate.
+//!
+//! The time in an event is that of the call, by the same clock: a thread that reads the file as it grows compares.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use remotecall::Client;
+use tensorplex::tfevents::{FOOTER, HEADER};
+
+use crate::measures::{PATIENCE, TAGS, client, value};
+use crate::setting::{Setting, Through};
+
+const TIME: Duration = Duration::from_secs(4);
+/// The training loop's step, in which a burst of scalars is logged; and how often the file is looked at.
+const STEP: Duration = Duration::from_millis(1);
+/// Scalars by which the highest rate is found.
+const PROBE: usize = 3_000_000;
+
+pub fn print() {
+    println!(
+        "\n{:<44} {:>8} {:>8} {:>8}",
+        "from add_scalar to the file, ms", "median", "p99", "longest"
+    );
+    for (name, through) in [("Redis", Through::Redis), ("embedded", Through::Embedded)] {
+        let most = highest_rate(through);
+        for percent in [10, 50, 90] {
+            let rate = most * f64::from(percent) / 100.0;
+            let times = latencies(through, rate);
+            let at = |share: usize| times[(times.len() - 1) * share / 100] * 1e3;
+            let what = format!("{name}, {percent} % of {:.1} million per s", most / 1e6);
+            println!("{what:<44} {:>8.1} {:>8.1} {:>8.1}", at(50), at(99), at(100));
+        }
+    }
+}
+
+fn log(client: &Client, from: usize, count: usize) {
+    for n in from..from + count {
+        let step = (n / TAGS.len()) as i64;
+        client.send("add_scalar", &(TAGS[n % TAGS.len()], value(step), Some(step)));
+    }
+}
+
+fn highest_rate(through: Through) -> f64 {
+    let setting = Setting::start(through);
+    let client = client(&setting);
+    let start = Instant::now();
+    log(&client, 0, PROBE);
+    client.flush(PATIENCE).expect("everything acknowledged");
+    PROBE as f64 / start.elapsed().as_secs_f64()
+}
+
+/// In seconds, sorted.
+fn latencies(through: Through, rate: f64) -> Vec<f64> {
+    let setting = Setting::start(through);
+    let client = client(&setting);
+    log(&client, 0, 1);
+    client.flush(PATIENCE).expect("everything acknowledged");
+    let folder = std::fs::read_dir(setting.dir.path().join("agent/0")).expect("a run");
+    let path = folder
+        .map(|file| file.expect("a file").path())
+        .next()
+        .expect("a file");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| watch(File::open(path).expect("a file"), &done));
+        let (start, mut sent) = (Instant::now(), 1);
+        while start.elapsed() < TIME {
+            let wanted = (start.elapsed().as_secs_f64() * rate) as usize;
+            log(&client, sent, wanted.saturating_sub(sent));
+            sent = sent.max(wanted);
+            std::thread::sleep(STEP);
+        }
+        client.flush(PATIENCE).expect("everything acknowledged");
+        done.store(true, Relaxed);
+        let mut times = reader.join().expect("all records");
+        assert!(times.len() >= sent, "{} of {sent}", times.len());
+        times.sort_by(f64::total_cmp);
+        times
+    })
+}
+
+/// The age of each record when it was first seen.
+fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
+    let (mut ages, mut unread, mut is_first) = (Vec::new(), Vec::new(), true);
+    loop {
+        let is_last = done.load(Relaxed);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock")
+            .as_secs_f64();
+        file.read_to_end(&mut unread).expect("a file");
+        let mut at = 0;
+        while let Some(payload) = payload(&unread[at..]) {
+            // What was there before does not count.
+            if let ([0x09, time @ ..], false) = (payload, is_first) {
+                let time = time.first_chunk().map_or(0.0, |time| f64::from_le_bytes(*time));
+                ages.push((now - time).max(0.0));
+            }
+            at += HEADER + payload.len() + FOOTER;
+        }
+        unread.drain(..at);
+        is_first = false;
+        if is_last {
+            return ages;
+        }
+        std::thread::sleep(STEP);
+    }
+}
+
+/// The payload of a record that is there as a whole.
+fn payload(bytes: &[u8]) -> Option<&[u8]> {
+    let length = u64::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let end = HEADER + length;
+    (bytes.len() >= end + FOOTER).then(|| &bytes[HEADER..end])
+}
