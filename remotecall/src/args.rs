@@ -387,10 +387,10 @@ mod tests {
     #[test]
     fn arguments_are_counted() {
         assert_eq!(
-            Args::parse(&packed([(); MAX_ARGS]), false).unwrap().positional(),
+            Args::parse(&packed(vec![(); MAX_ARGS]), false).unwrap().positional(),
             MAX_ARGS
         );
-        let mut bytes = packed([(); MAX_ARGS]);
+        let mut bytes = packed(vec![(); MAX_ARGS]);
         bytes.extend(packed(std::collections::BTreeMap::from([("a", 1)])));
         let (one_more, named) = (packed(vec![(); MAX_ARGS + 1]), Args::parse(&bytes, true));
         assert_eq!(
