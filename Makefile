@@ -20,7 +20,7 @@ help:
 	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes and a build)'
 	@echo 'make fuzz     a minute of each fuzz target, guided by coverage (and a build)'
 	@echo 'make python   build the Python package into .venv'
-	@echo 'make bench    measure everything side by side'
+	@echo 'make bench    measure everything side by side: docs/performance.json and its chart'
 	@echo 'make soak     24 workers for SECONDS (60): is their memory, and the server'"'"'s, flat? draws docs/memory.svg'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
 	@echo 'make fmt      format the code'
@@ -70,8 +70,9 @@ python:
 	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop -q -m python/Cargo.toml
 
 bench:
-	@scripts/setup cc redis
-	cargo run --release -q -p tensorplex-benches
+	@scripts/setup cc redis python
+	cargo run --release -q -p tensorplex-benches -- all docs/performance.json
+	$(TENSORPLEX_PYTHON) benches/chart.py docs/performance.json docs/performance.svg
 
 soak: python
 	@scripts/setup cc redis python

@@ -3,7 +3,7 @@
 //! All measurements take turns, so that a slow minute of the machine hits each of them; the table shows the
 //! median of the rounds with the smallest and the largest, and the ratios are between medians of one run. With a word
 //! on the command line: only the measurements whose names contain it, or one of the tables `outages`, `latency`, `rest` and
-//! `cliffs`.
+//! `cliffs`. With `all` and a path: everything, and the numbers as JSON there.
 
 mod bare;
 mod brpop;
@@ -16,6 +16,7 @@ mod setting;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::Path;
 
 use measures::{MEASURES, Measure};
 use setting::Setting;
@@ -32,12 +33,60 @@ fn main() {
         ["latency"] => return latency::print(),
         ["rest"] => return rest::print(),
         ["cliffs"] => return drop(cliffs::print()),
+        ["all", path] => return all(Path::new(path)),
         _ => {}
     }
     let wanted = words.into_iter().next().unwrap_or_default();
-    let measures = || MEASURES.iter().filter(|measure| measure.name.contains(&wanted));
+    measure(&wanted);
+}
+
+/// Every table, and what they say as JSON.
+fn all(path: &Path) {
+    let results = measure("");
+    outages::print();
+    latency::print();
+    rest::print();
+    let report = serde_json::json!({
+        "machine": machine(),
+        "units": MEASURES.iter().map(|measure| (measure.name, measure.unit)).collect::<BTreeMap<_, _>>(),
+        "rounds": results,
+        "cliffs": cliffs::print(),
+    });
+    std::fs::write(path, format!("{report:#}\n")).expect("a file");
+}
+
+/// Where and when it was measured.
+fn machine() -> serde_json::Value {
+    let first_line = |program: &str, argument: &str| {
+        let output = std::process::Command::new(program)
+            .arg(argument)
+            .output()
+            .expect("a program");
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    serde_json::json!({
+        "processor": model,
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "kernel": first_line("uname", "-sr"),
+        "redis": first_line("redis-server", "--version"),
+        "rust": first_line("rustc", "--version"),
+        "date": first_line("date", "+%F"),
+    })
+}
+
+/// Those whose names contain this word, in turns.
+fn measure(wanted: &str) -> BTreeMap<&'static str, Vec<f64>> {
+    let measures = || MEASURES.iter().filter(|measure| measure.name.contains(wanted));
     let on_terminal = std::io::stderr().is_terminal();
-    let mut results: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let mut results: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     for round in 1..=ROUNDS {
         for measure in measures() {
             if on_terminal {
@@ -55,14 +104,7 @@ fn main() {
     }
     print_table(&results);
     print_ratios(&results);
-    let mut cliffs = Vec::new();
-    if wanted.is_empty() {
-        outages::print();
-        latency::print();
-        rest::print();
-        cliffs = cliffs::print();
-    }
-    println!("\n{}", json(&results, &cliffs));
+    results
 }
 
 fn print_table(results: &BTreeMap<&str, Vec<f64>>) {
@@ -138,12 +180,4 @@ fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
-}
-
-fn json(results: &BTreeMap<&str, Vec<f64>>, cliffs: &[(&str, usize, f64)]) -> serde_json::Value {
-    let units: BTreeMap<&str, &str> = MEASURES
-        .iter()
-        .map(|measure| (measure.name, measure.unit))
-        .collect();
-    serde_json::json!({ "rounds": results, "units": units, "cliffs": cliffs })
 }

@@ -387,7 +387,9 @@ mod tests {
     #[test]
     fn arguments_are_counted() {
         assert_eq!(
-            Args::parse(&packed(vec![(); MAX_ARGS]), false).unwrap().positional(),
+            Args::parse(&packed(vec![(); MAX_ARGS]), false)
+                .unwrap()
+                .positional(),
             MAX_ARGS
         );
         let mut bytes = packed(vec![(); MAX_ARGS]);
