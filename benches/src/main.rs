@@ -112,8 +112,9 @@ fn print_table(results: &BTreeMap<&str, Vec<f64>>) {
     for Measure { name, unit, .. } in MEASURES {
         let Some(values) = results.get(name) else { continue };
         let (low, middle, high) = spread(values);
+        let digits = if high < 100.0 { 2 } else { 0 };
         println!(
-            "{:<52} {middle:>12.0} {low:>12.0} {high:>12.0}",
+            "{:<52} {middle:>12.digits$} {low:>12.digits$} {high:>12.digits$}",
             format!("{name}, {unit}")
         );
     }

@@ -78,6 +78,12 @@ pub const MEASURES: &[Measure] = &[
         run: peer,
     },
     Measure {
+        name: "bytes per scalar of a training",
+        unit: "B",
+        through: Through::Redis,
+        run: bytes_per_scalar,
+    },
+    Measure {
         name: "one add_scalar",
         unit: "ns",
         through: Through::Redis,
@@ -172,6 +178,40 @@ pub fn send_all(client: &Client, count: i64) {
             &(TAGS[n as usize % TAGS.len()], value(step), Some(step)),
         );
     }
+}
+
+/// In the frames, as they are in the broker: 20 tags that a training has, float32 as models give them, 20 scalars at a
+/// time every 100 µs.
+fn bytes_per_scalar(setting: &Setting) -> f64 {
+    const STEPS: i64 = 5_000;
+    let client = client(setting);
+    let mut state = 1u64;
+    let mut random = || {
+        // SplitMix64 (Steele, Lea and Flood, 2014), as a number from 0 to 1.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) as f64 / u64::MAX as f64
+    };
+    for step in 0..STEPS {
+        let start = Instant::now();
+        let share = step as f64 / STEPS as f64;
+        for (n, tag) in TAGS.iter().enumerate() {
+            let value = match n % 5 {
+                0 => (-3.0 * share).exp() * (1.0 + 0.1 * random()),
+                1 => 1e-3 * (1.0 + (std::f64::consts::PI * share).cos()) / 2.0,
+                2 => (random() * 64.0).floor() / 64.0,
+                3 => (2.0 * random() - 1.0).exp(),
+                _ => (random() * 1e5).round() / 100.0,
+            };
+            client.send("add_scalar", &(tag, f64::from(value as f32), Some(step)));
+        }
+        while start.elapsed() < Duration::from_micros(100) {
+            std::hint::spin_loop();
+        }
+    }
+    client.flush(PATIENCE).expect("everything acknowledged");
+    setting.bytes() as f64 / (STEPS * TAGS.len() as i64) as f64
 }
 
 fn peer(setting: &Setting) -> f64 {

@@ -26,7 +26,7 @@ impl Echo {
 
 /// Dropped in the order of its fields: servers first, then what they read from.
 pub struct Setting {
-    _servers: Vec<ServerHandle>,
+    servers: Vec<ServerHandle>,
     _redis: Option<RedisServer>,
     _broker: Option<EmbeddedBroker>,
     pub address: String,
@@ -63,11 +63,16 @@ impl Setting {
             );
         }
         Self {
-            _servers: servers,
+            servers,
             _redis: redis,
             _broker: broker,
             address,
             dir,
         }
+    }
+
+    /// Bytes of all frames of records that were accepted.
+    pub fn bytes(&self) -> u64 {
+        self.servers[0].stats().bytes
     }
 }
