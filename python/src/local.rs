@@ -18,6 +18,7 @@ use tensorplex::{LocalRecorder, Scalars, SummaryWriter, WriteError};
 use crate::client::{wait_in_slices, watch_exit};
 use crate::exit::{Files, seconds};
 use crate::lock::lock;
+use crate::scalar::Scalar;
 
 /// One run of a directory: what a `Client` is for a server.
 #[pyclass(frozen, module = "tensorplex._native")]
@@ -104,6 +105,23 @@ impl LocalWriter {
             other => return Err(PyValueError::new_err(format!("no such record: {other}"))),
         }
         Ok(true)
+    }
+
+    /// A number as `send` records it. `None` when it is not the usual kind, and nothing is done.
+    fn add_scalar(
+        &self,
+        tag: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        step: &Bound<'_, PyAny>,
+        walltime: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<bool>> {
+        let Some(scalar) = Scalar::of(tag, value, step, walltime) else {
+            return Ok(None);
+        };
+        self.write(tag.py(), |writer| {
+            writer.add_scalar(scalar.tag, scalar.value, Some(scalar.step), scalar.walltime)
+        })?;
+        Ok(Some(true))
     }
 
     /// Waits until what was handed over is encoded.
