@@ -182,8 +182,12 @@ impl LocalWriter {
     where
         F: FnOnce(&mut SummaryWriter) -> Result<(), WriteError> + Send,
     {
-        if let Some(files) = self.here(py)?
-            && let Some(recorder) = files.get()
+        // Whose files they are is asked once: it is a system call.
+        let mut files = lock(&self.shared.open).clone();
+        if files.as_ref().and_then(|files| files.get()).is_none() {
+            files = self.here(py)?;
+        }
+        if let Some(recorder) = files.as_ref().and_then(|files| files.get())
             && let Err(act) = recorder.try_write(&self.run, act)
         {
             // Somebody else writes, perhaps to a slow disk: other threads go on.
