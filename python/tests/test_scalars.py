@@ -100,7 +100,7 @@ def test_steps_tags_and_times_of_every_kind_arrive(place):
         log.add_scalar(Name("name"), 0.5, 1)
         assert log.flush(DEADLINE) is True
     found = scalars()
-    assert [found.pop(f"step {n}")[0][1] for n in range(8)] == [0, 5, -(2**63), 2**62, 6, 7, 1, 7]
+    assert [found.pop(f"step {n}")[0][1] for n in range(8)] == [0, 5, -(2**63), 2**62, 6, 7, 1, 8]
     assert [time for time, _, _ in found["times"]] == [1234.5, 1235, 1236, 1237.5, 1238.5, 1273]
     assert found.keys() == {"times", "ä €\U0001f600", "by __str__"}
 
