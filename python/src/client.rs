@@ -100,7 +100,9 @@ impl Client {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
         let caller = self.caller(&connection);
-        match hand_over(py, &caller, args.bytes.len(), || caller.call_encoded(method, args))? {
+        match hand_over(py, &caller, args.bytes.len(), || {
+            caller.call_encoded(method, args)
+        })? {
             Ok(future) => Ok(RemoteFuture::waiting(future, connection)),
             // The network's fault is the future's, never the call's.
             Err(full @ NotQueued::WindowFull { .. }) => {
@@ -121,7 +123,9 @@ impl Client {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
         let caller = self.caller(&connection);
-        let sent = hand_over(py, &caller, args.bytes.len(), || caller.send_encoded(method, args))?;
+        let sent = hand_over(py, &caller, args.bytes.len(), || {
+            caller.send_encoded(method, args)
+        })?;
         was_taken(py, sent)
     }
 
@@ -140,7 +144,9 @@ impl Client {
         let args = (scalar.tag, scalar.value, scalar.step, scalar.walltime);
         let connection = self.here(py)?;
         let caller = self.caller(&connection);
-        let sent = hand_over(py, &caller, scalar.longest(), || caller.try_send("add_scalar", &args))?;
+        let sent = hand_over(py, &caller, scalar.longest(), || {
+            caller.try_send("add_scalar", &args)
+        })?;
         was_taken(py, sent).map(Some)
     }
 

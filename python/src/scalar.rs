@@ -43,7 +43,11 @@ impl<'a> Scalar<'a> {
             tag,
             value: number(value)?,
             step: if step.is_none() { 0 } else { integer(step)? },
-            walltime: if walltime.is_none() { None } else { Some(number(walltime)?) },
+            walltime: if walltime.is_none() {
+                None
+            } else {
+                Some(number(walltime)?)
+            },
         })
     }
 
@@ -71,7 +75,8 @@ fn is_of_numpy(value: &Bound<'_, PyAny>) -> bool {
     [(&FLOAT32, "float32"), (&FLOAT64, "float64")]
         .into_iter()
         .any(|(class, name)| {
-            class.import(value.py(), "numpy", name)
+            class
+                .import(value.py(), "numpy", name)
                 .is_ok_and(|class| value.get_type_ptr() == class.as_type_ptr())
         })
 }
