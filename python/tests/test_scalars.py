@@ -13,6 +13,8 @@ import time
 import numpy as np
 import pytest
 from conftest import DEADLINE, wait_for
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
 from test_spool import NOWHERE, state
 
 import tensorplex
@@ -133,6 +135,24 @@ def test_arguments_by_name_and_those_of_the_other_libraries(place):
         "tensor": [[1234.5, 4, 0.5]],
         "title": [[1234.5, 5, 0.5]],
     }
+
+
+def test_what_asks_for_a_tensor_a_title_or_a_text_gets_it(tmp_path):
+    with SummaryWriter(tmp_path, url="") as log:
+        log.add_scalar("plain", 0.5, 1)
+        log.add_scalar("tensor", 0.5, 1, new_style=True)
+        log.add_scalar("title", 0.5, 1, None, "a title")
+        log.add_scalar("text", 0.5, 1, summary_description="a text")
+    (file,) = tmp_path.iterdir()
+    values = [value for event in RawEventFileLoader(str(file)).Load() for value in Event.FromString(event).summary.value]
+    found = {value.tag: (value.WhichOneof("value"), value.metadata) for value in values}
+    assert {tag: kind for tag, (kind, _) in found.items()} == {
+        "plain": "simple_value",
+        "tensor": "tensor",
+        "title": "tensor",
+        "text": "tensor",
+    }
+    assert found["title"][1].display_name == "a title" and found["text"][1].summary_description == "a text"
 
 
 @pytest.mark.parametrize("value", [value for value, _ in USUAL])
