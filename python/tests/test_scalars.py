@@ -1,5 +1,6 @@
 """`add_scalar` has a short way for what a training loop hands over: it records, counts and refuses as the long one does."""
 
+import itertools
 import json
 import logging
 import math
@@ -226,7 +227,30 @@ def test_a_writer_drops_silently_and_its_stats_tell(caplog):
     writer.close(0)
 
 
-def test_one_that_waits_for_room_lets_other_threads_run_and_ends_with_the_client():
+def test_one_that_waits_for_room_lets_other_threads_run():
+    client = TensorplexClient("worker", url=NOWHERE, when_full=0.2)
+    while client.stats()["dropped_newest"] == 0:
+        client.add_scalar(LONG_TAG, 0.5, 1)
+    ticks, done = itertools.count(), threading.Event()
+
+    def tick():
+        while not done.wait(0.001):
+            next(ticks)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    before = next(ticks)
+    client.add_scalar(LONG_TAG, 0.5, 1)
+    after = next(ticks)
+    done.set()
+    thread.join()
+    assert client.stats()["dropped_newest"] == 2
+    # It ticked about two hundred times; attached, the wait would have let it tick once or twice.
+    assert after - before > 10
+    client.close(0)
+
+
+def test_one_that_waits_for_room_ends_with_the_client():
     client = TensorplexClient("worker", url=NOWHERE, when_full="block")
     outcome = []
 
@@ -239,8 +263,7 @@ def test_one_that_waits_for_room_lets_other_threads_run_and_ends_with_the_client
 
     thread = threading.Thread(target=fill, daemon=True)
     thread.start()
-    # This thread can only look because that one waits detached.
-    wait_for("a full window", lambda: client.stats()["taken"] * len(LONG_TAG) > (63 << 20))
+    wait_for("an almost full window", lambda: client.stats()["taken"] * len(LONG_TAG) > (63 << 20))
     assert client.close(0) is False
     thread.join(DEADLINE)
     assert len(outcome) == 1 and client.stats()["taken"] < FILL
