@@ -9,11 +9,13 @@ burst, and of the median and the 99th percentile of single calls, which include 
 A library that cannot be installed, or fails, is reported with its error.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
 import platform
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -180,7 +182,14 @@ class Peer:
         command = [sys.executable, __file__, "--peer", name, url, folder]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, cwd=folder, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                cwd=folder,
+                text=True,
+                start_new_session=True,
             )
         self.error = None
         self.rounds = {"one core": [], "all cores": []}
@@ -213,7 +222,9 @@ class Peer:
         return {key: statistics.median(times[key] for times in rounds) for key in ("mean", "median", "p99", "calls")}
 
     def end(self):
-        self.process.kill()
+        # With the processes that the library has started.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
 
@@ -302,14 +313,18 @@ def main(package, path):
         environment = os.environ | {"PYTHONPATH": package}
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         url = server.stdout.readline().strip()
-        peers = {name: Peer(name, package, url, f"{root}/{n}") for n, name in enumerate(PEERS)}
-        for _ in range(ROUNDS):
-            for cores in ("one core", "all cores"):
-                for each in peers.values():
-                    each.record(cores)
-        for each in peers.values():
-            each.end()
-        server.communicate("")
+        peers = {}
+        try:
+            for n, name in enumerate(PEERS):
+                peers[name] = Peer(name, package, url, f"{root}/{n}")
+            for _ in range(ROUNDS):
+                for cores in ("one core", "all cores"):
+                    for each in peers.values():
+                        each.record(cores)
+        finally:
+            for each in peers.values():
+                each.end()
+            server.communicate("")
     report = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {"cpu": cpu(), "cores": len(ALL_CORES), "python": platform.python_version(), "system": platform.platform()},
