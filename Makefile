@@ -10,7 +10,7 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-python chaos mutants fuzz python bench soak fmt lint doc
+.PHONY: help setup demo test test-rust test-python chaos mutants fuzz python bench bench-peers soak fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
@@ -21,6 +21,7 @@ help:
 	@echo 'make fuzz     a minute of each fuzz target, guided by coverage (and a build)'
 	@echo 'make python   build the Python package into .venv'
 	@echo 'make bench    measure everything side by side: docs/performance.json and its chart'
+	@echo 'make bench-peers  one add_scalar of Python, beside those of other libraries: target/peers.json'
 	@echo 'make soak     24 workers for SECONDS (60): is their memory, and the server'"'"'s, flat? draws docs/memory.svg'
 	@echo 'make lint     format, clippy and docs, with warnings as errors'
 	@echo 'make fmt      format the code'
@@ -73,6 +74,14 @@ bench:
 	@scripts/setup cc redis python
 	cargo run --release -q -p tensorplex-benches -- all docs/performance.json
 	$(TENSORPLEX_PYTHON) benches/chart.py docs/performance.json docs/performance.svg
+
+# A release build of the Python package, in a directory of its own.
+bench-peers:
+	@scripts/setup cc peers
+	PYO3_PYTHON=$(TENSORPLEX_PYTHON) cargo build --release -q -p tensorplex-python
+	rm -rf target/peers && mkdir -p target/peers && cp -r python/tensorplex target/peers
+	cp target/release/lib_native.so target/peers/tensorplex/_native.abi3.so
+	.venv-peers/bin/python benches/peers.py target/peers target/peers.json
 
 soak: python
 	@scripts/setup cc redis python

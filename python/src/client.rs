@@ -16,6 +16,7 @@ use crate::exit::{Connection, seconds};
 use crate::future::RemoteFuture;
 use crate::local::warn_of_losses;
 use crate::lock::lock;
+use crate::scalar::Scalar;
 use crate::values::Encoder;
 
 /// A connection to a queue under one client id. After a fork the child gets one of its own with its first call.
@@ -99,11 +100,9 @@ impl Client {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
         let caller = self.caller(&connection);
-        let called = match wait_for_room(py, &caller, args.bytes.len())? {
-            true => py.detach(|| caller.call_encoded(method, args)),
-            false => caller.call_encoded(method, args),
-        };
-        match called {
+        match hand_over(py, &caller, args.bytes.len(), || {
+            caller.call_encoded(method, args)
+        })? {
             Ok(future) => Ok(RemoteFuture::waiting(future, connection)),
             // The network's fault is the future's, never the call's.
             Err(full @ NotQueued::WindowFull { .. }) => {
@@ -124,15 +123,31 @@ impl Client {
         let args = encode(py, args, kwargs)?;
         let connection = self.here(py)?;
         let caller = self.caller(&connection);
-        let sent = match wait_for_room(py, &caller, args.bytes.len())? {
-            true => py.detach(|| caller.send_encoded(method, args)),
-            false => caller.send_encoded(method, args),
+        let sent = hand_over(py, &caller, args.bytes.len(), || {
+            caller.send_encoded(method, args)
+        })?;
+        was_taken(py, sent)
+    }
+
+    /// Sends a record of a number as `send` does. `None` when it is not the usual kind, and nothing is done.
+    fn add_scalar(
+        &self,
+        tag: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        step: &Bound<'_, PyAny>,
+        walltime: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<bool>> {
+        let py = tag.py();
+        let Some(scalar) = Scalar::of(tag, value, step, walltime) else {
+            return Ok(None);
         };
-        match sent {
-            Ok(()) => Ok(true),
-            Err(NotQueued::WindowFull { .. }) => Ok(false),
-            Err(error) => Err(errors::not_queued(py, error)),
-        }
+        let args = (scalar.tag, scalar.value, scalar.step, scalar.walltime);
+        let connection = self.here(py)?;
+        let caller = self.caller(&connection);
+        let sent = hand_over(py, &caller, scalar.longest(), || {
+            caller.try_send("add_scalar", &args)
+        })?;
+        was_taken(py, sent).map(Some)
     }
 
     /// Waits until every call so far is acknowledged; false when the time was over, or calls were dropped.
@@ -281,6 +296,28 @@ impl TryFrom<Policy> for WhenFull {
         Err(pyo3::exceptions::PyValueError::new_err(format!(
             "when_full is {why}: 'drop_newest', 'drop_oldest', 'spill', 'block' or a number of seconds is wanted"
         )))
+    }
+}
+
+/// Has a call of `size` bytes taken: when it may wait, detached.
+fn hand_over<T: Send>(
+    py: Python<'_>,
+    client: &remotecall::Client,
+    size: usize,
+    push: impl FnOnce() -> Result<T, NotQueued> + Send,
+) -> PyResult<Result<T, NotQueued>> {
+    Ok(match wait_for_room(py, client, size)? {
+        true => py.detach(push),
+        false => push(),
+    })
+}
+
+/// Whether a call that nobody waits for was taken; false when it was dropped.
+fn was_taken(py: Python<'_>, sent: Result<(), NotQueued>) -> PyResult<bool> {
+    match sent {
+        Ok(()) => Ok(true),
+        Err(NotQueued::WindowFull { .. }) => Ok(false),
+        Err(error) => Err(errors::not_queued(py, error)),
     }
 }
 

@@ -6,6 +6,7 @@
 //! server    a Python object as a Remote
 //! broker    the embedded broker
 //! plex      the servers of records and log lines; report: what they say
+//! scalar    a number as it comes
 //! records   images and their like
 //! local     a directory instead of a server
 //! exit      what is still on its way when the interpreter ends
@@ -30,6 +31,7 @@ mod owned;
 mod plex;
 mod records;
 mod report;
+mod scalar;
 mod server;
 mod values;
 

@@ -18,6 +18,7 @@ use tensorplex::{LocalRecorder, Scalars, SummaryWriter, WriteError};
 use crate::client::{wait_in_slices, watch_exit};
 use crate::exit::{Files, seconds};
 use crate::lock::lock;
+use crate::scalar::Scalar;
 
 /// One run of a directory: what a `Client` is for a server.
 #[pyclass(frozen, module = "tensorplex._native")]
@@ -106,6 +107,23 @@ impl LocalWriter {
         Ok(true)
     }
 
+    /// A number as `send` records it. `None` when it is not the usual kind, and nothing is done.
+    fn add_scalar(
+        &self,
+        tag: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        step: &Bound<'_, PyAny>,
+        walltime: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<bool>> {
+        let Some(scalar) = Scalar::of(tag, value, step, walltime) else {
+            return Ok(None);
+        };
+        self.write(tag.py(), |writer| {
+            writer.add_scalar(scalar.tag, scalar.value, Some(scalar.step), scalar.walltime)
+        })?;
+        Ok(Some(true))
+    }
+
     /// Waits until what was handed over is encoded.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         match self.already_open() {
@@ -164,8 +182,12 @@ impl LocalWriter {
     where
         F: FnOnce(&mut SummaryWriter) -> Result<(), WriteError> + Send,
     {
-        if let Some(files) = self.here(py)?
-            && let Some(recorder) = files.get()
+        // Whose files they are is asked once: it is a system call.
+        let mut files = lock(&self.shared.open).clone();
+        if files.as_ref().and_then(|files| files.get()).is_none() {
+            files = self.here(py)?;
+        }
+        if let Some(recorder) = files.as_ref().and_then(|files| files.get())
             && let Err(act) = recorder.try_write(&self.run, act)
         {
             // Somebody else writes, perhaps to a slow disk: other threads go on.

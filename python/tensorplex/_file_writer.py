@@ -13,7 +13,7 @@ class FileWriter(Recording):
     """What ``SummaryWriter.file_writer`` is: takes ready-made messages of any protobuf library, or their bytes."""
 
     def __init__(self, sink: Any, logdir: str) -> None:
-        self._sink = sink
+        self._sink = self._native = sink
         self._logdir = logdir
 
     def get_logdir(self) -> str:

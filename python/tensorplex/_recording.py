@@ -25,9 +25,14 @@ class Recording:
 
     #: Where the records go: a client or a directory of ``_native``.
     _sink: Any
+    #: The same, as a plain attribute; None when something has to be done or looked at before.
+    _native: Any
 
     def _send(self, method: str, args: tuple, kwargs: dict[str, Any]) -> None:
         self._sink.send(method, args, kwargs)
+
+    def _tell_of_drops(self) -> None:
+        """Clients do; of a writer, ``stats`` and ``flush`` tell."""
 
     def _at(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
         if type(global_step) is not int or global_step not in _inputs.STEPS:
@@ -53,8 +58,15 @@ class Recording:
             display_name: tensorboardX's: a title for the chart. It and the next may stand where torch's two stand.
             summary_description: a text beside the chart.
         """
-        if type(scalar_value) is not float:
-            scalar_value = _inputs.scalar(scalar_value)
+        native = self._native
+        if not (native is None or new_style or double_precision or display_name or summary_description):
+            taken = native.add_scalar(tag, scalar_value, global_step, walltime)
+            if taken:
+                return
+            if taken is not None:
+                self._tell_of_drops()
+                return
+        scalar_value = _inputs.scalar(scalar_value)
         tag, at = _inputs.tag(tag), self._at(global_step, walltime)
         display_name = new_style if isinstance(new_style, str) else display_name
         summary_description = double_precision if isinstance(double_precision, str) else summary_description

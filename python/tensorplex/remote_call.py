@@ -224,7 +224,11 @@ class RemoteClient:
         return f"<{type(self).__name__} {client_id!r} of queue {queue_name!r}>"
 
     def _send(self, method: str, args: tuple, kwargs: dict[str, Any]) -> None:
-        if not self._native.send(method, args, kwargs) and not self._told_of_drops:
+        if not self._native.send(method, args, kwargs):
+            self._tell_of_drops()
+
+    def _tell_of_drops(self) -> None:
+        if not self._told_of_drops:
             self._told_of_drops = True
             logging.getLogger("tensorplex").warning("%r: the window is full, calls are dropped; see stats()", self)
 

@@ -27,6 +27,8 @@ URL_VARIABLE = "TENSORPLEX_URL"
 #: Longest time in seconds that a record waits to be written, whatever ``flush_secs`` says.
 MAX_PAUSE = 2.0
 _MIN_PAUSE = 0.1
+#: Of a writer outside of ``use_metadata``: step and time.
+_NO_METADATA = (None, None)
 #: Most points that are kept for ``export_scalars_to_json`` of each series.
 MAX_EXPORTED = 10_000
 
@@ -110,7 +112,8 @@ class SummaryWriter(Recording):
         self._keeping = {"spool": spool_of(spool), "when_full": when_full}
         self._write_to_disk = write_to_disk
         self._resume = resume
-        self._metadata = (None, None)
+        self._metadata = _NO_METADATA
+        self._native = None
         self._scalars: dict[str, deque] = {}
         self.file_writer: FileWriter | None = None
         self.all_writers: dict[str, FileWriter] | None = None
@@ -128,7 +131,13 @@ class SummaryWriter(Recording):
                 run = self._opened(FileWriter(self._new_sink(), self.log_dir))
                 self.all_writers = {self.log_dir: run}
                 self.file_writer = run
+                self._aim()
             return self.file_writer
+
+    def _aim(self) -> None:
+        """Has numbers go straight into the run while it is open and they need no other step or time; ``_opening`` is held."""
+        is_straight = self.file_writer is not None and self._metadata == _NO_METADATA
+        self._native = self.file_writer._sink if is_straight else None
 
     def _new_sink(self) -> Any:
         if not self._write_to_disk:
@@ -158,7 +167,7 @@ class SummaryWriter(Recording):
         return self._get_file_writer()._sink
 
     def _at(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
-        if self._metadata != (None, None):
+        if self._metadata != _NO_METADATA:
             step, time = self._metadata
             global_step, walltime = step if global_step is None else global_step, time if walltime is None else walltime
         return super()._at(global_step, walltime)
@@ -166,11 +175,17 @@ class SummaryWriter(Recording):
     @contextlib.contextmanager
     def use_metadata(self, *, global_step: Any = None, walltime: Any = None) -> Iterator[Self]:
         """Within a ``with`` block, the step and the time of records that are given none. tensorboardX's."""
-        before, self._metadata = self._metadata, (global_step, walltime)
+        before = self._metadata
+        self._set_metadata((global_step, walltime))
         try:
             yield self
         finally:
-            self._metadata = before
+            self._set_metadata(before)
+
+    def _set_metadata(self, metadata: tuple[Any, Any]) -> None:
+        with _opening:
+            self._metadata = metadata
+            self._aim()
 
     def add_scalars(
         self, main_tag: str, tag_scalar_dict: Mapping[str, Any], global_step: Any = None, walltime: Any = None
@@ -275,6 +290,7 @@ class SummaryWriter(Recording):
         """Flushes and ends. A later record opens the run again, in another file."""
         with _opening:
             run, self.file_writer, self.all_writers = self.file_writer, None, None
+            self._aim()
         return run is None or run._sink.close(timeout)
 
     def __enter__(self) -> Self:
@@ -284,7 +300,7 @@ class SummaryWriter(Recording):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"file_writer": None, "all_writers": None, "_metadata": (None, None)}
+        return self.__dict__ | {"file_writer": None, "all_writers": None, "_native": None, "_metadata": _NO_METADATA}
 
     def __repr__(self) -> str:
         where = self.log_dir if self.url is None else f"{self.client_id}, {_native.shown_address(self.url)}"

@@ -3,6 +3,8 @@
 use std::task::Waker;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::future::RemoteError;
 use super::{Client, RemoteFuture, WhenFull};
 use crate::NotQueued;
@@ -37,6 +39,15 @@ impl Client {
     /// When the call cannot be taken.
     pub fn send_encoded(&self, method: &str, args: EncodedArgs) -> Result<(), NotQueued> {
         self.push_encoded(method, Reply::Nothing, args).map(drop)
+    }
+
+    /// As [`send`](Self::send): `args` are written where the call is kept. But what is wrong is the caller's to tell.
+    ///
+    /// # Errors
+    /// When the call cannot be taken.
+    pub fn try_send<A: Serialize + ?Sized>(&self, method: &str, args: &A) -> Result<(), NotQueued> {
+        let write = |out: &mut Vec<u8>| rmp_serde::encode::write_named(out, args);
+        self.push(method, Reply::Nothing, false, write).map(drop)
     }
 
     /// What happens to a call when the window is full.
