@@ -9,8 +9,7 @@
 //! ```
 //!
 //! Everything else, and everything that is wrong, is for `tensorplex._inputs`, which asks, converts and refuses. So no code
-//! of Python runs here, and nobody who waits for
-//! the window waits for it.
+//! of Python runs here, and nobody who waits for the window waits for it.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

@@ -244,7 +244,8 @@ impl Session {
         };
         let frames = list.iter().flat_map(|entry| &entry.frame);
         if let Some(longest) = frames.map(Vec::len).max() {
-            self.count = (ENOUGH / longest.max(1)).clamp(1, COUNT);
+            // From one on, and doubled: how long the first ones are nobody knows.
+            self.count = (ENOUGH / longest.max(1)).clamp(1, COUNT.min(2 * self.count));
         }
         if let Some(entry) = list.last() {
             self.last = entry.id;
