@@ -128,7 +128,10 @@ impl RedisServer {
         let added = add.query::<Value>(&mut self.connection());
         if let Err(error) = added {
             // Twice in the same millisecond: it is ahead already.
-            assert!(error.to_string().contains("equal or smaller"), "{stream}: {error}");
+            assert!(
+                error.to_string().contains("equal or smaller"),
+                "{stream}: {error}"
+            );
         }
     }
 
