@@ -126,13 +126,13 @@ fn entries_added(reply: &redis::Value) -> i64 {
         return 0;
     };
     let pairs = items.chunks_exact(2);
-    let found = pairs.filter_map(|pair| match (&pair[0], &pair[1]) {
+    let mut found = pairs.filter_map(|pair| match (&pair[0], &pair[1]) {
         (redis::Value::BulkString(name), redis::Value::Int(count)) if name == b"entries-added" => {
             Some(*count)
         }
         _ => None,
     });
-    found.last().unwrap_or(0)
+    found.next().unwrap_or(0)
 }
 
 /// Of the server's process when each of so many producers has sent a frame.
