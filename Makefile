@@ -2,6 +2,8 @@
 # what is missing first (scripts/setup) and says so.
 
 export TENSORPLEX_PYTHON := $(CURDIR)/.venv/bin/python
+# A module for any interpreter is linked with none.
+export PYO3_BUILD_EXTENSION_MODULE := 1
 
 # REDIS=1 makes the demo go through a real redis-server instead of the embedded broker.
 REDIS ?= 0
@@ -10,7 +12,7 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-python chaos mutants fuzz python bench bench-peers soak fmt lint doc
+.PHONY: help setup demo test test-rust test-python chaos mutants fuzz python wheel bench bench-peers soak fmt lint doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
@@ -20,6 +22,7 @@ help:
 	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes and a build)'
 	@echo 'make fuzz     a minute of each fuzz target, guided by coverage (and a build)'
 	@echo 'make python   build the Python package into .venv'
+	@echo 'make wheel    build its wheel for Python 3.11 and later: target/wheels'
 	@echo 'make bench    measure everything side by side: docs/performance.json and its chart'
 	@echo 'make bench-peers  one add_scalar of Python, beside those of other libraries: target/peers.json'
 	@echo 'make soak     24 workers for SECONDS (60): is their memory, and the server'"'"'s, flat? draws docs/memory.svg'
@@ -42,8 +45,9 @@ test:
 # A failure of the one does not hide those of the other.
 	@$(MAKE) --no-print-directory --keep-going test-rust test-python
 
+# Twice as many tests at once as there are cores: most of them wait most of the time.
 test-rust:
-	cargo test --workspace --no-fail-fast
+	RUST_TEST_THREADS=$$(($$(nproc) * 2)) cargo test --workspace --no-fail-fast
 
 test-python:
 	$(TENSORPLEX_PYTHON) -m pytest -q tests
@@ -65,10 +69,18 @@ fuzz:
 	@scripts/setup cc cxx
 	scripts/fuzz 60
 
-# The dev profile: `cargo test` compiles most of it anyway, and the tests wait for brokers, not for us.
+# The package as it lies here, in .venv. Built with the whole workspace, not by maturin: for a package alone, what it
+# depends on would have other features and be compiled once more. The dev profile: the tests wait for brokers, not for us.
 python:
 	@scripts/setup cc python
-	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/maturin develop -q -m python/Cargo.toml
+	cargo build -q --workspace --lib --bins --examples
+	install $${CARGO_TARGET_DIR:-target}/debug/lib_native.so python/tensorplex/_native.abi3.so
+	@echo $(CURDIR)/python > $$(echo .venv/lib/python3*/site-packages)/tensorplex.pth
+
+# What `pip install ./python` installs: target/wheels.
+wheel:
+	@scripts/setup cc python
+	.venv/bin/maturin build --release -q -m python/Cargo.toml -o target/wheels
 
 bench:
 	@scripts/setup cc redis python

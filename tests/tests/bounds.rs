@@ -71,10 +71,13 @@ fn redis_holds_no_more_than_the_producers_pipes_while_the_server_is_paused() {
     let clients: Vec<_> = (0..PRODUCERS)
         .map(|_| connect(server.address(), options.clone()))
         .collect();
-    let block = noise(64 << 10);
+    // No two texts of a frame are the same: that would make it shorter.
+    let noise = noise(3 * WINDOW);
     let fill = || {
         for client in &clients {
-            (0..3 * WINDOW / block.len()).for_each(|_| client.send("nope", &(&block,)));
+            for at in (0..noise.len()).step_by(64 << 10) {
+                client.send("nope", &(&noise[at..at + (64 << 10)],));
+            }
         }
     };
     fill();
@@ -155,8 +158,9 @@ fn the_longest_frames_of_many_producers_are_read_a_few_at_a_time() {
             .unwrap();
         (left == 0).then_some(())
     });
+    // Read at once they would need twice what they are, 192 MiB; one after the other they need up to 84.
     let more = server.peak_memory() - before;
-    assert!(more < (80 * MIB) as u64, "{more} bytes more");
+    assert!(more < (128 * MIB) as u64, "{more} bytes more");
     server.stop();
 }
 
