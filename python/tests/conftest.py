@@ -97,8 +97,10 @@ class Program:
         path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
         environment = dict(os.environ, PYTHONPATH=path, PYTHONUNBUFFERED="1")
         command = [sys.executable, "-c", source, *map(str, args)]
+        # A shell that starts something in the background has it ignore Ctrl-C, and its children with it.
+        hear = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=hear
         )
 
     def line(self):
