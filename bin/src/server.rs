@@ -8,12 +8,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use loggerplex::Loggerplex;
 use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
 use remotecall::{FileError, RunError, ServerHandle, StatsSnapshot, read_password, warn_if_others_can_read};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use tensorplex::{Group, GroupError, LOGS, PRIVATE, Tensorplex};
 
 use crate::broker_files::BrokerFiles;
@@ -22,8 +25,8 @@ use log_options::LogOptions;
 
 /// The variable that names the file of the broker's password, for servers as for workers.
 const PASSWORD_FILE: &str = "TENSORPLEX_PASSWORD_FILE";
-/// How often the server looks for a signal and at its threads.
-const TICK: Duration = Duration::from_millis(50);
+/// How often the server looks at its threads.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Write the records of many training workers into TensorBoard event files and text log files
 ///
@@ -126,6 +129,21 @@ pub enum ServerError {
     Signals(std::io::Error),
 }
 
+/// Where SIGTERM and SIGINT arrive from now on.
+fn stop_signals() -> std::io::Result<Receiver<()>> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let (stop, stops) = channel();
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for _ in signals.forever() {
+                // Whoever is stopping already needs no second one.
+                let _ = stop.send(());
+            }
+        })?;
+    Ok(stops)
+}
+
 /// Everything that runs.
 struct Running {
     queues: [(&'static str, ServerHandle); 2],
@@ -139,18 +157,14 @@ impl Server {
     /// # Errors
     /// When the server cannot start or has to end.
     pub fn run(&self) -> Result<(), ServerError> {
-        let signal = Arc::new(AtomicBool::new(false));
-        for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(number, signal.clone()).map_err(ServerError::Signals)?;
-        }
+        let stop = stop_signals().map_err(ServerError::Signals)?;
         // Before anything can be moved away.
         let hangup = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signal_hook::consts::SIGHUP, hangup.clone())
             .map_err(ServerError::Signals)?;
         let running = self.start(hangup)?;
         let mut live = Live::new(std::io::stderr().is_terminal());
-        while !signal.load(Relaxed) && !running.has_ended() {
-            std::thread::sleep(TICK);
+        while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) && !running.has_ended() {
             live.show(|| running.queues.each_ref().map(|(_, server)| server.stats()));
         }
         live.end(&running.stop()?);

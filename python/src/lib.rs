@@ -33,6 +33,7 @@ mod records;
 mod report;
 mod scalar;
 mod server;
+mod spare;
 mod values;
 
 #[pymodule]

@@ -19,6 +19,11 @@ use crate::client::Client;
 use crate::errors;
 use crate::local::LocalWriter;
 use crate::lock::lock;
+use crate::spare::Spares;
+
+static BYTES: Spares<u8> = Spares::new();
+static FLOATS: Spares<f32> = Spares::new();
+static DOUBLES: Spares<f64> = Spares::new();
 
 /// Step and wall time of a record.
 type At = (i64, Option<f64>);
@@ -47,8 +52,8 @@ pub(crate) enum Samples {
 impl Samples {
     fn array(&self, py: Python<'_>) -> PyResult<Array> {
         match self {
-            Self::Bytes(bytes) => Array::new(bytes.shape(), bytes.to_vec(py)?),
-            Self::Floats(floats) => Array::new(floats.shape(), floats.to_vec(py)?),
+            Self::Bytes(bytes) => Array::new(bytes.shape(), BYTES.copy(py, bytes)?),
+            Self::Floats(floats) => Array::new(floats.shape(), FLOATS.copy(py, floats)?),
         }
         .map_err(refused)
     }
@@ -82,8 +87,8 @@ pub(crate) fn add_histogram(
 ) -> PyResult<()> {
     let bins = bins.into_bins()?;
     let histogram = match values {
-        Values::F32(values) => Histogram::new(tag, values.to_vec(py)?, bins),
-        Values::F64(values) => Histogram::doubles(tag, values.to_vec(py)?, bins),
+        Values::F32(values) => Histogram::new(tag, FLOATS.copy(py, &values)?, bins),
+        Values::F64(values) => Histogram::doubles(tag, DOUBLES.copy(py, &values)?, bins),
     };
     let mut histogram = histogram.map_err(refused)?;
     if let Some(most) = most {

@@ -17,6 +17,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.append(str(ROOT / "tests"))
 from programs import built  # noqa: E402, F401
+# A shell that starts something in the background has it ignore Ctrl-C, and its children with it: the tests' programs hear
+# it all the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 #: Longest wait for what must come.
 DEADLINE = 60.0
 
@@ -97,10 +100,8 @@ class Program:
         path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
         environment = dict(os.environ, PYTHONPATH=path, PYTHONUNBUFFERED="1")
         command = [sys.executable, "-c", source, *map(str, args)]
-        # A shell that starts something in the background has it ignore Ctrl-C, and its children with it.
-        hear = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=hear
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
 
     def line(self):

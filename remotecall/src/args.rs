@@ -191,6 +191,7 @@ impl<'a> Args<'a> {
     ///
     /// # Errors
     /// [`CallError::BadArgument`] when the value is not of type `T`.
+    #[inline]
     pub fn optional<T: Deserialize<'a>>(&self, index: usize, name: &str) -> Result<Option<T>, CallError> {
         let by_name = || self.named.iter().find(|(given, _)| *given == name);
         let Some(arg) = self
@@ -203,15 +204,17 @@ impl<'a> Args<'a> {
             Arg::Encoded(value) => rmp_serde::from_slice(value),
             Arg::Atom(atom) => T::deserialize(atom),
         };
-        value
-            .map(Some)
-            .map_err(|why| CallError::bad_argument(name, unfit::<T>(arg, &why)))
+        match value {
+            Ok(value) => Ok(Some(value)),
+            Err(why) => Err(unfit::<T>(name, arg, &why)),
+        }
     }
 
     /// The argument at `index`, or named `name`.
     ///
     /// # Errors
     /// [`CallError::BadArgument`] when it is missing or not of type `T`.
+    #[inline]
     pub fn required<T: Deserialize<'a>>(&self, index: usize, name: &str) -> Result<T, CallError> {
         self.optional(index, name)?
             .ok_or_else(|| CallError::bad_argument(name, "missing".into()))
@@ -219,15 +222,17 @@ impl<'a> Args<'a> {
 }
 
 /// What was expected, and what came.
-fn unfit<T>(arg: Arg<'_>, why: &rmp_serde::decode::Error) -> String {
+#[cold]
+fn unfit<T>(name: &str, arg: Arg<'_>, why: &rmp_serde::decode::Error) -> CallError {
     use rmp_serde::decode::Error;
     let expected = type_name::<T>();
-    match why {
+    let what = match why {
         Error::TypeMismatch(_) | Error::Syntax(_) | Error::OutOfRange => {
             format!("expected {expected}, got {}: {why}", kind_of(arg))
         }
         why => format!("expected {expected}: {why}"),
-    }
+    };
+    CallError::bad_argument(name, what)
 }
 
 fn kind_of(arg: Arg<'_>) -> &'static str {

@@ -192,14 +192,23 @@ fn time(line: &str) -> String {
     entry["time"].as_str().unwrap().to_owned()
 }
 
+fn in_the_files(server: &TestServer) -> [String; 2] {
+    [
+        "--logdir".to_owned(),
+        server.logdir().to_str().unwrap().to_owned(),
+    ]
+}
+
 #[test]
 fn lines_of_fifty_processes_are_followed_in_the_files() {
-    fifty_processes(150, |server| {
-        [
-            "--logdir".to_owned(),
-            server.logdir().to_str().unwrap().to_owned(),
-        ]
-    });
+    fifty_processes(150, in_the_files);
+}
+
+/// Three gigabytes.
+#[test]
+#[ignore = "minutes, and 16 GiB of memory: cargo test --test tail_server -- --ignored"]
+fn two_thousand_lines_of_each_of_fifty_processes_are_followed_in_the_files() {
+    fifty_processes(2_000, in_the_files);
 }
 
 #[test]

@@ -20,6 +20,7 @@
 //! compresses well.
 
 use super::FrameError;
+use super::body::{Call, CallArgs, Reply};
 use super::reading::{take, take_below, take_bytes};
 use super::series::Series;
 use super::varint::{take_varint, unzigzag};
@@ -36,7 +37,7 @@ const KIND_FALSE: u8 = 1;
 const KIND_TRUE: u8 = 2;
 const KIND_INT: u8 = 3;
 const KIND_FLOAT: u8 = 4;
-const KIND_TEXT: u8 = 5;
+pub(super) const KIND_TEXT: u8 = 5;
 
 /// The kind of a column that can hold this value.
 pub(super) fn kind_of(atom: Atom<'_>) -> u8 {
@@ -139,6 +140,18 @@ impl<'a> Block<'a> {
             times,
             columns,
         })
+    }
+
+    /// One of its calls.
+    pub fn call(&self, row: usize) -> Call<'_> {
+        Call {
+            method: self.method,
+            client: self.clients[row] as usize,
+            reply: Reply::Nothing,
+            time_ns: self.times[row],
+            deadline_ms: None,
+            args: CallArgs::Row(self, row),
+        }
     }
 
     /// Client and time of the last call.

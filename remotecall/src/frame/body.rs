@@ -113,6 +113,11 @@ impl<'a> Calls<'a> {
         }
     }
 
+    /// Single calls and blocks, in order.
+    pub fn items(&self) -> &[Item<'a>] {
+        &self.items
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = Call<'_>> {
         self.items
             .iter()
@@ -121,7 +126,8 @@ impl<'a> Calls<'a> {
 }
 
 impl<'a> Item<'a> {
-    fn len(&self) -> usize {
+    /// How many calls it is.
+    pub fn len(&self) -> usize {
         match self {
             Self::Call(_) => 1,
             Self::Block(block) => block.times.len(),
@@ -131,14 +137,7 @@ impl<'a> Item<'a> {
     fn call(&self, at: usize) -> Call<'_> {
         match self {
             Self::Call(call) => *call,
-            Self::Block(block) => Call {
-                method: block.method,
-                client: block.clients[at] as usize,
-                reply: Reply::Nothing,
-                time_ns: block.times[at],
-                deadline_ms: None,
-                args: CallArgs::Row(block, at),
-            },
+            Self::Block(block) => block.call(at),
         }
     }
 }

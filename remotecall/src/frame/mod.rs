@@ -26,6 +26,7 @@ mod varint;
 pub(crate) use block::Block;
 pub(crate) use body::{Call, Calls, Reply};
 pub(crate) use builder::{Draft, FrameBuilder, NewCall};
+pub(crate) use reading::Item;
 
 use std::borrow::Cow;
 use std::fmt;

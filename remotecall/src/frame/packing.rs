@@ -5,15 +5,19 @@
 
 use std::collections::HashMap;
 
+use rmp::Marker;
 use smallvec::SmallVec;
 
-use super::block::{MAX_ROWS, MAX_SHIFT, kind_of};
-use super::body::{Call, CallArgs, ITEM_BLOCK, ITEM_DEFINE, Reply};
-use super::reading::{Item, Reader};
+use super::block::{KIND_TEXT, MAX_ROWS, MAX_SHIFT, kind_of};
+use super::body::{BIT_SAME, Call, CallArgs, ITEM_BLOCK, ITEM_CALL, ITEM_DEFINE, Reply};
+use super::reading::{Item, Reader, take_bytes};
 use super::series::Series;
-use super::varint::{put_varint, zigzag};
+use super::varint::{put_varint, take_varint, unzigzag, zigzag};
 use crate::args::MAX_ARGS;
 use crate::atom::Atom;
+
+/// The head of a call of the same method and client as the one before, without reply, deadline and named arguments.
+const ALIKE: u8 = ITEM_CALL | BIT_SAME;
 
 /// The body with blocks; none when it cannot be read.
 pub(super) fn pack(body: &[u8], time_ns: i64) -> Option<Vec<u8>> {
@@ -21,7 +25,11 @@ pub(super) fn pack(body: &[u8], time_ns: i64) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(body.len() / 2);
     let mut block = NewBlock::at(time_ns);
     let (mut defined, mut atoms) = (0, Atoms::new());
-    while let Some(Item::Call(call)) = reader.next().ok()? {
+    loop {
+        while block.take_alike(&mut reader) {}
+        let Some(Item::Call(call)) = reader.next().ok()? else {
+            break;
+        };
         for name in &reader.names[defined..] {
             out.push(ITEM_DEFINE);
             put_text(&mut out, name);
@@ -126,13 +134,48 @@ impl<'a> NewBlock<'a> {
         self.times.push(call.time_ns.wrapping_sub(self.last_ns));
         self.last_ns = call.time_ns;
         for (column, &atom) in self.columns.iter_mut().zip(atoms) {
-            match atom {
-                Atom::Nil | Atom::Bool(_) => {}
-                Atom::Int(value) => column.ints.push(value),
-                Atom::Float(value) => column.floats.push(value),
-                Atom::Text(text) => column.texts.push(text),
+            column.push(atom);
+        }
+    }
+
+    /// Takes the next call straight from its bytes when it is like the one before: of the same method and client, with
+    /// arguments of the same kinds. Else it does nothing and says so: [`Reader`] can read any call.
+    fn take_alike(&mut self, reader: &mut Reader<'a>) -> bool {
+        let (Some(&client), [ALIKE, rest @ ..]) = (self.clients.last(), reader.rest) else {
+            return false;
+        };
+        let mut rest = rest;
+        let (Ok(time), Ok(args)) = (take_varint(&mut rest), take_bytes(&mut rest)) else {
+            return false;
+        };
+        let rows = self.times.len();
+        if rows == MAX_ROWS || !self.take_row(args) {
+            self.columns.iter_mut().for_each(|column| column.cut(rows));
+            return false;
+        }
+        let time = unzigzag(time);
+        self.clients.push(client);
+        self.times.push(time);
+        self.last_ns = self.last_ns.wrapping_add(time);
+        (reader.rest, reader.time_ns) = (rest, self.last_ns);
+        true
+    }
+
+    /// Takes arguments of the same kinds as those before; false when they are others, and a part of them may be taken.
+    fn take_row(&mut self, mut args: &'a [u8]) -> bool {
+        if rmp::decode::read_array_len(&mut args).ok() != Some(self.kinds.len() as u32) {
+            return false;
+        }
+        for (&kind, column) in self.kinds.iter().zip(&mut self.columns) {
+            if kind == KIND_TEXT && column.texts.take_guessed(&mut args) {
+                continue;
+            }
+            match Atom::take(&mut args) {
+                Some(atom) if kind_of(atom) == kind => column.push(atom),
+                _ => return false,
             }
         }
+        args.is_empty()
     }
 
     /// Appends the block, if it has rows. The next call's time is relative to `last_ns`.
@@ -181,6 +224,23 @@ impl<'a> NewBlock<'a> {
     }
 }
 
+impl<'a> NewColumn<'a> {
+    fn push(&mut self, atom: Atom<'a>) {
+        match atom {
+            Atom::Nil | Atom::Bool(_) => {}
+            Atom::Int(value) => self.ints.push(value),
+            Atom::Float(value) => self.floats.push(value),
+            Atom::Text(text) => self.texts.push(text),
+        }
+    }
+
+    fn cut(&mut self, rows: usize) {
+        self.ints.truncate(rows);
+        self.floats.truncate(rows);
+        self.texts.cut(rows);
+    }
+}
+
 /// Texts of a column, each once.
 #[derive(Default)]
 struct NewTexts<'a> {
@@ -193,16 +253,50 @@ struct NewTexts<'a> {
 
 impl<'a> NewTexts<'a> {
     fn push(&mut self, text: &'a str) {
-        let last = self.rows.last().copied();
-        let guess = last.map_or(0, |last| self.next[last as usize]);
-        let number = match self.texts.get(guess as usize) {
-            Some(&guessed) if guessed == text => guess,
-            _ => self.look_up(text),
-        };
-        if let Some(last) = last {
+        let number = self.look_up(text);
+        if let Some(&last) = self.rows.last() {
             self.next[last as usize] = number;
         }
         self.rows.push(number);
+    }
+
+    /// Takes the text off `rest` that followed the last one before, if it stands there: it need not be checked or looked
+    /// up again.
+    fn take_guessed(&mut self, rest: &mut &'a [u8]) -> bool {
+        let Some(&last) = self.rows.last() else {
+            return false;
+        };
+        let guess = self.next[last as usize];
+        let Some(guessed) = self.texts.get(guess as usize).map(|text| text.as_bytes()) else {
+            return false;
+        };
+        let (length, tail) = match *rest {
+            &[marker, length, ref tail @ ..] if marker == Marker::Str8.to_u8() => (length, tail),
+            &[marker, ref tail @ ..] => match Marker::from_u8(marker) {
+                Marker::FixStr(length) => (length, tail),
+                _ => return false,
+            },
+            [] => return false,
+        };
+        if usize::from(length) != guessed.len() {
+            return false;
+        }
+        let Some(tail) = tail.strip_prefix(guessed) else {
+            return false;
+        };
+        *rest = tail;
+        self.rows.push(guess);
+        true
+    }
+
+    /// Forgets all but the first rows, and the texts that only the others have.
+    fn cut(&mut self, rows: usize) {
+        self.rows.truncate(rows);
+        let used = self.rows.iter().max().map_or(0, |&last| last as usize + 1);
+        for text in self.texts.drain(used..) {
+            self.numbers.remove(text);
+        }
+        self.next.truncate(used);
     }
 
     fn look_up(&mut self, text: &'a str) -> u32 {

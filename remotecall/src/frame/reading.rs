@@ -10,7 +10,7 @@ use super::varint::{take_varint, unzigzag};
 
 /// What a body holds besides the definitions of names.
 #[derive(Debug)]
-pub(super) enum Item<'a> {
+pub(crate) enum Item<'a> {
     Call(Call<'a>),
     Block(Box<Block<'a>>),
 }

@@ -33,6 +33,8 @@ use crate::mutants;
 const QUEUE: usize = 2;
 /// Longest wait for entries in one go; also how soon a stop is noticed.
 const BLOCK: Duration = Duration::from_millis(200);
+/// The same when nothing has come so many times in a row: a server at rest seldom wakes.
+const BLOCK_AT_REST: (Duration, u32) = (Duration::from_secs(1), 50);
 /// How long the reading thread waits before it gives the task back: a steady stream keeps it.
 const LINGER: Duration = Duration::from_millis(5);
 /// Most entries read in one go. A frame has 256 KiB as a rule, and 16 MiB at most.
@@ -71,6 +73,8 @@ pub(super) struct Feed {
     connection: u64,
     backoff: Backoff,
     retry_at: Option<Instant>,
+    /// Reads in a row that found nothing.
+    empty: u32,
     source: Source,
     ahead: Ahead,
 }
@@ -91,6 +95,7 @@ impl Feed {
             connection: 0,
             backoff: Backoff::new(),
             retry_at: None,
+            empty: 0,
             source: Source::Unconnected,
             ahead: Ahead::start()?,
         })
@@ -146,7 +151,7 @@ impl Feed {
             pause((at - now).min(BLOCK), &self.stop);
             return self.out_of_reach();
         }
-        match Link::open(&self.access, BLOCK) {
+        match Link::open(&self.access, BLOCK_AT_REST.0) {
             Ok(link) => {
                 self.access.is_back();
                 self.connection += 1;
@@ -180,13 +185,18 @@ impl Feed {
 
     fn read(&mut self, mut session: Box<Session>) -> Input {
         let stopping = self.stop.load(Relaxed);
-        let batch = match session.read((!stopping).then_some(BLOCK)) {
+        let (at_rest, after) = BLOCK_AT_REST;
+        let block = if self.empty < after { BLOCK } else { at_rest };
+        let batch = match session.read((!stopping).then_some(block)) {
             Ok(batch) => batch,
             Err(error) => return self.lost(&error),
         };
         self.backoff.reset();
+        self.empty = self.empty.saturating_add(1);
         if batch.list.is_empty() {
             session.last = mutants::begin(&session.key);
+        } else {
+            self.empty = 0;
         }
         let bytes: usize = batch
             .list

@@ -1,5 +1,7 @@
 //! Numbers with a shape.
 
+use std::sync::Arc;
+
 use super::bad_shape;
 use crate::value::RecordError;
 
@@ -13,13 +15,14 @@ pub struct Array {
     samples: Samples,
 }
 
-/// The samples of an [`Array`] of pixels.
+/// The samples of an [`Array`] of pixels. They are let go of when they are encoded: memory in an `Arc` can be used again
+/// then.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Samples {
     /// 0 to 255.
-    U8(Vec<u8>),
+    U8(Arc<Vec<u8>>),
     /// 0 to 1; what lies beyond is cut off, NaN is 0.
-    F32(Vec<f32>),
+    F32(Arc<Vec<f32>>),
 }
 
 impl Array {
@@ -84,12 +87,24 @@ impl Samples {
 
 impl From<Vec<u8>> for Samples {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::U8(bytes)
+        Self::U8(bytes.into())
     }
 }
 
 impl From<Vec<f32>> for Samples {
     fn from(floats: Vec<f32>) -> Self {
+        Self::F32(floats.into())
+    }
+}
+
+impl From<Arc<Vec<u8>>> for Samples {
+    fn from(bytes: Arc<Vec<u8>>) -> Self {
+        Self::U8(bytes)
+    }
+}
+
+impl From<Arc<Vec<f32>>> for Samples {
+    fn from(floats: Arc<Vec<f32>>) -> Self {
         Self::F32(floats)
     }
 }

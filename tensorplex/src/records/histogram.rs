@@ -3,6 +3,8 @@
 //! The rules are those of `numpy.histogram_bin_edges`, with its arithmetic: the same values fall into the same buckets. The
 //! form is that of every histogram here: plugin `histograms`, tensor `[k, 3]` of f64.
 
+use std::sync::Arc;
+
 use super::{Encode, Record, bad_shape, owned_tag, shape, value};
 use crate::tfevents::messages::{DataClass, DataType, TensorProto};
 use crate::tfevents::{Bucket, bucket};
@@ -55,25 +57,25 @@ pub struct Histogram {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Values {
-    F32(Vec<f32>),
-    F64(Vec<f64>),
+    F32(Arc<Vec<f32>>),
+    F64(Arc<Vec<f64>>),
 }
 
 impl Histogram {
-    /// 32-bit values.
+    /// 32-bit values. Those in an `Arc` are let go of when they are sorted: their memory can be used again then.
     ///
     /// # Errors
     /// When the tag or the bins cannot be used.
-    pub fn new(tag: &str, values: Vec<f32>, bins: Bins) -> Result<Self, RecordError> {
-        Self::of(tag, Values::F32(values), bins)
+    pub fn new(tag: &str, values: impl Into<Arc<Vec<f32>>>, bins: Bins) -> Result<Self, RecordError> {
+        Self::of(tag, Values::F32(values.into()), bins)
     }
 
-    /// 64-bit values.
+    /// 64-bit values, as [`new`](Self::new) takes the others.
     ///
     /// # Errors
     /// When the tag or the bins cannot be used.
-    pub fn doubles(tag: &str, values: Vec<f64>, bins: Bins) -> Result<Self, RecordError> {
-        Self::of(tag, Values::F64(values), bins)
+    pub fn doubles(tag: &str, values: impl Into<Arc<Vec<f64>>>, bins: Bins) -> Result<Self, RecordError> {
+        Self::of(tag, Values::F64(values.into()), bins)
     }
 
     fn of(tag: &str, values: Values, bins: Bins) -> Result<Self, RecordError> {

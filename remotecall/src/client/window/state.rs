@@ -243,6 +243,7 @@ impl State {
     }
 
     /// What is to be told when the lock is released; nothing as a rule.
+    #[inline]
     pub(super) fn take_aside(&mut self) -> Option<Aside> {
         let news = self.spool.as_mut().and_then(Spool::take_news);
         (news.is_some() || !self.replaced.is_empty()).then(|| Aside {

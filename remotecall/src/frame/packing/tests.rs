@@ -220,3 +220,31 @@ fn limits_of_a_block_hold() {
         .map(drop)
         .unwrap_err();
 }
+
+/// Its text is the first argument, and is taken before the second turns out to be of another kind.
+#[test]
+fn a_call_that_is_not_taken_leaves_no_text_behind() {
+    let call = |tag: &str, value: Value| Made {
+        method: 0,
+        client: 0,
+        step_ns: 0,
+        reply: Reply::Nothing,
+        deadline_ms: None,
+        has_named: false,
+        args: vec![Value::Text(tag.to_owned()), value],
+    };
+    let calls = [
+        call("a", Value::Int(1)),
+        call("b", Value::Int(2)),
+        call("c", Value::Nil),
+        call("b", Value::Nil),
+    ];
+    let body = body_of(&calls);
+    let packed = pack(&body, START_NS).unwrap();
+    assert_eq!(seen(&packed, calls.len()), seen(&body, calls.len()));
+    assert_eq!(
+        packed.iter().filter(|&&byte| byte == b'c').count(),
+        2,
+        "one is in the name of the client"
+    );
+}

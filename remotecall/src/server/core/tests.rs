@@ -1,7 +1,13 @@
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+
+use super::running::{MAX_READ_REPLIES, MAX_READ_TIME};
 use super::*;
-use crate::frame::{FrameBuilder, NewCall};
+use crate::frame::{FrameBuilder, NewCall, Reply};
+use crate::reply::{ASK, ReplyValue};
 use crate::server::host::Plain;
-use crate::{Args, Remote, RemoteError};
+use crate::{Args, CallContext, CallError, Remote, RemoteError};
 
 /// Remembers what was called, and misbehaves on request.
 #[derive(Default)]
@@ -340,4 +346,67 @@ fn a_frame_behind_reads_is_found_again_by_a_replay() {
     let mut replay = self::core();
     check(&mut replay, before, 3, Verdict::Accepted);
     check(&mut replay, before, 3, Verdict::Duplicate);
+}
+
+/// Remembers everything that happens to it; panics at every seventh number.
+struct Witness(Arc<Mutex<Vec<String>>>);
+
+impl Remote for Witness {
+    fn method(&self, name: &str) -> Option<usize> {
+        (name == "log").then_some(0)
+    }
+
+    fn set_client_id(&mut self, id: &ClientId) {
+        self.0.lock().unwrap().push(format!("set {id}"));
+    }
+
+    fn call(
+        &mut self,
+        cx: &CallContext<'_>,
+        _method: usize,
+        args: &Args<'_>,
+        _result: &mut Vec<u8>,
+    ) -> Result<(), CallError> {
+        let n: i64 = args.required(0, "n")?;
+        self.0
+            .lock()
+            .unwrap()
+            .push(format!("{} at {}: {n}", cx.client_id, cx.time_ns));
+        if n % 7 == 0 {
+            std::panic::resume_unwind(Box::new("as requested"));
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    /// Calls of which only errors are told never stand in a block.
+    #[test]
+    fn calls_in_a_block_do_what_each_would_do_alone(
+        calls in prop::collection::vec(
+            (prop::sample::select(vec!["a", "a", "a", "b", "../c"]), prop::sample::select(vec!["log", "log", "log", "nothing"]), -20..20i64),
+            1..80,
+        ),
+    ) {
+        let run = |reply| {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let host = Box::new(Plain(Witness(seen.clone())));
+            let mut core = Core::new(host, Arc::new(Stats::default()), true, true);
+            let mut builder = FrameBuilder::default();
+            for (number, &(client, method, n)) in (0..).zip(&calls) {
+                // Some of another kind, so that blocks end.
+                let write = |out: &mut Vec<u8>| match n {
+                    11.. => rmp_serde::encode::write(out, &("text",)),
+                    n => rmp_serde::encode::write(out, &(n,)),
+                };
+                builder.take_args(write).unwrap();
+                let time_ns = number;
+                builder.append(&NewCall { method, client, reply, time_ns, deadline_ms: None, has_named: false });
+            }
+            core.apply(&builder.close().seal(PRODUCER, 1), 0);
+            let seen = std::mem::take(&mut *seen.lock().unwrap());
+            (seen, core.stats.snapshot())
+        };
+        prop_assert_eq!(run(Reply::Nothing), run(Reply::ErrorOnly));
+    }
 }
