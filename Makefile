@@ -84,7 +84,7 @@ wheel:
 
 bench:
 	@scripts/setup cc redis python
-	cargo run --release -q -p tensorplex-benches -- all docs/performance.json
+	cargo run --release -q -p tensorplex-benches --features tensorboard-rs -- all docs/performance.json
 	$(TENSORPLEX_PYTHON) benches/chart.py docs/performance.json docs/performance.svg
 
 # A release build of the Python package, in a directory of its own.

@@ -11,6 +11,8 @@ mod cliffs;
 mod latency;
 mod measures;
 mod outages;
+#[cfg(feature = "tensorboard-rs")]
+mod peer;
 mod rest;
 mod setting;
 

@@ -71,11 +71,12 @@ pub const MEASURES: &[Measure] = &[
         through: Through::Embedded,
         run: bare,
     },
+    #[cfg(feature = "tensorboard-rs")]
     Measure {
         name: "scalars, tensorboard-rs local",
         unit: "per s",
         through: Through::Nothing,
-        run: peer,
+        run: crate::peer::end_to_end,
     },
     Measure {
         name: "bytes per scalar of a training",
@@ -89,11 +90,12 @@ pub const MEASURES: &[Measure] = &[
         through: Through::Redis,
         run: one_call,
     },
+    #[cfg(feature = "tensorboard-rs")]
     Measure {
         name: "one add_scalar, tensorboard-rs",
         unit: "ns",
         through: Through::Nothing,
-        run: one_call_of_peer,
+        run: crate::peer::one_call,
     },
     Measure {
         name: "future round trip, Redis",
@@ -214,17 +216,6 @@ fn bytes_per_scalar(setting: &Setting) -> f64 {
     setting.bytes() as f64 / (STEPS * TAGS.len() as i64) as f64
 }
 
-fn peer(setting: &Setting) -> f64 {
-    let mut writer = tensorboard_rs::summary_writer::SummaryWriter::new(setting.dir.path());
-    let start = Instant::now();
-    for n in 0..SCALARS {
-        let step = n / TAGS.len() as i64;
-        writer.add_scalar(TAGS[n as usize % TAGS.len()], value(step) as f32, step as usize);
-    }
-    writer.flush();
-    SCALARS as f64 / start.elapsed().as_secs_f64()
-}
-
 /// Median of single calls, by batches of a hundred: the clock itself takes some 30 ns.
 fn one_call(setting: &Setting) -> f64 {
     let client = client(setting);
@@ -236,18 +227,7 @@ fn one_call(setting: &Setting) -> f64 {
     })
 }
 
-fn one_call_of_peer(setting: &Setting) -> f64 {
-    let mut writer = tensorboard_rs::summary_writer::SummaryWriter::new(setting.dir.path());
-    batches(|step| {
-        writer.add_scalar(
-            TAGS[step as usize % TAGS.len()],
-            value(step) as f32,
-            step as usize,
-        )
-    })
-}
-
-fn batches(mut call: impl FnMut(i64)) -> f64 {
+pub fn batches(mut call: impl FnMut(i64)) -> f64 {
     const BATCH: i64 = 100;
     let mut times: Vec<f64> = Vec::new();
     for batch in 0..2_000 {

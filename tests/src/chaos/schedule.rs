@@ -85,14 +85,16 @@ pub enum Wire {
 /// many milliseconds lie between the last faults.
 const LAST: u64 = 1_000;
 
-/// A fault: how it begins, and after what time something else ends it.
-type Fault = (Act, Option<(u64, Act)>);
+/// A fault: how it begins, and what follows, each after so many milliseconds.
+type Fault = (Act, Vec<(u64, Act)>);
 
 /// All acts of a run, in order, with the time of each.
 pub fn schedule(dice: &mut Dice, length: Duration, workers: usize, has_redis: bool) -> Vec<(Duration, Act)> {
     let length = length.as_millis() as u64;
     let mut acts = Vec::new();
-    line(dice, length, 1_200, &mut acts, server_fault);
+    line(dice, length, 1_200, &mut acts, |dice| {
+        server_fault(dice, has_redis)
+    });
     line(dice, length, 500, &mut acts, |dice| worker_fault(dice, workers));
     line(dice, length, 900, &mut acts, |dice| {
         wire_fault(dice, Wire::Workers)
@@ -126,7 +128,7 @@ fn line(
     while at < length {
         let (begin, end) = fault(dice);
         acts.push((at, begin));
-        if let Some((after, act)) = end {
+        for (after, act) in end {
             at += after;
             acts.push((at, act));
         }
@@ -134,32 +136,44 @@ fn line(
     }
 }
 
-fn server_fault(dice: &mut Dice) -> Fault {
-    match dice.below(8) {
+fn server_fault(dice: &mut Dice, has_redis: bool) -> Fault {
+    match dice.below(10) {
         0 => (
             Act::PauseServer,
-            Some((200 + dice.below(1_300), Act::ResumeServer)),
+            vec![(200 + dice.below(1_300), Act::ResumeServer)],
         ),
         // Ends by itself: the one that was killed while it recovered is started once more.
-        1 | 2 => (Act::KillServerAgain(Duration::from_millis(dice.below(60))), None),
-        3 => (Act::KillServer, Some((300 + dice.below(1_500), Act::StartServer))),
-        _ => (Act::KillServer, Some((0, Act::StartServer))),
+        1 | 2 => (
+            Act::KillServerAgain(Duration::from_millis(dice.below(60))),
+            vec![],
+        ),
+        3 => (Act::KillServer, vec![(300 + dice.below(1_500), Act::StartServer)]),
+        // Frames are taken away, and those after them come first: nothing else does that without breaking the connections
+        // of their senders.
+        4 | 5 if has_redis => {
+            let flush = (300 + dice.below(500), Act::FlushRedis);
+            (
+                Act::PauseServer,
+                vec![flush, (100 + dice.below(300), Act::ResumeServer)],
+            )
+        }
+        _ => (Act::KillServer, vec![(0, Act::StartServer)]),
     }
 }
 
 fn redis_fault(dice: &mut Dice) -> Fault {
     match dice.below(10) {
-        0 => (Act::PauseRedis, Some((200 + dice.below(1_800), Act::ResumeRedis))),
-        1 => (Act::FlushRedis, None),
-        2 | 3 => (Act::HurryRedis, None),
-        4 | 5 => (Act::SnapshotRedis, None),
+        0 => (Act::PauseRedis, vec![(200 + dice.below(1_800), Act::ResumeRedis)]),
+        1 => (Act::FlushRedis, vec![]),
+        2 | 3 => (Act::HurryRedis, vec![]),
+        4 | 5 => (Act::SnapshotRedis, vec![]),
         6 | 7 => (
             Act::KillRedis(Memory::Snapshot),
-            Some((dice.below(500), Act::StartRedis)),
+            vec![(dice.below(500), Act::StartRedis)],
         ),
         _ => (
             Act::KillRedis(Memory::Gone),
-            Some((dice.below(500), Act::StartRedis)),
+            vec![(dice.below(500), Act::StartRedis)],
         ),
     }
 }
@@ -169,9 +183,9 @@ fn worker_fault(dice: &mut Dice, workers: usize) -> Fault {
     match dice.below(3) {
         0 => (
             Act::PauseWorker(slot),
-            Some((dice.below(1_000), Act::ResumeWorker(slot))),
+            vec![(dice.below(1_000), Act::ResumeWorker(slot))],
         ),
-        _ => (Act::KillWorker(slot), None),
+        _ => (Act::KillWorker(slot), vec![]),
     }
 }
 
@@ -181,19 +195,19 @@ fn clock_fault(dice: &mut Dice) -> Fault {
     let whose = [Whose::Server, Whose::Workers][dice.below(2) as usize];
     (
         Act::StepClock(whose, dice.below(2 * DAY as u64) as i64 - DAY),
-        None,
+        vec![],
     )
 }
 
 fn wire_fault(dice: &mut Dice, wire: Wire) -> Fault {
     let clear = Act::Clear(wire);
     match dice.below(6) {
-        0 | 1 => (Act::Cut(wire), None),
-        2 | 3 => (Act::Halve(wire), None),
+        0 | 1 => (Act::Cut(wire), vec![]),
+        2 | 3 => (Act::Halve(wire), vec![]),
         4 => {
             let delay = Duration::from_millis(5 + dice.below(100));
-            (Act::Slow(wire, delay), Some((300 + dice.below(1_000), clear)))
+            (Act::Slow(wire, delay), vec![(300 + dice.below(1_000), clear)])
         }
-        _ => (Act::Block(wire), Some((100 + dice.below(1_400), clear))),
+        _ => (Act::Block(wire), vec![(100 + dice.below(1_400), clear)]),
     }
 }
