@@ -158,9 +158,9 @@ fn the_longest_frames_of_many_producers_are_read_a_few_at_a_time() {
             .unwrap();
         (left == 0).then_some(())
     });
-    // 80.1 MiB were seen once. That a read of all 16 at once breaks this bound was not tried.
+    // 74 to 80 MiB as a rule. When all 16 are read at once it is 146.
     let more = server.peak_memory() - before;
-    assert!(more < (128 * MIB) as u64, "{more} bytes more");
+    assert!(more < (112 * MIB) as u64, "{more} bytes more");
     server.stop();
 }
 
