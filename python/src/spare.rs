@@ -29,10 +29,15 @@ impl<T: Element + Default> Spares<T> {
         if !(SHORT..=KEPT).contains(&array.len_bytes()) {
             return array.to_vec(py).map(Arc::new);
         }
-        let mut memory = self.free(array.item_count()).unwrap_or_default();
-        memory.resize(array.item_count(), T::default());
-        array.copy_to_slice(py, &mut memory)?;
-        let copy = Arc::new(memory);
+        let copy = match self.free(array.item_count()) {
+            None => array.to_vec(py)?,
+            Some(mut memory) => {
+                memory.resize(array.item_count(), T::default());
+                array.copy_to_slice(py, &mut memory)?;
+                memory
+            }
+        };
+        let copy = Arc::new(copy);
         self.keep(copy.clone());
         Ok(copy)
     }

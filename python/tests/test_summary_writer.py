@@ -259,6 +259,17 @@ def test_many_threads_may_share_a_writer(place):
         assert [step for step, _ in points(run[f"values/{n}"])] == list(range(100))
 
 
+def test_long_arrays_are_copied_at_the_call_and_memory_is_not_shared_too_early(local):
+    sizes = [20_000 + 9_000 * (step % 4) for step in range(40)]
+    with local.writer("a") as w:
+        for step, size in enumerate(sizes):
+            values = np.full(size, step, (np.float32, np.float64)[step // 2 % 2])
+            w.add_histogram("values", values, step, bins=[step - 1, step, step + 1])
+            values[:] = -1
+    for step, buckets in points(local.readers()["a"]["values"]):
+        assert buckets == [[step - 1, step, 0], [step, step + 1, sizes[step]]]
+
+
 def test_threads_that_come_to_a_closed_writer_open_it_once(local):
     rounds, count = 20, 4
     w = local.writer("a")

@@ -50,7 +50,7 @@ pub trait Remote: Send + 'static {
     /// Tells the object who calls next. The default does nothing; `#[remote(client_id)]` marks a method for it.
     fn set_client_id(&mut self, _id: &ClientId) {}
 
-    /// Called several times a second while the server runs, also when nobody calls: time for an object's own
+    /// Called at least about once a second while the server runs, also when nobody calls: time for an object's own
     /// housekeeping. The default does nothing.
     fn tick(&mut self) {}
 }

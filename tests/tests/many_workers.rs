@@ -6,9 +6,10 @@ use std::process::Command;
 use tensorplex_tests::{Broker, Follower, Process, Series, Summary, TestServer, summary, worker_program};
 
 const WORKERS: u64 = 200;
-/// Scalars of each worker where the main job is done whole, and where it is done once more in another way: TensorBoard's
-/// Python reader needs as long for them as everything else.
+/// Scalars of each worker where the main job is done whole.
 const ALL: u64 = 1_000;
+/// The same where it is done once more in another way: TensorBoard's Python reader needs as long for them as everything
+/// else.
 const SOME: u64 = 250;
 /// Scalars of each worker while something is killed again and again.
 const KILLED: u64 = 500;

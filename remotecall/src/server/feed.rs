@@ -31,9 +31,9 @@ use crate::mutants;
 
 /// Batches that wait between the reading thread and the one that works.
 const QUEUE: usize = 2;
-/// Longest wait for entries in one go; also how soon a stop is noticed.
+/// Longest wait for entries in one go; a stop is noticed after it.
 const BLOCK: Duration = Duration::from_millis(200);
-/// The same when nothing has come so many times in a row: a server at rest seldom wakes.
+/// The same once nothing has come so many times in a row: a server at rest seldom wakes.
 const BLOCK_AT_REST: (Duration, u32) = (Duration::from_secs(1), 50);
 /// How long the reading thread waits before it gives the task back: a steady stream keeps it.
 const LINGER: Duration = Duration::from_millis(5);

@@ -1,7 +1,8 @@
 //! What happens when: a function of the seed.
 //!
 //! Each target has a line of faults of its own, one after the other and each with its end, so that in the end everything
-//! is whole again. The lines run beside each other: a server dies while Redis is paused and a connection is slow.
+//! is whole again. The lines run beside each other: a server dies while Redis is paused and a connection is slow. One fault of
+//! the server empties Redis, too, unless Redis is away just then.
 
 use std::time::Duration;
 

@@ -23,6 +23,8 @@ const WITH_SPOOL: usize = 2;
 /// Everything that runs.
 pub struct Stage {
     redis: Option<RedisServer>,
+    /// It is neither killed nor paused.
+    redis_answers: bool,
     server: TestServer,
     /// What the workers connect to.
     near: Proxy,
@@ -68,6 +70,7 @@ impl Stage {
         };
         let mut stage = Self {
             redis,
+            redis_answers: true,
             server,
             near: Proxy::start(target),
             far,
@@ -152,15 +155,26 @@ impl Stage {
         let Some(redis) = &mut self.redis else { return };
         match act {
             Act::KillRedis(memory) => {
+                self.redis_answers = false;
                 redis.kill();
                 if memory == Memory::Gone {
                     redis.forget();
                 }
             }
-            Act::StartRedis => redis.restart(),
-            Act::PauseRedis => redis.signal(Signal::STOP),
-            Act::ResumeRedis => redis.signal(Signal::CONT),
-            Act::FlushRedis => drop(redis.command(&["FLUSHALL"])),
+            Act::StartRedis => {
+                redis.restart();
+                self.redis_answers = true;
+            }
+            Act::PauseRedis => {
+                self.redis_answers = false;
+                redis.signal(Signal::STOP);
+            }
+            Act::ResumeRedis => {
+                redis.signal(Signal::CONT);
+                self.redis_answers = true;
+            }
+            // It stands in the server's line of faults, too, and nobody but this thread could start Redis again.
+            Act::FlushRedis if self.redis_answers => drop(redis.command(&["FLUSHALL"])),
             Act::SnapshotRedis => drop(redis.command(&["SAVE"])),
             Act::HurryRedis => {
                 for queue in ["tensorplex", "loggerplex"] {

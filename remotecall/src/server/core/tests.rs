@@ -353,7 +353,11 @@ struct Witness(Arc<Mutex<Vec<String>>>);
 
 impl Remote for Witness {
     fn method(&self, name: &str) -> Option<usize> {
-        (name == "log").then_some(0)
+        ["log", "look"].iter().position(|known| *known == name)
+    }
+
+    fn is_read(&self, method: usize) -> bool {
+        method == 1
     }
 
     fn set_client_id(&mut self, id: &ClientId) {
@@ -365,7 +369,7 @@ impl Remote for Witness {
         cx: &CallContext<'_>,
         _method: usize,
         args: &Args<'_>,
-        _result: &mut Vec<u8>,
+        result: &mut Vec<u8>,
     ) -> Result<(), CallError> {
         let n: i64 = args.required(0, "n")?;
         self.0
@@ -374,6 +378,9 @@ impl Remote for Witness {
             .push(format!("{} at {}: {n}", cx.client_id, cx.time_ns));
         if n % 7 == 0 {
             std::panic::resume_unwind(Box::new("as requested"));
+        }
+        if n == 5 {
+            result.resize(crate::reply::MAX_RESULT + 1, 0);
         }
         Ok(())
     }
@@ -384,14 +391,16 @@ proptest! {
     #[test]
     fn calls_in_a_block_do_what_each_would_do_alone(
         calls in prop::collection::vec(
-            (prop::sample::select(vec!["a", "a", "a", "b", "../c"]), prop::sample::select(vec!["log", "log", "log", "nothing"]), -20..20i64),
+            (prop::sample::select(vec!["a", "a", "a", "b", "../c"]), prop::sample::select(vec!["log", "log", "log", "look", "nothing"]), -20..20i64),
             1..80,
         ),
+        again in any::<bool>(),
+        has_client_id in any::<bool>(),
     ) {
         let run = |reply| {
             let seen = Arc::new(Mutex::new(Vec::new()));
             let host = Box::new(Plain(Witness(seen.clone())));
-            let mut core = Core::new(host, Arc::new(Stats::default()), true, true);
+            let mut core = Core::new(host, Arc::new(Stats::default()), has_client_id, true);
             let mut builder = FrameBuilder::default();
             for (number, &(client, method, n)) in (0..).zip(&calls) {
                 // Some of another kind, so that blocks end.
@@ -403,7 +412,11 @@ proptest! {
                 let time_ns = number;
                 builder.append(&NewCall { method, client, reply, time_ns, deadline_ms: None, has_named: false });
             }
-            core.apply(&builder.close().seal(PRODUCER, 1), 0);
+            let frame = builder.close().seal(PRODUCER, 1);
+            match again {
+                true => core.apply_again(&frame, 0),
+                false => core.apply(&frame, 0),
+            }
             let seen = std::mem::take(&mut *seen.lock().unwrap());
             (seen, core.stats.snapshot())
         };
