@@ -84,7 +84,8 @@ wheel:
 
 bench:
 	@scripts/setup cc redis python
-	cargo run --release -q -p tensorplex-benches --features tensorboard-rs -- all docs/performance.json
+	cargo build --release -q --workspace --lib --bins --examples --features tensorplex-benches/tensorboard-rs
+	$${CARGO_TARGET_DIR:-target}/release/tensorplex-benches all docs/performance.json
 	$(TENSORPLEX_PYTHON) benches/chart.py docs/performance.json docs/performance.svg
 
 # A release build of the Python package, in a directory of its own.
