@@ -9,7 +9,7 @@ use tensorplex::records::{Array, Image};
 use tensorplex::{QUEUE, Recorder};
 
 use crate::measures::{PATIENCE, TAGS, median, value};
-use crate::setting::{Setting, Through};
+use crate::setting::{SELF, Setting, Through};
 
 /// Scalars of one point.
 const SCALARS: usize = 1_000_000;
@@ -120,7 +120,7 @@ fn processes(count: usize) -> f64 {
     let setting = Setting::start(Through::Redis);
     let each = SCALARS / count;
     let start = |n: usize| {
-        let mut worker = Command::new(std::env::current_exe().expect("this program"));
+        let mut worker = Command::new(SELF);
         worker.args([WORKER, &setting.address, &format!("agent/{n}"), &each.to_string()]);
         worker.stdin(Stdio::piped()).stdout(Stdio::piped());
         worker.spawn().expect("a process")

@@ -8,6 +8,7 @@ use tensorplex::Recorder;
 use tensorplex_tests::{Broker, RawFrame, RedisServer, TestServer};
 
 use crate::measures::{PATIENCE, client_of, connection_to};
+use crate::setting::SELF;
 
 /// The word that makes this program a worker that has nothing to do.
 pub const IDLER: &str = "idler";
@@ -71,7 +72,7 @@ pub fn be_idle(address: &str) {
 /// Processor time of worker and server, in percent of one core.
 fn idle(broker: &Broker) -> (f64, f64) {
     let mut server = TestServer::start(broker);
-    let mut worker = Command::new(std::env::current_exe().expect("this program"));
+    let mut worker = Command::new(SELF);
     worker
         .args([IDLER, server.address()])
         .stdin(Stdio::piped())
@@ -80,6 +81,8 @@ fn idle(broker: &Broker) -> (f64, f64) {
     let mut line = String::new();
     let mut output = BufReader::new(worker.stdout.take().expect("a pipe"));
     output.read_line(&mut line).expect("a line");
+    // A server is at rest when nothing has come for ten seconds.
+    std::thread::sleep(WATCHED / 2);
     let processes = [worker.id(), server.pid()];
     let before = processes.map(processor_time);
     std::thread::sleep(WATCHED);
@@ -156,7 +159,8 @@ fn memory() -> f64 {
 
 /// Until the server says that it is ready, with so many runs in its directory.
 fn start(runs: usize) -> f64 {
-    let mut server = TestServer::start(&Broker::redis());
+    let broker = Broker::redis();
+    let mut server = TestServer::start(&broker);
     let client = client_of(server.address());
     for n in 0..runs {
         let client = client.with_client_id(&format!("agent/{n}")).expect("an id");

@@ -5,6 +5,9 @@ use remotecall::{RemoteCall, ServerHandle, remote};
 use tensorplex::Tensorplex;
 use tensorplex_tests::RedisServer;
 
+/// This program, also when the building of others has put another file in its place meanwhile.
+pub const SELF: &str = "/proc/self/exe";
+
 /// What a measurement goes through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Through {
