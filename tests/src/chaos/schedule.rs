@@ -93,7 +93,7 @@ type Fault = (Act, Vec<(u64, Act)>);
 pub fn schedule(dice: &mut Dice, length: Duration, workers: usize, has_redis: bool) -> Vec<(Duration, Act)> {
     let length = length.as_millis() as u64;
     let mut acts = Vec::new();
-    line(dice, length, 1_200, &mut acts, |dice| {
+    line(dice, length, 800, &mut acts, |dice| {
         server_fault(dice, has_redis)
     });
     line(dice, length, 500, &mut acts, |dice| worker_fault(dice, workers));
@@ -143,9 +143,9 @@ fn server_fault(dice: &mut Dice, has_redis: bool) -> Fault {
             Act::PauseServer,
             vec![(200 + dice.below(1_300), Act::ResumeServer)],
         ),
-        // Ends by itself: the one that was killed while it recovered is started once more.
+        // Ends by itself: the one that was killed while it recovered, or just after, is started once more.
         1 | 2 => (
-            Act::KillServerAgain(Duration::from_millis(dice.below(60))),
+            Act::KillServerAgain(Duration::from_millis(dice.below(250))),
             vec![],
         ),
         3 => (Act::KillServer, vec![(300 + dice.below(1_500), Act::StartServer)]),
