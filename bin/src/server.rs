@@ -25,8 +25,8 @@ use log_options::LogOptions;
 
 /// The variable that names the file of the broker's password, for servers as for workers.
 const PASSWORD_FILE: &str = "TENSORPLEX_PASSWORD_FILE";
-/// How often the server looks at its threads.
-const TICK: Duration = Duration::from_millis(250);
+/// How often the server looks at its threads, and the line on a terminal changes.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Write the records of many training workers into TensorBoard event files and text log files
 ///

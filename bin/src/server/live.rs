@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use remotecall::StatsSnapshot;
 
-/// How often the line on a terminal changes.
-const ON_TERMINAL: Duration = Duration::from_millis(500);
 /// How often a log line is written, when something happened.
 const IN_LOG: Duration = Duration::from_secs(10);
 
@@ -38,11 +36,10 @@ impl Live {
         }
     }
 
-    /// Shows the numbers when it is time to.
+    /// Shows the numbers: on a terminal each time, elsewhere when it is time to.
     pub fn show(&mut self, stats: impl FnOnce() -> [StatsSnapshot; 2]) {
-        let every = if self.on_terminal { ON_TERMINAL } else { IN_LOG };
         let elapsed = self.shown.elapsed();
-        if elapsed < every {
+        if !self.on_terminal && elapsed < IN_LOG {
             return;
         }
         let now = Totals::of(&stats());

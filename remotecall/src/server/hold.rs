@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use redis::Value;
+use redis::{Pipeline, RedisResult, Value};
 
 use super::RunError;
 use super::lease::{Attempt, EXTEND_EVERY, Lease};
@@ -35,8 +35,7 @@ impl Hold {
             return Ok(());
         }
         self.extended = Instant::now();
-        self.exchange_numbers(keys, stats);
-        match self.lease.hold(&mut self.link) {
+        match self.extend(keys, stats) {
             Ok(Attempt::Taken(holder)) => Err(RunError::QueueTaken {
                 queue_key: self.lease.key.clone(),
                 holder,
@@ -56,17 +55,24 @@ impl Hold {
         }
     }
 
-    /// For those who look at the server or at the broker. When it fails, the next time will do.
-    fn exchange_numbers(&mut self, keys: &Keys, stats: &Stats) {
-        let backlog = self.link.one(redis::cmd("XLEN").arg(&keys.input));
-        if let Ok(Value::Int(backlog)) = backlog {
-            stats.backlog.store(u64::try_from(backlog).unwrap_or(0), Relaxed);
-        }
+    /// The lease, and numbers for those who look at the server or at the broker: in one exchange, as a server at rest
+    /// does little else.
+    fn extend(&mut self, keys: &Keys, stats: &Stats) -> RedisResult<Attempt> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("XLEN").arg(&keys.input);
+        self.lease.extend(&mut pipeline);
         let dropped = stats.dropped.load(Relaxed);
         if dropped > 0 {
-            let mut tell = redis::cmd("HSET");
+            let tell = pipeline.cmd("HSET");
             tell.arg(&keys.acks).arg(DROPPED_FIELD).arg(dropped);
-            let _ = self.link.one(&tell);
+        }
+        let answers = self.link.run(&pipeline)?;
+        if let Some(&Value::Int(backlog)) = answers.first() {
+            stats.backlog.store(u64::try_from(backlog).unwrap_or(0), Relaxed);
+        }
+        match self.lease.is_extended(answers.get(1)) {
+            true => Ok(Attempt::Held),
+            false => self.lease.hold(&mut self.link),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::holder::this_process;
 /// A lease that nobody extends is free after this time.
 const TTL: Duration = Duration::from_secs(6);
 /// How often the holder extends it.
-pub(super) const EXTEND_EVERY: Duration = Duration::from_secs(1);
+pub(super) const EXTEND_EVERY: Duration = Duration::from_secs(2);
 
 /// Who holds what.
 pub(super) struct Lease {
@@ -88,8 +88,7 @@ impl Lease {
                     .arg("PX")
                     .arg(ttl);
             }
-            // `SET` fails in a full broker, just when it matters.
-            pipeline.cmd("PEXPIRE").arg(&self.key).arg(ttl);
+            self.expire(&mut pipeline);
             link.run(&pipeline)?;
             self.waiting_since = None;
             return Ok(Attempt::Held);
@@ -100,6 +99,25 @@ impl Lease {
         } else {
             Attempt::Wait
         })
+    }
+
+    /// Commands that extend the lease of who holds it already, without waiting for an answer in between; the first answer
+    /// is for [`is_extended`](Self::is_extended). None while somebody else holds it: that lease must be able to expire.
+    pub fn extend(&self, pipeline: &mut Pipeline) {
+        pipeline.cmd("GET").arg(&self.key);
+        if self.waiting_since.is_none() {
+            self.expire(pipeline);
+        }
+    }
+
+    /// Whether it was. Otherwise it is gone or somebody else's, and [`hold`](Self::hold) is next.
+    pub fn is_extended(&self, answer: Option<&Value>) -> bool {
+        matches!(answer, Some(Value::BulkString(holder)) if *holder == self.value.as_bytes())
+    }
+
+    /// `SET` fails in a full broker, just when it matters.
+    fn expire(&self, pipeline: &mut Pipeline) {
+        pipeline.cmd("PEXPIRE").arg(&self.key).arg(TTL.as_millis() as u64);
     }
 
     pub fn release(&self, link: &mut Link) -> RedisResult<()> {
