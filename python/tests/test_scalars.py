@@ -95,7 +95,7 @@ def test_numbers_of_every_kind_arrive(place):
 def test_steps_tags_and_times_of_every_kind_arrive(place):
     open_one, scalars = place
     with open_one() as log:
-        for n, step in enumerate([None, 5, -(2**63), 2**62, np.int64(6), 7.0, True, Count(8)]):
+        for n, step in enumerate([None, 5, -(2**63), 2**63 - 1, np.int64(6), 7.0, True, Count(8)]):
             log.add_scalar(f"step {n}", 0.5, step)
         for walltime in [1234.5, 1235, F32(1236), np.float64(1237.5), np.array(1238.5), Celsius(1000.0)]:
             log.add_scalar("times", 0.5, 1, walltime)
@@ -103,7 +103,7 @@ def test_steps_tags_and_times_of_every_kind_arrive(place):
         log.add_scalar(Name("name"), 0.5, 1)
         assert log.flush(DEADLINE) is True
     found = scalars()
-    assert [found.pop(f"step {n}")[0][1] for n in range(8)] == [0, 5, -(2**63), 2**62, 6, 7, 1, 8]
+    assert [found.pop(f"step {n}")[0][1] for n in range(8)] == [0, 5, -(2**63), 2**63 - 1, 6, 7, 1, 8]
     assert [time for time, _, _ in found["times"]] == [1234.5, 1235, 1236, 1237.5, 1238.5, 1273]
     assert found.keys() == {"times", "ä €\U0001f600", "by __str__"}
 

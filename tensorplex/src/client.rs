@@ -4,7 +4,7 @@ use prost::Message as _;
 use remotecall::Mode;
 
 use crate::TensorplexClient;
-use crate::records::{Content, Encode};
+use crate::records::{Content, Encode, encode_or_refuse};
 use crate::tfevents::bucket;
 use crate::tfevents::messages::Event;
 use crate::value::RecordError;
@@ -44,7 +44,7 @@ impl<M: Mode> TensorplexClient<M> {
         global_step: Option<i64>,
         walltime: f64,
     ) -> Result<M::Output<()>, RecordError> {
-        let record = record.encode(walltime)?;
+        let record = encode_or_refuse(record, walltime)?;
         let (step, wall_time) = record.at.unwrap_or((global_step.unwrap_or(0), walltime));
         Ok(match record.content {
             Content::Event(what) => {

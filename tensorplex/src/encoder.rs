@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -50,7 +51,7 @@ struct Queue {
     state: Mutex<State>,
     /// There is a job, or there will be none any more.
     came: Condvar,
-    /// A job is done, or the thread has ended.
+    /// A job is done.
     done: Condvar,
 }
 
@@ -64,8 +65,6 @@ struct State {
     done: u64,
     /// Nobody is there to bring jobs.
     is_closed: bool,
-    /// Nobody is there to do them: a job panicked.
-    is_dead: bool,
 }
 
 impl Default for Encoder {
@@ -104,11 +103,9 @@ impl Encoder {
     /// Does a job that holds so many bytes, here if it cannot be done elsewhere. Waits while there is no room for them:
     /// see [`MAX_HELD`].
     pub fn run(&self, bytes: usize, job: impl FnOnce() + Send + 'static) {
-        if !self.is_here() || !self.has_thread() {
-            return job();
-        }
-        if let Err(job) = self.queue.push(Box::new(job), bytes.saturating_add(JOB)) {
-            job();
+        match self.is_here() && self.has_thread() {
+            true => self.queue.push(Box::new(job), bytes.saturating_add(JOB)),
+            false => job(),
         }
     }
 
@@ -146,28 +143,24 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a job to the thread, when there is room for it; gives it back when the thread is gone.
-    fn push(&self, job: Job, bytes: usize) -> Result<(), Job> {
+    /// Gives a job to the thread, when there is room for it.
+    fn push(&self, job: Job, bytes: usize) {
         let mut state = self.state();
-        while !state.is_dead && !state.has_room(bytes) {
+        while !state.has_room(bytes) {
             state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.is_dead {
-            return Err(job);
         }
         state.jobs.push_back((job, bytes));
         state.held += bytes;
         state.came += 1;
         drop(state);
         self.came.notify_one();
-        Ok(())
     }
 
     fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.state();
         let all = state.came;
-        while state.done < all && !state.is_dead {
+        while state.done < all {
             let left = deadline.map_or(Duration::MAX, |deadline| {
                 deadline.saturating_duration_since(Instant::now())
             });
@@ -180,9 +173,8 @@ impl Queue {
         true
     }
 
-    /// Does all jobs, until nobody can bring another.
+    /// Does all jobs, until nobody can bring another. One that panics is done, too: those after it are not lost with it.
     fn work(&self, idle: Option<&Idle>) {
-        let _last = Last(self);
         loop {
             let mut state = self.next(idle.map(|idle| idle.pause));
             let Some((job, bytes)) = state.jobs.pop_front() else {
@@ -195,7 +187,9 @@ impl Queue {
                 continue;
             };
             drop(state);
-            job();
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                tracing::error!("a record was lost: encoding it panicked");
+            }
             let mut state = self.state();
             state.held -= bytes;
             state.done += 1;
@@ -216,22 +210,6 @@ impl Queue {
 impl State {
     fn has_room(&self, bytes: usize) -> bool {
         self.held == 0 || self.held.saturating_add(bytes) <= MAX_HELD
-    }
-}
-
-/// Tells those who wait that the thread has ended, also when a job panicked.
-struct Last<'a>(&'a Queue);
-
-impl Drop for Last<'_> {
-    fn drop(&mut self) {
-        let jobs = {
-            let mut state = self.0.state();
-            state.is_dead = true;
-            std::mem::take(&mut state.jobs)
-        };
-        // What a job holds may end something that waits for this lock.
-        drop(jobs);
-        self.0.done.notify_all();
     }
 }
 
@@ -351,19 +329,22 @@ mod tests {
     }
 
     #[test]
-    fn after_a_panic_jobs_are_done_by_their_callers() {
+    fn a_job_that_panics_takes_no_other_with_it() {
         let (encoder, open) = held();
+        let done = Arc::new(AtomicUsize::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 encoder.run(0, || panic!("of the test"));
                 // There is room for only one of these: the other waits.
-                (0..2).for_each(|_| encoder.run(MAX_HELD, || {}));
+                for _ in 0..2 {
+                    let done = done.clone();
+                    encoder.run(MAX_HELD, move || drop(done.fetch_add(1, Ordering::Relaxed)));
+                }
             });
             open.send(()).unwrap();
         });
         assert!(encoder.wait(LONG));
-        let here = std::thread::current().id();
-        encoder.run(0, move || assert_eq!(std::thread::current().id(), here));
+        assert_eq!(done.load(Ordering::Relaxed), 2);
     }
 
     #[test]

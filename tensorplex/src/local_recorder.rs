@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::encoder::Encoder;
-use crate::records::Encode;
+use crate::records::{Encode, encode_or_refuse};
 use crate::summary_writer::{SummaryWriter, WriteError, now};
 
 /// Records into a directory, and into directories below it, without a server.
@@ -111,7 +111,7 @@ impl LocalRecorder {
         // The time of a record is that of the call.
         let walltime = walltime.unwrap_or_else(now);
         self.encoder
-            .run(record.held(), move || match record.encode(walltime) {
+            .run(record.held(), move || match encode_or_refuse(record, walltime) {
                 Ok(record) => shared.write(&mut shared.state(), &run, |writer| {
                     writer.add(record, global_step, Some(walltime))
                 }),

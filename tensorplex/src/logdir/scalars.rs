@@ -106,8 +106,8 @@ impl From<io::Error> for Inside {
 #[derive(Debug)]
 pub struct Scalars<'a> {
     run: &'a RunFiles,
-    /// Of each file: steps from here on count no more.
-    limits: Vec<i64>,
+    /// Of each file: steps from here on count no more, if there is such a step.
+    limits: Vec<Option<i64>>,
     /// Points that were left out because they count no more.
     pub purged: u64,
     /// Values in a tag of scalars that are no number, or cannot be read.
@@ -131,11 +131,11 @@ impl<'a> Scalars<'a> {
     /// When one of them cannot be read.
     pub fn of(run: &'a RunFiles, select: &Select) -> Result<Self, ScalarError> {
         let mut limits = Vec::new();
-        let mut limit = i64::MAX;
+        let mut limit: Option<i64> = None;
         for path in run.files.iter().rev() {
             limits.push(limit);
             if !select.purged {
-                limit = limit.min(start_of(path)?);
+                limit = limit.into_iter().chain(start_of(path)?).min();
             }
         }
         limits.reverse();
@@ -202,7 +202,7 @@ impl<'a> Scalars<'a> {
                 },
                 _ => continue,
             };
-            if event.step >= self.limits[file] {
+            if self.limits[file].is_some_and(|limit| event.step >= limit) {
                 self.purged += 1;
                 continue;
             }
@@ -261,13 +261,13 @@ impl Tag {
     }
 }
 
-/// The lowest step of a START before the first values of a file; the highest number when there is none.
-fn start_of(path: &Path) -> Result<i64, ScalarError> {
-    let mut start = i64::MAX;
+/// The lowest step of a START before the first values of a file, if there is one.
+fn start_of(path: &Path) -> Result<Option<i64>, ScalarError> {
+    let mut start: Option<i64> = None;
     let head = read_events(path, |event, _| match event.content {
         Content::Summary(_) => Err(Inside::HeadIsOver),
         Content::Session(SessionStatus::Start) => {
-            start = start.min(event.step);
+            start = Some(start.map_or(event.step, |start| start.min(event.step)));
             Ok(())
         }
         _ => Ok(()),

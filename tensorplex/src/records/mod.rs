@@ -41,6 +41,8 @@ pub use scalar::ScalarTensor;
 pub use tensor::{Element, Tensor};
 pub use video::Video;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use prost::Message as _;
 
 use crate::tfevents::messages::{
@@ -58,6 +60,13 @@ pub trait Encode {
 
     /// Bytes of data that it holds until then, about: so much of the room for records that wait is taken.
     fn held(&self) -> usize;
+}
+
+/// [`Encode::encode`], where nobody is there to catch a panic: the record is lost then, and counted like others that cannot be
+/// encoded.
+pub(crate) fn encode_or_refuse(record: impl Encode, wall_time: f64) -> Result<Record, RecordError> {
+    catch_unwind(AssertUnwindSafe(|| record.encode(wall_time)))
+        .unwrap_or_else(|_| Err(RecordError::Encoding("its encoder panicked".to_owned())))
 }
 
 /// A record, ready to be sent or written.
