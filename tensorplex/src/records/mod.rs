@@ -21,6 +21,7 @@ mod pixels;
 mod pr_curve;
 mod ready;
 mod scalar;
+mod shared;
 mod tensor;
 mod video;
 
@@ -38,6 +39,7 @@ pub use pr_curve::{MAX_THRESHOLDS, PrCurve, PrCurveRaw};
 pub use ready::{ReadyEvent, ReadySummary};
 pub(crate) use ready::{kind_of_plugin, ready};
 pub use scalar::ScalarTensor;
+pub use shared::Shared;
 pub use tensor::{Element, Tensor};
 pub use video::Video;
 

@@ -93,9 +93,7 @@ type Fault = (Act, Vec<(u64, Act)>);
 pub fn schedule(dice: &mut Dice, length: Duration, workers: usize, has_redis: bool) -> Vec<(Duration, Act)> {
     let length = length.as_millis() as u64;
     let mut acts = Vec::new();
-    line(dice, length, 800, &mut acts, |dice| {
-        server_fault(dice, has_redis)
-    });
+    line(dice, length, 800, &mut acts, |dice| server_fault(dice, has_redis));
     line(dice, length, 500, &mut acts, |dice| worker_fault(dice, workers));
     line(dice, length, 900, &mut acts, |dice| {
         wire_fault(dice, Wire::Workers)
