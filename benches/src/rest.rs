@@ -23,15 +23,15 @@ const STREAM: &str = "rc:{tensorplex.0}:in";
 pub fn print() {
     println!();
     for (name, broker) in [("Redis", Broker::redis()), ("embedded", Broker::Embedded)] {
-        let (worker, server) = idle(&broker);
-        println!(
-            "{:<52} {worker:>12.3}",
-            format!("idle worker, {name}, % of a core")
-        );
-        println!(
-            "{:<52} {server:>12.3}",
-            format!("idle server, {name}, % of a core")
-        );
+        let [worker, server, redis] = idle(&broker);
+        let row = |what: &str, percent: f64| {
+            println!("{:<52} {percent:>12.3}", format!("idle {what}, % of a core"));
+        };
+        row(&format!("worker, {name}"), worker);
+        row(&format!("server, {name}"), server);
+        if let Broker::Redis(_) = broker {
+            row("redis-server, for comparison", redis);
+        }
     }
     println!(
         "{:<52} {:>12.1}",
@@ -69,8 +69,8 @@ pub fn be_idle(address: &str) {
     let _ = std::io::stdin().lock().read_line(&mut String::new());
 }
 
-/// Processor time of worker and server, in percent of one core.
-fn idle(broker: &Broker) -> (f64, f64) {
+/// Processor time of worker, server and redis-server, in percent of one core; of the last 0 where there is none.
+fn idle(broker: &Broker) -> [f64; 3] {
     let mut server = TestServer::start(broker);
     let mut worker = Command::new(SELF);
     worker
@@ -81,17 +81,25 @@ fn idle(broker: &Broker) -> (f64, f64) {
     let mut line = String::new();
     let mut output = BufReader::new(worker.stdout.take().expect("a pipe"));
     output.read_line(&mut line).expect("a line");
-    // A server is at rest when nothing has come for ten seconds.
-    std::thread::sleep(WATCHED / 2);
-    let processes = [worker.id(), server.pid()];
-    let before = processes.map(processor_time);
+    // A server is at rest when nothing has come for ten seconds, and the second after.
     std::thread::sleep(WATCHED);
-    let after = processes.map(processor_time);
+    let processes = [Some(worker.id()), Some(server.pid()), redis_pid(broker)];
+    let times = || processes.map(|pid| pid.map_or(Duration::ZERO, processor_time));
+    let before = times();
+    std::thread::sleep(WATCHED);
+    let after = times();
     drop(worker.stdin.take());
     worker.wait().expect("its end");
     server.stop();
     let percent = |n: usize| (after[n] - before[n]).as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
-    (percent(0), percent(1))
+    std::array::from_fn(percent)
+}
+
+fn redis_pid(broker: &Broker) -> Option<u32> {
+    let Broker::Redis(redis) = broker else { return None };
+    let info: String = redis::from_redis_value(redis.command(&["INFO", "server"])).expect("a text");
+    let line = info.lines().find_map(|line| line.strip_prefix("process_id:"));
+    line.and_then(|pid| pid.trim().parse().ok())
 }
 
 /// Of all threads of a process (proc(5), `schedstat`: nanoseconds on a processor).
