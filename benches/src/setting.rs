@@ -27,7 +27,7 @@ impl Echo {
     }
 }
 
-/// Dropped in the order of its fields: servers first, then what they read from.
+/// Its servers end first, then what they read from.
 pub struct Setting {
     servers: Vec<ServerHandle>,
     _redis: Option<RedisServer>,
@@ -77,5 +77,14 @@ impl Setting {
     /// Bytes of all frames of records that were accepted.
     pub fn bytes(&self) -> u64 {
         self.servers[0].stats().bytes
+    }
+}
+
+impl Drop for Setting {
+    /// A server whose handle is dropped goes on, and would look for its broker during the measurements that follow.
+    fn drop(&mut self) {
+        for server in self.servers.drain(..) {
+            server.stop().expect("the end of a server");
+        }
     }
 }
