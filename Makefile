@@ -19,7 +19,7 @@ help:
 	@echo '              (REDIS=1: through a real redis-server instead of the embedded broker)'
 	@echo 'make test     format, lints, docs, Rust tests, Python tests'
 	@echo 'make chaos    kill, pause and cut everything for SECONDS (60), half of them through Redis; SEED repeats a run'
-	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (10 minutes and a build)'
+	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (15 minutes and a build)'
 	@echo 'make fuzz     a minute of each fuzz target, guided by coverage (and a build)'
 	@echo 'make python   build the Python package into .venv'
 	@echo 'make wheel    build its wheel for Python 3.11 and later: target/wheels'

@@ -81,7 +81,7 @@ fn idle(broker: &Broker) -> [f64; 3] {
     let mut line = String::new();
     let mut output = BufReader::new(worker.stdout.take().expect("a pipe"));
     output.read_line(&mut line).expect("a line");
-    // A server is at rest when nothing has come for ten seconds, and the second after.
+    // Longer than the ten seconds after which a server is at rest.
     std::thread::sleep(WATCHED);
     let processes = [Some(worker.id()), Some(server.pid()), redis_pid(broker)];
     let times = || processes.map(|pid| pid.map_or(Duration::ZERO, processor_time));
@@ -99,7 +99,10 @@ fn redis_pid(broker: &Broker) -> Option<u32> {
     let Broker::Redis(redis) = broker else { return None };
     let info: String = redis::from_redis_value(redis.command(&["INFO", "server"])).expect("a text");
     let line = info.lines().find_map(|line| line.strip_prefix("process_id:"));
-    line.and_then(|pid| pid.trim().parse().ok())
+    Some(
+        line.and_then(|pid| pid.trim().parse().ok())
+            .expect("its process id"),
+    )
 }
 
 /// Of all threads of a process (proc(5), `schedstat`: nanoseconds on a processor).

@@ -38,9 +38,8 @@ impl<T: Element + Pod + Send + Sync> Spares<T> {
         if !(SHORT..=KEPT).contains(&bytes) {
             return array.to_vec(py).map(Shared::from);
         }
-        let mut memory = match self.free(bytes) {
-            Some(memory) => memory,
-            None => Memory::new(bytes)?,
+        let Some(mut memory) = self.free(bytes).or_else(|| Memory::new(bytes).ok()) else {
+            return array.to_vec(py).map(Shared::from);
         };
         memory.bytes = bytes;
         array.copy_to_slice(py, memory.as_mut())?;
@@ -88,12 +87,19 @@ impl<T> Memory<T> {
         let map = if bytes < LARGE {
             MmapMut::map_anon(bytes)?
         } else {
-            room = bytes.next_multiple_of(LARGE);
+            let whole = bytes.next_multiple_of(LARGE);
+            // A large page that would be almost empty is memory that nobody counts.
+            let large = if whole - bytes <= bytes / 4 {
+                whole
+            } else {
+                whole - LARGE
+            };
+            room = bytes.max(large);
             // What lies before the first large page is never touched, and costs nothing.
             let map = MmapMut::map_anon(room + LARGE)?;
             start = map.as_ptr().align_offset(LARGE);
             // A system without them gives usual ones.
-            let _ = map.advise_range(Advice::HugePage, start, room);
+            let _ = map.advise_range(Advice::HugePage, start, large);
             map
         };
         Ok(Self {

@@ -181,15 +181,13 @@ impl Queue {
                 let is_closed = state.is_closed;
                 drop(state);
                 match idle {
-                    Some(idle) if !is_closed => (idle.act)(),
+                    Some(idle) if !is_closed => outlive(|| (idle.act)()),
                     _ => return,
                 }
                 continue;
             };
             drop(state);
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                tracing::error!("a record was lost: encoding it panicked");
-            }
+            outlive(job);
             let mut state = self.state();
             state.held -= bytes;
             state.done += 1;
@@ -204,6 +202,13 @@ impl Queue {
         let pause = pause.unwrap_or(Duration::MAX);
         let waited = self.came.wait_timeout_while(self.state(), pause, has_nothing);
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// What panics has said so, and the thread goes on: those who wait for it would wait for ever.
+fn outlive(act: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(act)).is_err() {
+        tracing::error!("the thread for encoding caught a panic; what it was doing is lost");
     }
 }
 
@@ -338,7 +343,9 @@ mod tests {
                 // There is room for only one of these: the other waits.
                 for _ in 0..2 {
                     let done = done.clone();
-                    encoder.run(MAX_HELD, move || drop(done.fetch_add(1, Ordering::Relaxed)));
+                    encoder.run(MAX_HELD, move || {
+                        done.fetch_add(1, Ordering::Relaxed);
+                    });
                 }
             });
             open.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! Is anybody there? A server extends its lease every two seconds; a client whose calls wait looks for it.
+//! Is anybody there? A server extends its lease every second; a client whose calls wait looks for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -42,9 +42,10 @@ impl Growing {
         }
     }
 
-    /// Compares what was written with what is there, when a file is opened again.
-    pub fn notice_length(&mut self, there: u64) {
-        if there < self.end {
+    /// Compares what was written with what is there, when a file is opened again; says whether it is less.
+    pub fn notice_length(&mut self, there: u64) -> bool {
+        let is_less = there < self.end;
+        if is_less {
             tracing::warn!(
                 path = path_of(&self.place),
                 expected = self.end,
@@ -54,6 +55,7 @@ impl Growing {
             self.end = there;
         }
         self.catching_up |= there > self.end;
+        is_less
     }
 
     pub fn write_to(&mut self, file: &File) -> io::Result<()> {

@@ -68,7 +68,7 @@ pub struct FileSet {
     /// Directories with a file that is new since the last sync.
     new_in: BTreeSet<PathBuf>,
     open: OpenFiles,
-    /// A file was removed by somebody else and begins anew: a replay from the last state would write it twice.
+    /// A file was removed, moved or cut by somebody else and begins anew: a replay from the last state would write it twice.
     wants_checkpoint: bool,
 }
 
@@ -235,7 +235,7 @@ impl FileSet {
         Ok(())
     }
 
-    /// Whether a [`state`](Self::state) should be saved soon: somebody has removed a file, and it begins anew.
+    /// Whether a [`state`](Self::state) should be saved soon: somebody has removed, moved or cut a file, and it begins anew.
     pub fn wants_checkpoint(&self) -> bool {
         self.wants_checkpoint
     }
@@ -393,7 +393,7 @@ impl FileSet {
             .get_or_create(id, &full)
             .map_err(|error| about(path, error))?;
         if fresh {
-            file.notice_length(handle.metadata()?.len());
+            self.wants_checkpoint |= file.notice_length(handle.metadata()?.len());
         }
         // Also when it fails: a part may be written.
         self.unsynced.insert(id);

@@ -430,3 +430,33 @@ fn what_was_written_early_is_there_once_after_a_replay() {
     set.commit().unwrap();
     assert_eq!(disk.read("a"), format!("first {}{}last", long("x"), long("y")));
 }
+
+#[test]
+fn a_file_that_was_moved_while_it_was_closed_begins_anew_and_wants_a_state() {
+    let disk = Disk::new();
+    let mut set = disk.set();
+    append(&mut set, "a.log", "one\n");
+    set.commit().unwrap();
+    assert!(!set.wants_checkpoint());
+    // As the file that was used longest ago.
+    set.open.close_all();
+    std::fs::rename(disk.path("a.log"), disk.path("a.log.1")).unwrap();
+    append(&mut set, "a.log", "two\n");
+    set.commit().unwrap();
+    assert!(
+        set.wants_checkpoint(),
+        "a replay would write the first line again"
+    );
+    set.sync().unwrap();
+    let state = set.state();
+    assert!(!set.wants_checkpoint());
+    append(&mut set, "a.log", "three\n");
+    set.commit().unwrap();
+    drop(set);
+
+    let mut set = disk.set();
+    set.restore(&state).unwrap();
+    append(&mut set, "a.log", "three\n");
+    set.commit().unwrap();
+    assert_eq!(disk.read("a.log.1") + &disk.read("a.log"), "one\ntwo\nthree\n");
+}

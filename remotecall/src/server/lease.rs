@@ -13,7 +13,7 @@ use crate::holder::this_process;
 /// A lease that nobody extends is free after this time.
 const TTL: Duration = Duration::from_secs(6);
 /// How often the holder extends it.
-pub(super) const EXTEND_EVERY: Duration = Duration::from_secs(2);
+pub(super) const EXTEND_EVERY: Duration = Duration::from_secs(1);
 
 /// Who holds what.
 pub(super) struct Lease {
@@ -110,9 +110,17 @@ impl Lease {
         }
     }
 
-    /// Whether it was. Otherwise it is gone or somebody else's, and [`hold`](Self::hold) is next.
-    pub fn is_extended(&self, answer: Option<&Value>) -> bool {
-        matches!(answer, Some(Value::BulkString(holder)) if *holder == self.value.as_bytes())
+    /// Whether it was. Otherwise it is gone, or was somebody else's, and [`hold`](Self::hold) is next.
+    pub fn is_extended(&mut self, answer: Option<&Value>) -> bool {
+        let Some(Value::BulkString(holder)) = answer else {
+            return false;
+        };
+        let is_ours = *holder == self.value.as_bytes();
+        if !is_ours {
+            // Also when `hold` fails: once is enough to extend what is not ours.
+            self.waiting_since.get_or_insert_with(Instant::now);
+        }
+        is_ours && self.waiting_since.is_none()
     }
 
     /// `SET` fails in a full broker, just when it matters.
@@ -126,5 +134,56 @@ impl Lease {
             link.one(redis::cmd("DEL").arg(&self.key))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::{Access, Role};
+    use crate::embedded::{BrokerOptions, EmbeddedBroker};
+
+    #[test]
+    fn what_somebody_else_holds_is_extended_once_at_most() {
+        let options = BrokerOptions {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..BrokerOptions::default()
+        };
+        let broker = EmbeddedBroker::start(options).unwrap();
+        let address = broker.address().to_string();
+        let access = Access::new(address.parse().unwrap(), Role::Server);
+        let mut link = Link::open(&access, Duration::ZERO).unwrap();
+        let mut lease = Lease::new(&Keys::new("q").unwrap(), "here".to_owned());
+        let put = |link: &mut Link, holder: &str| {
+            let mut command = redis::cmd("SET");
+            command.arg("rc:{q.0}:lease").arg(holder).arg("PX").arg(600_000);
+            link.one(&command).unwrap();
+        };
+        // What a look at the lease says, and how many commands it took.
+        let look = |link: &mut Link, lease: &mut Lease| {
+            let mut pipeline = Pipeline::new();
+            lease.extend(&mut pipeline);
+            let answers = link.run(&pipeline).unwrap();
+            (lease.is_extended(answers.first()), answers.len())
+        };
+
+        assert_eq!(look(&mut link, &mut lease), (false, 2), "nobody holds it");
+        assert_eq!(lease.hold(&mut link).unwrap(), Attempt::Held);
+        let ours = lease.value.clone();
+        assert_eq!(look(&mut link, &mut lease), (true, 2));
+        put(&mut link, "there");
+        assert_eq!(look(&mut link, &mut lease), (false, 2));
+        assert_eq!(
+            look(&mut link, &mut lease),
+            (false, 1),
+            "it must be able to expire"
+        );
+        assert_eq!(lease.hold(&mut link).unwrap(), Attempt::Wait);
+        assert_eq!(look(&mut link, &mut lease), (false, 1));
+        // As a broker that went back to an older snapshot has it.
+        put(&mut link, &ours);
+        assert_eq!(look(&mut link, &mut lease), (false, 1), "it was not extended");
+        assert_eq!(lease.hold(&mut link).unwrap(), Attempt::Held);
+        assert_eq!(look(&mut link, &mut lease), (true, 2));
     }
 }

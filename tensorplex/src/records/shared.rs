@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Numbers of a record. They are let go of when it is encoded: memory in an `Arc` can be used again then.
+/// Numbers of a record, always the same ones. They are let go of when it is encoded: memory in an `Arc` can be used again then.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -142,7 +142,11 @@ fn server_fault(dice: &mut Dice, has_redis: bool) -> Fault {
             vec![(200 + dice.below(1_300), Act::ResumeServer)],
         ),
         // Ends by itself: the one that was killed while it recovered, or just after, is started once more.
-        1 | 2 => (
+        1 => (
+            Act::KillServerAgain(Duration::from_millis(dice.below(60))),
+            vec![],
+        ),
+        2 => (
             Act::KillServerAgain(Duration::from_millis(dice.below(250))),
             vec![],
         ),
