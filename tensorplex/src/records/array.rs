@@ -1,6 +1,8 @@
 //! Numbers with a shape.
 
-use super::{Shared, bad_shape};
+use std::sync::Arc;
+
+use super::bad_shape;
 use crate::value::RecordError;
 
 /// Most bytes of samples in one array: 60 MiB, so that what becomes of them fits into a record.
@@ -13,13 +15,14 @@ pub struct Array {
     samples: Samples,
 }
 
-/// The samples of an [`Array`] of pixels.
+/// The samples of an [`Array`] of pixels. They are let go of when they are encoded: memory in an `Arc` can be used again
+/// then.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Samples {
     /// 0 to 255.
-    U8(Shared<u8>),
+    U8(Arc<Vec<u8>>),
     /// 0 to 1; what lies beyond is cut off, NaN is 0.
-    F32(Shared<f32>),
+    F32(Arc<Vec<f32>>),
 }
 
 impl Array {
@@ -60,31 +63,15 @@ impl Array {
     pub(super) fn held(&self) -> usize {
         match &self.samples {
             Samples::U8(bytes) => bytes.len(),
-            Samples::F32(floats) => size_of_val(&**floats),
+            Samples::F32(floats) => size_of_val(floats.as_slice()),
         }
     }
 
-    /// Its samples, at hand.
-    pub(super) fn view(&self) -> View<'_> {
-        match &self.samples {
-            Samples::U8(bytes) => View::U8(bytes),
-            Samples::F32(floats) => View::F32(floats),
-        }
-    }
-}
-
-/// The samples of an array.
-pub(super) enum View<'a> {
-    U8(&'a [u8]),
-    F32(&'a [f32]),
-}
-
-impl View<'_> {
     /// A sample as a byte. Floats are scaled and truncated, as torch does it.
-    pub fn byte(&self, at: usize) -> u8 {
-        match self {
-            Self::U8(bytes) => bytes[at],
-            Self::F32(floats) => (floats[at] * 255.0) as u8,
+    pub(super) fn byte(&self, at: usize) -> u8 {
+        match &self.samples {
+            Samples::U8(bytes) => bytes[at],
+            Samples::F32(floats) => (floats[at] * 255.0) as u8,
         }
     }
 }
@@ -110,14 +97,14 @@ impl From<Vec<f32>> for Samples {
     }
 }
 
-impl From<Shared<u8>> for Samples {
-    fn from(bytes: Shared<u8>) -> Self {
+impl From<Arc<Vec<u8>>> for Samples {
+    fn from(bytes: Arc<Vec<u8>>) -> Self {
         Self::U8(bytes)
     }
 }
 
-impl From<Shared<f32>> for Samples {
-    fn from(floats: Shared<f32>) -> Self {
+impl From<Arc<Vec<f32>>> for Samples {
+    fn from(floats: Arc<Vec<f32>>) -> Self {
         Self::F32(floats)
     }
 }

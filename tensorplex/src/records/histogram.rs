@@ -3,7 +3,9 @@
 //! The rules are those of `numpy.histogram_bin_edges`, with its arithmetic: the same values fall into the same buckets. The
 //! form is that of every histogram here: plugin `histograms`, tensor `[k, 3]` of f64.
 
-use super::{Encode, Record, Shared, bad_shape, owned_tag, shape, value};
+use std::sync::Arc;
+
+use super::{Encode, Record, bad_shape, owned_tag, shape, value};
 use crate::tfevents::messages::{DataClass, DataType, TensorProto};
 use crate::tfevents::{Bucket, bucket};
 use crate::value::{MAX_BUCKETS, RecordError};
@@ -55,16 +57,16 @@ pub struct Histogram {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Values {
-    F32(Shared<f32>),
-    F64(Shared<f64>),
+    F32(Arc<Vec<f32>>),
+    F64(Arc<Vec<f64>>),
 }
 
 impl Histogram {
-    /// 32-bit values.
+    /// 32-bit values. Those in an `Arc` are let go of when they are sorted: their memory can be used again then.
     ///
     /// # Errors
     /// When the tag or the bins cannot be used.
-    pub fn new(tag: &str, values: impl Into<Shared<f32>>, bins: Bins) -> Result<Self, RecordError> {
+    pub fn new(tag: &str, values: impl Into<Arc<Vec<f32>>>, bins: Bins) -> Result<Self, RecordError> {
         Self::of(tag, Values::F32(values.into()), bins)
     }
 
@@ -72,7 +74,7 @@ impl Histogram {
     ///
     /// # Errors
     /// When the tag or the bins cannot be used.
-    pub fn doubles(tag: &str, values: impl Into<Shared<f64>>, bins: Bins) -> Result<Self, RecordError> {
+    pub fn doubles(tag: &str, values: impl Into<Arc<Vec<f64>>>, bins: Bins) -> Result<Self, RecordError> {
         Self::of(tag, Values::F64(values.into()), bins)
     }
 
@@ -146,8 +148,8 @@ impl Encode for Histogram {
             Bins::TensorBoard | Bins::Count(_) | Bins::Rule(_) => 0,
         };
         bins + match &self.values {
-            Values::F32(values) => size_of_val(&**values),
-            Values::F64(values) => size_of_val(&**values),
+            Values::F32(values) => size_of_val(values.as_slice()),
+            Values::F64(values) => size_of_val(values.as_slice()),
         }
     }
 }

@@ -21,7 +21,6 @@ mod pixels;
 mod pr_curve;
 mod ready;
 mod scalar;
-mod shared;
 mod tensor;
 mod video;
 
@@ -39,7 +38,6 @@ pub use pr_curve::{MAX_THRESHOLDS, PrCurve, PrCurveRaw};
 pub use ready::{ReadyEvent, ReadySummary};
 pub(crate) use ready::{kind_of_plugin, ready};
 pub use scalar::ScalarTensor;
-pub use shared::Shared;
 pub use tensor::{Element, Tensor};
 pub use video::Video;
 

@@ -87,7 +87,6 @@ impl Axes {
         let [count, _, channels, height, width] = self.sizes();
         let line = columns * width * channels;
         let mut bytes = vec![0; rows * height * line];
-        let samples = self.array.view();
         for n in 0..count.min(rows * columns) {
             let (row, column) = (n / columns, n % columns);
             for y in 0..height {
@@ -95,7 +94,7 @@ impl Axes {
                 let out = &mut bytes[start..start + width * channels];
                 for (x, pixel) in out.chunks_exact_mut(channels).enumerate() {
                     for (c, byte) in pixel.iter_mut().enumerate() {
-                        *byte = samples.byte(self.offset([n, t, c, y, x]));
+                        *byte = self.array.byte(self.offset([n, t, c, y, x]));
                     }
                 }
             }
