@@ -52,6 +52,39 @@ fn what_waits_is_written_without_another_call() {
     }
 }
 
+/// A record whose encoder has a fault.
+struct Faulty;
+
+impl Encode for Faulty {
+    fn encode(self, _: f64) -> Result<Record, RecordError> {
+        panic!("of the test")
+    }
+
+    fn held(&self) -> usize {
+        0
+    }
+}
+
+#[test]
+fn a_panic_of_an_encoder_costs_its_record_and_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = LocalRecorder::create(dir.path(), Duration::from_secs(60)).unwrap();
+    log.add("", Faulty, Some(1), None);
+    let after = ScalarTensor::new("after", 0.5, "", "").unwrap();
+    log.add("", after, Some(1), None);
+    assert!(log.wait(Duration::from_secs(60)));
+    log.flush().unwrap();
+    let lost = log.lost();
+    assert_eq!(
+        (lost.records, lost.why.contains("panicked")),
+        (1, true),
+        "{lost:?}"
+    );
+    let file = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap();
+    let written = std::fs::read(file.path()).unwrap();
+    assert!(written.windows(5).any(|some| some == b"after"));
+}
+
 #[test]
 fn what_is_refused_is_counted_and_the_rest_is_kept() {
     let dir = tempfile::tempdir().unwrap();
