@@ -206,7 +206,7 @@ fn lines_of_fifty_processes_are_followed_in_the_files() {
 
 /// Three gigabytes.
 #[test]
-#[ignore = "minutes, and 16 GiB of memory: cargo test --test tail_server -- --ignored"]
+#[ignore = "minutes, and 16 GiB of memory: cargo test --workspace --test system two_thousand_lines -- --ignored"]
 fn two_thousand_lines_of_each_of_fifty_processes_are_followed_in_the_files() {
     fifty_processes(2_000, in_the_files);
 }

@@ -70,7 +70,7 @@ impl Hold {
         if let Some(&Value::Int(backlog)) = answers.first() {
             stats.backlog.store(u64::try_from(backlog).unwrap_or(0), Relaxed);
         }
-        match self.lease.is_extended(answers.get(1)) {
+        match self.lease.notice(answers.get(1)) {
             true => Ok(Attempt::Held),
             false => self.lease.hold(&mut self.link),
         }

@@ -101,8 +101,8 @@ impl Lease {
         })
     }
 
-    /// Commands that extend the lease of who holds it already, without waiting for an answer in between; the first answer
-    /// is for [`is_extended`](Self::is_extended). None while somebody else holds it: that lease must be able to expire.
+    /// Commands that look at the lease and extend it, without waiting for an answer in between; the first answer is for
+    /// [`notice`](Self::notice). While somebody else holds it they only look: that lease must be able to expire.
     pub fn extend(&self, pipeline: &mut Pipeline) {
         pipeline.cmd("GET").arg(&self.key);
         if self.waiting_since.is_none() {
@@ -110,8 +110,8 @@ impl Lease {
         }
     }
 
-    /// Whether it was. Otherwise it is gone, or was somebody else's, and [`hold`](Self::hold) is next.
-    pub fn is_extended(&mut self, answer: Option<&Value>) -> bool {
+    /// Takes note of who holds it; says whether that is us, and it was extended. Otherwise [`hold`](Self::hold) is next.
+    pub fn notice(&mut self, answer: Option<&Value>) -> bool {
         let Some(Value::BulkString(holder)) = answer else {
             return false;
         };
@@ -164,7 +164,7 @@ mod tests {
             let mut pipeline = Pipeline::new();
             lease.extend(&mut pipeline);
             let answers = link.run(&pipeline).unwrap();
-            (lease.is_extended(answers.first()), answers.len())
+            (lease.notice(answers.first()), answers.len())
         };
 
         assert_eq!(look(&mut link, &mut lease), (false, 2), "nobody holds it");
