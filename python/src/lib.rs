@@ -21,6 +21,7 @@
 use pyo3::prelude::*;
 
 mod broker;
+mod cells;
 mod client;
 mod errors;
 mod exit;

@@ -15,6 +15,7 @@ use tensorplex::records::{
 };
 use tensorplex::{RecordError, TensorplexClient};
 
+use crate::cells::cells;
 use crate::client::Client;
 use crate::errors;
 use crate::local::LocalWriter;
@@ -86,9 +87,17 @@ pub(crate) fn add_histogram(
     at: At,
 ) -> PyResult<()> {
     let bins = bins.into_bins()?;
-    let histogram = match values {
-        Values::F32(values) => Histogram::new(tag, FLOATS.copy(py, &values)?, bins),
-        Values::F64(values) => Histogram::doubles(tag, DOUBLES.copy(py, &values)?, bins),
+    // The array is the caller's, who may change it: it is sorted here, or copied.
+    let has_rule = bins == Bins::TensorBoard;
+    let histogram = match &values {
+        Values::F32(values) => match cells(py, values).filter(|_| has_rule) {
+            Some(cells) => Histogram::sorted(tag, cells, |cell| cell.get()),
+            None => Histogram::new(tag, FLOATS.copy(py, values)?, bins),
+        },
+        Values::F64(values) => match cells(py, values).filter(|_| has_rule) {
+            Some(cells) => Histogram::sorted(tag, cells, |cell| cell.get()),
+            None => Histogram::doubles(tag, DOUBLES.copy(py, values)?, bins),
+        },
     };
     let mut histogram = histogram.map_err(refused)?;
     if let Some(most) = most {

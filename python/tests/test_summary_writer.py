@@ -265,9 +265,34 @@ def test_long_arrays_are_copied_at_the_call_and_memory_is_not_shared_too_early(l
         for step, size in enumerate(sizes):
             values = np.full(size, step, (np.float32, np.float64)[step // 2 % 2])
             w.add_histogram("values", values, step, bins=[step - 1, step, step + 1])
+            w.add_histogram("thirty", values, step)
             values[:] = -1
-    for step, buckets in points(local.readers()["a"]["values"]):
+    run = local.readers()["a"]
+    for step, buckets in points(run["values"]):
         assert buckets == [[step - 1, step, 0], [step, step + 1, sizes[step]]]
+    for step, buckets in points(run["thirty"]):
+        assert buckets == [[step, step, 0]] * 29 + [[step, step, sizes[step]]]
+
+
+def test_numbers_may_lie_anywhere_in_memory_and_in_any_order_of_bytes(place):
+    values = np.arange(3000, dtype=np.float64)
+    with place.writer("a") as w:
+        for step, dtype in enumerate(("<f4", ">f4", "<f8", ">f8", "<i2", ">i4")):
+            odd = np.frombuffer(b"x" + values.astype(dtype).tobytes(), dtype, offset=1)
+            assert not odd.flags.aligned
+            w.add_histogram("values", odd, step)
+            w.add_histogram("turned", np.repeat(odd, 2)[::2].reshape(30, 100).T, step)
+            w.add_histogram("edges", odd, step, bins=[0, 1000, 2999])
+        pixels = np.frombuffer(b"x" + bytes(4 * 4 * 4), "<f4", offset=1).reshape(4, 4)
+        w.add_image("black", pixels, 0, dataformats="HW")
+        w.add_audio("silence", pixels.reshape(1, 16), 0)
+    run = place.readers()["a"]
+    assert len(points(run["values"])) == len(points(run["turned"])) == 6
+    for _, buckets in points(run["values"]) + points(run["turned"]):
+        assert [count for _, _, count in buckets] == [100] * 30
+    for _, buckets in points(run["edges"]):
+        assert buckets == [[0, 1000, 1000], [1000, 2999, 2000]]
+    assert {"black", "silence"} <= run.keys()
 
 
 def test_threads_that_come_to_a_closed_writer_open_it_once(local):

@@ -5,8 +5,8 @@ use remotecall::Mode;
 
 use crate::TensorplexClient;
 use crate::records::{Content, Encode, encode_or_refuse};
-use crate::tfevents::bucket;
 use crate::tfevents::messages::Event;
+use crate::tfevents::{Real, bucket};
 use crate::value::RecordError;
 
 /// Longest record that travels in one call; longer ones are cut into pieces of this size: 4 MiB.
@@ -22,14 +22,14 @@ impl<M: Mode> TensorplexClient<M> {
     /// client.one_way().add_histogram_from("weights", &weights, Some(100), None);
     /// # Ok::<(), remotecall::ConnectError>(())
     /// ```
-    pub fn add_histogram_from<T: Copy + Into<f64>>(
+    pub fn add_histogram_from<T: Real>(
         &self,
         tag: &str,
         values: &[T],
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> M::Output<()> {
-        let buckets = bucket(values.iter().map(|&value| value.into()));
+        let buckets = bucket(values);
         self.add_histogram_buckets(tag, &buckets, global_step, walltime)
     }
 

@@ -10,6 +10,7 @@ use crate::TensorplexClient;
 use crate::encoder::Encoder;
 use crate::records::Encode;
 use crate::summary_writer::now;
+use crate::tfevents::Real;
 
 /// The queue on which a [`Tensorplex`](crate::Tensorplex) is expected.
 pub const QUEUE: &str = "tensorplex";
@@ -103,7 +104,7 @@ impl Recorder {
     }
 
     /// Records how values are distributed. They are sorted into buckets here, in the caller's thread.
-    pub fn histogram<T: Copy + Into<f64>>(&self, tag: &str, values: &[T], step: i64) {
+    pub fn histogram<T: Real>(&self, tag: &str, values: &[T], step: i64) {
         self.client.add_histogram_from(tag, values, Some(step), None);
     }
 

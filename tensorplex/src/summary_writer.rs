@@ -124,7 +124,7 @@ impl SummaryWriter {
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> Result<(), WriteError> {
-        let buckets = bucket(values.iter().copied());
+        let buckets = bucket(values);
         self.add_histogram_buckets(tag, &buckets, global_step, walltime)
     }
 

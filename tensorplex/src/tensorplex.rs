@@ -258,7 +258,7 @@ impl Tensorplex {
     ) -> Result<(), RecordError> {
         let odd = values.iter().filter(|value| !value.is_finite()).count();
         self.counts.histogram_values += odd as u64;
-        let buckets = bucket(values.iter().copied());
+        let buckets = bucket(values);
         self.add_histogram_buckets(cx, tag, &buckets, global_step, walltime)
     }
 

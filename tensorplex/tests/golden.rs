@@ -64,7 +64,7 @@ fn histograms_are_those_of_tensorboard() {
             numbers.map(|x| x.as_f64().unwrap()).collect()
         };
         let values = floats(&case["values"]);
-        let got = bucket(values.iter().copied());
+        let got = bucket(&values);
         let want: Vec<Vec<f64>> = case["buckets"].as_array().unwrap().iter().map(floats).collect();
         for (n, (got, want)) in got.iter().zip(&want).enumerate() {
             assert_eq!(got[..], want[..], "bucket {n} of {values:?}");

@@ -187,7 +187,7 @@ impl Caller {
             Kind::Histogram => {
                 let values: Vec<f64> = (0..size - 1).map(|_| dice.below(1 << 20) as f64 - 1e5).collect();
                 self.log.histogram(tag, &values, step);
-                Some(json!(bucket(values.into_iter())))
+                Some(json!(bucket(&values)))
             }
             Kind::Text => {
                 let text: String = (0..size)

@@ -119,7 +119,11 @@ fn the_codec_knows_bytes_only() {
 }
 
 /// Files that may hold unsafe code; each says what was measured without it.
-const UNSAFE: &[&str] = &["remotecall/src/client/fork.rs"];
+const UNSAFE: &[&str] = &[
+    "python/src/cells.rs",
+    "remotecall/src/client/fork.rs",
+    "tensorplex/src/tfevents/counting.rs",
+];
 
 #[test]
 fn unsafe_code_is_where_a_measured_need_is_written_down() {
@@ -140,5 +144,6 @@ fn unsafe_code_is_where_a_measured_need_is_written_down() {
             }
         }
     }
+    found.sort();
     assert_eq!(found, UNSAFE);
 }

@@ -42,7 +42,7 @@ fn series(plugin: &str, value: &Value, steps: &[i64]) -> Value {
 fn check(server: &TestServer, steps: &[i64], more: Option<(&str, Value)>) {
     let mut expected = json!({
         "loss": scalars(steps),
-        "weights": series("histograms", &json!(bucket(WEIGHTS.into_iter())), steps),
+        "weights": series("histograms", &json!(bucket(&WEIGHTS)), steps),
         "note/text_summary": series("text", &json!(["**two** lines\nand ümläut"]), steps),
     });
     if let Some((tag, series)) = more {

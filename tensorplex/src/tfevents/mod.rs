@@ -9,6 +9,7 @@
 //! Nothing here knows of clients, threads or clocks: every byte is a function of the arguments.
 
 mod buckets;
+mod counting;
 mod crc;
 mod events;
 pub mod messages;
@@ -16,13 +17,17 @@ pub mod plugins;
 mod reader;
 mod record;
 mod scalar;
+mod scale;
 mod view;
 mod wire;
 
-pub use buckets::{BUCKETS, Bucket, bucket};
+pub(crate) use buckets::finite;
+pub use buckets::{Bucket, bucket, bucket_by};
+pub use counting::Real;
 pub use crc::MaskedCrc;
 pub use events::{Encoder, FILE_VERSION, Metadata, Point, TEXT_SUFFIX, WRITER, append_start};
 pub use reader::{ReadError, RecordReader};
 pub use record::{FOOTER, HEADER, MAX_PAYLOAD, TooLong, append_payload, append_record};
+pub use scale::BUCKETS;
 pub use view::{Content, DatumView, EventView, MetadataView, Number, SummaryView, TensorView, ValueView};
 pub use wire::{Field, Fields, Wire, WireError};
