@@ -10,8 +10,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def built(path):
     """Builds what is not built yet; the path is that below the profile's directory.
 
-    Of the whole workspace, as `cargo test` does: with a package alone, what it depends on would have other features
+    Of the whole workspace, as `make python` does: with another choice, what it depends on would have other features
     and be compiled once more.
     """
-    subprocess.run(["cargo", "build", "-q", "--workspace", "--bins", "--examples"], cwd=ROOT, check=True)
+    choice = ["--workspace", "--exclude", "remotecall-macros", "--lib", "--bins", "--examples"]
+    subprocess.run(["cargo", "build", "-q", *choice], cwd=ROOT, check=True)
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug", path)

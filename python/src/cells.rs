@@ -1,6 +1,6 @@
 //! An array of Python's, read where it is.
 
-// The safe ways to read an array copy all of it. For a million floats that takes 0.3 ms in memory at hand and 1.5 in memory
+// PyO3's safe ways to read an array copy all of it; the one that does not is deprecated for the race named below. For a million floats that takes 0.3 ms in memory at hand and 1.5 in memory
 // that is new or has left the caches, on the machine of docs/performance.md; all else that their histogram costs takes 0.6.
 #![allow(unsafe_code)]
 
@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 pub(crate) fn cells<'a, T: Element>(_: Python<'a>, array: &'a PyBuffer<T>) -> Option<&'a [ReadOnlyCell<T>]> {
     let elements = array.as_slice_ptr()?;
     // SAFETY: the buffer keeps the memory where it is while it is borrowed; PyO3 has checked type and alignment of its
-    // elements, any bytes are a `T`, and a cell of it has its layout. A writer without Python's lock races with this as it
-    // does with every reader of the array, NumPy among them; no index or length depends on what is read.
+    // elements, any bytes are a `T`, and a cell of it has its layout. What is accepted: a thread that writes without Python's
+    // lock, as torch's may, races with the reader, as it does with a copy by PyO3. Each number is read as it is then; every
+    // index made of one is brought into its range after that.
     Some(unsafe { &*(elements.as_ptr() as *const [ReadOnlyCell<T>]) })
 }

@@ -1,6 +1,7 @@
 //! Records beyond numbers and texts: the Python class hands arrays over, `tensorplex::records` checks and encodes them.
 //!
-//! What is wrong with a record is a `ValueError` in its caller. Its data is taken over, and encoded in a thread.
+//! What is wrong with a record is a `ValueError` in its caller. Its data is copied, and encoded in a thread; a histogram is
+//! sorted in its caller.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -87,7 +87,7 @@ def numbers(value: Any, what: str, dtype: type = np.float32) -> np.ndarray:
     found = array(value, what)
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{what} has dtype {found.dtype}: real numbers are wanted")
-    return np.require(found, dtype, ["C", "A"])
+    return np.require(np.atleast_1d(found), dtype, ["C", "A"])
 
 
 def samples(value: Any, what: str) -> np.ndarray:
@@ -122,7 +122,7 @@ def pixels(value: Any, what: str, dataformats: str) -> tuple[np.ndarray, str]:
         return np.ascontiguousarray(found), dataformats
     if found.dtype.kind != "f":
         raise TypeError(f"{what} has dtype {found.dtype}: uint8 (0 to 255) or floats (0 to 1) are wanted")
-    return np.require(found, np.float32, ["C", "A"]), dataformats
+    return np.require(np.atleast_1d(found), np.float32, ["C", "A"]), dataformats
 
 
 def settings(hparam_dict: Any) -> list[tuple[str, bool | float | str]]:

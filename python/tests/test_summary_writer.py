@@ -286,13 +286,14 @@ def test_numbers_may_lie_anywhere_in_memory_and_in_any_order_of_bytes(place):
         pixels = np.frombuffer(b"x" + bytes(4 * 4 * 4), "<f4", offset=1).reshape(4, 4)
         w.add_image("black", pixels, 0, dataformats="HW")
         w.add_audio("silence", pixels.reshape(1, 16), 0)
+        w.add_audio("one sample", np.float32(0.5), 0)
     run = place.readers()["a"]
     assert len(points(run["values"])) == len(points(run["turned"])) == 6
     for _, buckets in points(run["values"]) + points(run["turned"]):
         assert [count for _, _, count in buckets] == [100] * 30
     for _, buckets in points(run["edges"]):
         assert buckets == [[0, 1000, 1000], [1000, 2999, 2000]]
-    assert {"black", "silence"} <= run.keys()
+    assert {"black", "silence", "one sample"} <= run.keys()
 
 
 def test_threads_that_come_to_a_closed_writer_open_it_once(local):

@@ -67,7 +67,11 @@ fn library() -> PathBuf {
             "build",
             "--quiet",
             "--workspace",
+            "--exclude",
+            "remotecall-macros",
             "--lib",
+            "--bins",
+            "--examples",
             "--message-format=json",
             "--target-dir",
         ])

@@ -4,8 +4,16 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
 
-/// As `cargo test` builds it: with a package alone, what it depends on would have other features and be compiled again.
-const WORKSPACE: &[&str] = &["--workspace", "--bins", "--examples"];
+/// As `make python` builds it, and so that `cargo test` has compiled most of it: with another choice what it depends on would
+/// have other features and be compiled again.
+const WORKSPACE: &[&str] = &[
+    "--workspace",
+    "--exclude",
+    "remotecall-macros",
+    "--lib",
+    "--bins",
+    "--examples",
+];
 
 /// The path of a program of the package `tensorplex-bin`, built when it is not up to date.
 ///

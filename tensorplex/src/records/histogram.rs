@@ -1,4 +1,4 @@
-//! Histograms whose values are taken over, and rules for their buckets.
+//! Histograms whose values are taken over or were sorted by the caller, and rules for their buckets.
 //!
 //! The rules are those of `numpy.histogram_bin_edges`, with its arithmetic: the same values fall into the same buckets. The
 //! form is that of every histogram here: plugin `histograms`, tensor `[k, 3]` of f64.

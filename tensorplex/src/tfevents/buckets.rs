@@ -17,7 +17,13 @@ pub fn bucket<T: Real>(values: &[T]) -> [Bucket; BUCKETS] {
 
 /// The same for values that are somewhere in the elements of a slice.
 pub fn bucket_by<E, T: Real>(values: &[E], get: impl Fn(&E) -> T + Copy) -> [Bucket; BUCKETS] {
-    let counted = count(values, get).or_else(|| count(&finite(values, get), |&value| value));
+    let counted = count(values, get).or_else(|| {
+        let all = values.iter().map(get);
+        let finite: Vec<T> = all
+            .filter(|&value| Into::<f64>::into(value).is_finite())
+            .collect();
+        count(&finite, |&value| value)
+    });
     counted.map_or([[0.0; 3]; BUCKETS], |(scale, counts)| {
         std::array::from_fn(|n| [scale.edge(n), scale.edge(n + 1), counts[n] as f64])
     })

@@ -47,8 +47,8 @@ impl Real for f64 {
 }
 
 macro_rules! real {
-    ($($int:ty)*) => {$(
-        impl Real for $int {
+    ($($number:ty)*) => {$(
+        impl Real for $number {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 false
@@ -62,7 +62,7 @@ macro_rules! real {
     )*};
 }
 
-real!(i8 i16 i32 u8 u16 u32);
+real!(bool i8 i16 i32 u8 u16 u32);
 
 /// How many values are in each bucket of their scale; nothing if there are none, or one is not finite.
 pub(super) fn count<E, T: Real>(
@@ -177,8 +177,7 @@ struct Quick<T> {
 }
 
 impl<T: Real> Quick<T> {
-    /// How near to an edge the place of a value, from 0 to 30, is uncertain: four roundings, of at most 2^-24 each of 30, and
-    /// one of 2^-20 make 8.2e-6.
+    /// How near to an edge the place of a value, from 0 to 30, is uncertain: roundings of at most 4 times 2^-24 of it make 7.2e-6.
     const UNCERTAIN: f32 = 1e-5;
     /// What a float must be larger by to have no digits after the point: 1.5 * 2^23.
     const WHOLE: f32 = 12_582_912.0;
