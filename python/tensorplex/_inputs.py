@@ -84,7 +84,10 @@ def array(value: Any, what: str) -> np.ndarray:
 
 def numbers(value: Any, what: str, dtype: type = np.float32) -> np.ndarray:
     """Real numbers in C order, each at an address that is a multiple of its size."""
-    found = array(value, what)
+    return _numbers(array(value, what), what, dtype)
+
+
+def _numbers(found: np.ndarray, what: str, dtype: type) -> np.ndarray:
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{what} has dtype {found.dtype}: real numbers are wanted")
     return np.require(np.atleast_1d(found), dtype, ["C", "A"])
@@ -96,7 +99,7 @@ def samples(value: Any, what: str) -> np.ndarray:
     if found.size == 0:
         raise ValueError(f"{what} has shape {found.shape}: at least one number is wanted")
     is_small = found.dtype.itemsize <= (4 if found.dtype.kind == "f" else 2)
-    return numbers(found, what, np.float32 if is_small else np.float64).reshape(-1)
+    return _numbers(found, what, np.float32 if is_small else np.float64).reshape(-1)
 
 
 def rows(value: Any, what: str, columns: int, dtype: type) -> list[list[Any]]:
