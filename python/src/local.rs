@@ -3,6 +3,7 @@
 //! A writer and those of the runs below it share one `LocalRecorder`, until it is closed; the next record opens another. A
 //! child process, after a fork, opens one of its own, and never touches its parent's.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -211,7 +212,11 @@ impl LocalWriter {
             return Ok(Some(files));
         }
         watch_exit(py)?;
-        let recorder = py.detach(|| LocalRecorder::create(log_dir, self.shared.pause))?;
+        let created = py.detach(|| LocalRecorder::create(log_dir, self.shared.pause));
+        let recorder = created.map_err(|why| {
+            let text = format!("{} cannot be opened: {why}", log_dir.display());
+            io::Error::new(why.kind(), text)
+        })?;
         let files = Files::new(recorder);
         let mut open = lock(&self.shared.open);
         // Another thread may have been faster.

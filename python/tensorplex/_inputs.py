@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 STEPS = range(-(2**63), 2**63)
+MAX_BUCKETS = 4096
+#: More than any number of something in one record.
+MANY = 2**31 - 1
 
 
 def tag(value: Any) -> str:
@@ -37,15 +40,40 @@ def scalar(value: Any, what: str = "scalar_value") -> float:
 def step(value: Any) -> int:
     if value is None:
         return 0
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        value = int(value)
-    try:
-        found = operator.index(value)
-    except TypeError:
-        raise TypeError(f"global_step is a {_kind(value)}: an int or None is wanted") from None
+    found = _whole(value, "global_step", "an int or None")
     if found not in STEPS:
         raise ValueError(f"global_step is {found}: -2^63 to 2^63 - 1 is wanted")
     return found
+
+
+def count(value: Any, what: str, most: int) -> int:
+    """How many of something, at least one."""
+    found = _whole(value, what, "an int")
+    if not 1 <= found <= most:
+        raise ValueError(f"{what} is {found}: 1 to {most} is wanted")
+    return found
+
+
+def bins(value: Any) -> str | int | list[float]:
+    """The name of a rule, a number of buckets, or their edges."""
+    if isinstance(value, str):
+        return value
+    if np.ndim(value) == 0:
+        return count(value, "bins", MAX_BUCKETS)
+    edges = numbers(value, "bins", np.float64)
+    if edges.ndim != 1 or len(edges) < 2:
+        raise ValueError(f"bins has shape {edges.shape}: a number, or at least two edges in a row are wanted")
+    return edges.tolist()
+
+
+def _whole(value: Any, what: str, wanted: str) -> int:
+    """A float may stand for a whole number; no other."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return int(value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} is a {_kind(value)}: {wanted} is wanted") from None
 
 
 def walltime(value: Any) -> float | None:
@@ -78,7 +106,9 @@ def array(value: Any, what: str) -> np.ndarray:
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise TypeError(f"{what} is a {_kind(value)} that is no array: {error}") from None
     if found.dtype.kind == "O":
-        raise TypeError(f"{what} is a {_kind(value)} of objects: numbers or an array are wanted")
+        raise TypeError(
+            f"{what} is a {_kind(value)} of objects, or of whole numbers beyond 64 bits: numbers or an array are wanted"
+        )
     return found
 
 

@@ -102,9 +102,10 @@ class Recording:
             max_bins: neighbours are joined until there are at most so many.
         """
         values = _inputs.samples(values, "values")
-        if not isinstance(bins, (str, int)):
-            bins = _inputs.numbers(bins, "bins", np.float64).reshape(-1).tolist()
-        _native.add_histogram(self._sink, _inputs.tag(tag), values, bins, max_bins, self._at(global_step, walltime))
+        if max_bins is not None:
+            max_bins = _inputs.count(max_bins, "max_bins", _inputs.MANY)
+        at = self._at(global_step, walltime)
+        _native.add_histogram(self._sink, _inputs.tag(tag), values, _inputs.bins(bins), max_bins, at)
 
     def add_histogram_raw(
         self,
@@ -199,6 +200,7 @@ class Recording:
         self, tag: str, snd_tensor: Any, global_step: Any = None, sample_rate: int = 44100, walltime: Any = None
     ) -> None:
         """Records sound: samples from -1 to 1, of shape (n,), (1, n), or (n, 2) for two channels."""
+        sample_rate = _inputs.count(sample_rate, "sample_rate", 2**32 - 1)
         sound = _inputs.numbers(snd_tensor, "snd_tensor")
         if sound.ndim == 2 and sound.shape[0] == 1:
             sound = sound[0]
@@ -221,6 +223,7 @@ class Recording:
         walltime: Any = None,
     ) -> None:
         """Records precision and recall of predictions, from 0 to 1, of labels that are 0 or 1."""
+        num_thresholds = _inputs.count(num_thresholds, "num_thresholds", _inputs.MANY)
         labels = (_inputs.numbers(labels, "labels").reshape(-1) != 0).view(np.uint8)
         predictions = _inputs.numbers(predictions, "predictions").reshape(-1)
         if weights is not None:

@@ -148,6 +148,7 @@ def test_every_other_record_arrives(server, tmp_path):
     with TensorplexClient("worker/1", url=server.url) as client:
         client.add_histogram("weights", Tensor([[1.0, 2.0], [3.0, math.nan]]), 1)
         client.add_histogram("edges", [0.5, 1.5, 1.75], 1, bins=[0, 1, 2])
+        client.add_histogram("seven", np.arange(7.0), 1, bins=np.int64(7), max_bins=np.int64(7))
         client.add_text("note", "**bold**", 2)
         client.add_image("bytes", pixels, 3)
         client.add_image("floats", np.zeros((8, 16), np.float64), 3, dataformats="HW")
@@ -168,6 +169,7 @@ def test_every_other_record_arrives(server, tmp_path):
     run = server.readers()["worker/1"]
     assert sum(bucket[2] for bucket in points(run["weights"])[0][1]) == 3
     assert points(run["edges"]) == [[1, [[0.0, 1.0, 1.0], [1.0, 2.0, 2.0]]]]
+    assert [count for _, _, count in points(run["seven"])[0][1]] == [1.0] * 7
     assert points(run["note/text_summary"]) == [[2, ["**bold**"]]]
     for tag in ("bytes", "floats", "transposed", "pil", "grid", "boxes", "video", "sound", "stereo"):
         assert run[tag]["kind"] == "blob" and len(points(run[tag])) == 1, tag
@@ -274,12 +276,26 @@ def test_a_deadline_holds_for_what_is_encoded_too(redis, tmp_path):
         ("add_scalars", ({"a": [1, 2]},), ValueError, r"'a' has shape \(2,\)"),
         ("add_histogram", ("t", ["x"]), TypeError, "values has dtype <U1"),
         ("add_histogram", ("t", [1.0], 1, "pebble"), ValueError, "pebble"),
+        ("add_histogram", ("t", [1.0], 1, -1), ValueError, "bins is -1: 1 to 4096 is wanted"),
+        ("add_histogram", ("t", [1.0], 1, 2**64), ValueError, "bins is 18446744073709551616: 1 to 4096"),
+        ("add_histogram", ("t", [1.0], 1, 1.5), TypeError, "bins is a float: an int is wanted"),
+        ("add_histogram", ("t", [1.0], 1, None), TypeError, "bins is a NoneType: an int is wanted"),
+        ("add_histogram", ("t", [1.0], 1, [1]), ValueError, r"bins has shape \(1,\): a number, or at least two edges"),
+        ("add_histogram", ("t", [1.0], 1, [[0, 1], [1, 2]]), ValueError, r"bins has shape \(2, 2\)"),
+        ("add_histogram", ("t", [1.0], 1, [0, 2, 1]), ValueError, "an edge at 2 and the next at 1; expected finite"),
+        ("add_histogram", ("t", [1.0], 1, 3, None, -1), ValueError, "max_bins is -1: 1 to"),
+        ("add_histogram", ("t", [2**70]), TypeError, "whole numbers beyond 64 bits"),
         ("add_text", ("t", 1), TypeError, "text_string is a int"),
         ("add_image", ("t", np.zeros((3, 4), np.uint8)), ValueError, r"\[3, 4\]"),
         ("add_image", ("t", np.zeros((3, 4, 4), int)), TypeError, "dtype int64: uint8"),
         ("add_image_with_boxes", ("t", np.zeros((3, 4, 4)), [[1, 2]]), ValueError, r"\(1, 2\): \(n, 4\) is wanted"),
         ("add_audio", ("t", np.zeros((3, 4))), ValueError, r"\(3, 4\)"),
+        ("add_audio", ("t", np.zeros(5), 0, -1), ValueError, "sample_rate is -1: 1 to 4294967295 is wanted"),
+        ("add_audio", ("t", np.zeros(5), 0, 2**31), ValueError, "2147483648 samples a second.*1 to 2147483647"),
+        ("add_audio", ("t", np.zeros((5, 2)), 0, 2**30), ValueError, "1073741824 samples a second.*1 to 1073741823"),
         ("add_pr_curve", ("t", [0, 1], [0.5]), ValueError, "pr curve"),
+        ("add_pr_curve", ("t", [0, 1], [0.1, 0.9], 0, -1), ValueError, "num_thresholds is -1: 1 to"),
+        ("add_pr_curve", ("t", [0, 1], [0.1, 0.9], 0, "x"), TypeError, "num_thresholds is a str: an int is wanted"),
         ("add_mesh", ("t", np.zeros((4, 2))), ValueError, r"\(4, 2\): \(n, 3\) is wanted"),
         ("add_embedding", (np.zeros(3),), ValueError, r"\(3,\): \(n, size\) is wanted"),
         ("add_custom_scalars", ({"s": {"c": ["Pie", ["a"]]}},), ValueError, "'Multiline' or 'Margin'"),

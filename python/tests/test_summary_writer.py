@@ -274,6 +274,13 @@ def test_long_arrays_are_copied_at_the_call_and_memory_is_not_shared_too_early(l
         assert buckets == [[step, step, 0]] * 29 + [[step, step, sizes[step]]]
 
 
+def test_a_directory_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below"):
+        with pytest.raises(OSError, match=rf"{tmp_path}/{name} cannot be opened: "):
+            SummaryWriter(tmp_path / name)
+
+
 def test_numbers_may_lie_anywhere_in_memory_and_in_any_order_of_bytes(place):
     values = np.arange(3000, dtype=np.float64)
     with place.writer("a") as w:

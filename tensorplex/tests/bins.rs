@@ -71,7 +71,7 @@ fn values_that_are_not_finite_are_left_out_and_bad_bins_refused() {
         (Bins::Edges(vec![1.0]), "histogram: 0 buckets; expected 1 to 4096"),
         (
             Bins::Edges(vec![1.0, 0.0]),
-            "histogram: edges [1.0, 0.0]; expected finite and increasing ones",
+            "histogram: an edge at 1 and the next at 0; expected finite and increasing ones",
         ),
     ] {
         assert_eq!(

@@ -36,7 +36,7 @@ impl Audio {
     ///
     /// # Errors
     /// When the tag cannot be used, there are no samples or more than [`MAX_CLIP`], their number is not a multiple of
-    /// `channels`, `channels` is not 1 or 2, or the rate is zero.
+    /// `channels`, `channels` is not 1 or 2, or the rate is zero or more than 2^32 bytes a second.
     pub fn new(tag: &str, samples: Vec<f32>, channels: u16, sample_rate: u32) -> Result<Self, RecordError> {
         let seen = samples.len();
         if !(1..=2).contains(&channels) {
@@ -46,8 +46,11 @@ impl Audio {
             let wanted = format!("1 to {MAX_CLIP}, a multiple of the {channels} channels");
             return Err(bad_shape("audio", format!("{seen} samples"), wanted));
         }
-        if sample_rate == 0 {
-            return Err(bad_shape("audio", "0 samples a second", "at least 1"));
+        // The header has the bytes a second as 32 bits.
+        let most = u32::MAX / 2 / u32::from(channels);
+        if !(1..=most).contains(&sample_rate) {
+            let seen = format!("{sample_rate} samples a second and channel");
+            return Err(bad_shape("audio", seen, format!("1 to {most}")));
         }
         Ok(Self {
             tag: owned_tag(tag)?,

@@ -107,13 +107,10 @@ impl Histogram {
             ));
         }
         if let Bins::Edges(edges) = &bins
-            && !(edges.iter().all(|edge| edge.is_finite()) && edges.is_sorted())
+            && let Some(pair) = edges.windows(2).find(|pair| !is_rising(pair))
         {
-            return Err(bad_shape(
-                "histogram",
-                format!("edges {edges:?}"),
-                "finite and increasing ones",
-            ));
+            let seen = format!("an edge at {} and the next at {}", pair[0], pair[1]);
+            return Err(bad_shape("histogram", seen, "finite and increasing ones"));
         }
         Ok(Self {
             tag: owned_tag(tag)?,
@@ -169,6 +166,10 @@ impl Encode for Histogram {
             Values::Sorted(buckets) => size_of_val(buckets.as_slice()),
         }
     }
+}
+
+fn is_rising(pair: &[f64]) -> bool {
+    pair.iter().all(|edge| edge.is_finite()) && pair.is_sorted()
 }
 
 /// At most `most` buckets, each of equally many neighbours.
