@@ -34,6 +34,9 @@ struct Shared {
     log_dir: Option<PathBuf>,
     pause: Duration,
     open: Mutex<Option<Arc<Files>>>,
+    /// Records that were lost while earlier files were open.
+    lost_before: Mutex<u64>,
+    /// How many of those that were lost since were told of.
     told: Mutex<u64>,
 }
 
@@ -48,6 +51,7 @@ impl LocalWriter {
                 log_dir,
                 pause: seconds(pause),
                 open: Mutex::new(None),
+                lost_before: Mutex::new(0),
                 told: Mutex::new(0),
             }),
             run: String::new(),
@@ -150,17 +154,23 @@ impl LocalWriter {
     fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let flushed = self.flush(py, timeout);
         let files = lock(&self.shared.open).take();
+        *lock(&self.shared.lost_before) += lost(py, files.as_deref());
         *lock(&self.shared.told) = 0;
         drop(files);
         flushed
     }
 
-    /// Records that were lost since the writer was opened.
+    /// Records that were lost since the writer was made.
     fn refused(&self, py: Python<'_>) -> u64 {
-        let files = self.already_open();
-        let recorder = files.as_ref().and_then(|files| files.get());
-        recorder.map_or(0, |recorder| py.detach(|| recorder.lost().records))
+        let before = *lock(&self.shared.lost_before);
+        before + lost(py, self.already_open().as_deref())
     }
+}
+
+/// How many records were lost of those that were to be in these files.
+fn lost(py: Python<'_>, files: Option<&Files>) -> u64 {
+    let recorder = files.and_then(Files::get);
+    recorder.map_or(0, |recorder| py.detach(|| recorder.lost().records))
 }
 
 impl LocalWriter {

@@ -115,6 +115,7 @@ class SummaryWriter(Recording):
         self._metadata = _NO_METADATA
         self._native = None
         self._scalars: dict[str, deque] = {}
+        self._counted: dict[str, int] = {}
         self.file_writer: FileWriter | None = None
         self.all_writers: dict[str, FileWriter] | None = None
         self._get_file_writer()
@@ -273,9 +274,13 @@ class SummaryWriter(Recording):
         return self.log_dir
 
     def stats(self) -> dict[str, int]:
-        """Records that were refused; with a server, also calls taken, acknowledged (acked) and dropped."""
-        sink = self._sink
-        return (sink.stats() if isinstance(sink, _native.Client) else {}) | {"refused": sink.refused()}
+        """Records that were refused; with a server, also calls taken, acknowledged (acked) and dropped.
+
+        After ``close`` they are those of the run that was closed.
+        """
+        if self.file_writer is None and self._counted:
+            return dict(self._counted)
+        return _counted(self._sink)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Writes everything to where readers see it; with a server, waits until it is on the server's disk.
@@ -291,7 +296,11 @@ class SummaryWriter(Recording):
         with _opening:
             run, self.file_writer, self.all_writers = self.file_writer, None, None
             self._aim()
-        return run is None or run._sink.close(timeout)
+        if run is None:
+            return True
+        is_done = run._sink.close(timeout)
+        self._counted = _counted(run._sink)
+        return is_done
 
     def __enter__(self) -> Self:
         return self
@@ -300,11 +309,16 @@ class SummaryWriter(Recording):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"file_writer": None, "all_writers": None, "_native": None, "_metadata": _NO_METADATA}
+        closed = {"file_writer": None, "all_writers": None, "_native": None, "_metadata": _NO_METADATA, "_counted": {}}
+        return self.__dict__ | closed
 
     def __repr__(self) -> str:
         where = self.log_dir if self.url is None else f"{self.client_id}, {_native.shown_address(self.url)}"
         return f"<SummaryWriter {where}>"
+
+
+def _counted(sink: Any) -> dict[str, int]:
+    return (sink.stats() if isinstance(sink, _native.Client) else {}) | {"refused": sink.refused()}
 
 
 def _default_dir(comment: str) -> str:

@@ -274,6 +274,27 @@ def test_long_arrays_are_copied_at_the_call_and_memory_is_not_shared_too_early(l
         assert buckets == [[step, step, 0]] * 29 + [[step, step, sizes[step]]]
 
 
+def test_what_was_refused_is_known_after_the_end(place):
+    with place.writer("a") as w:
+        w.add_scalar("x", 0.5, 1)
+    before = list(place.logdir.rglob("*tfevents*"))
+    assert w.stats()["refused"] == 0
+    assert w.file_writer is None, "to ask opens nothing"
+    assert list(place.logdir.rglob("*tfevents*")) == before
+
+
+def test_refused_records_are_counted_over_the_ends_of_a_writer(local):
+    w = local.writer("a")
+    for n in range(1, 3):
+        w.add_scalar("x", 0.5, n)
+        w.add_histogram("x", [1.0], n)
+        assert not w.close()
+        assert w.stats()["refused"] == 1
+    with w:
+        w.add_scalar("x", 0.5, 3)
+        assert w.stats()["refused"] == 0
+
+
 def test_a_directory_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "file").touch()
     for name in ("file", "file/below"):
