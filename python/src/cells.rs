@@ -1,7 +1,8 @@
 //! An array of Python's, read where it is.
 
-// PyO3's safe ways to read an array copy all of it; the one that does not is deprecated for the race named below. For a million floats that takes 0.3 ms in memory at hand and 1.5 in memory
-// that is new or has left the caches, on the machine of docs/performance.md; all else that their histogram costs takes 0.6.
+// PyO3's safe ways to read an array copy all of it; the one that does not is deprecated for the race named below. For a
+// million floats a copy takes 0.3 ms in memory at hand and 1.5 in memory that is new or has left the caches, on the machine of
+// docs/performance.md; all else that their histogram costs takes 0.6.
 #![allow(unsafe_code)]
 
 use pyo3::buffer::{Element, PyBuffer, ReadOnlyCell};

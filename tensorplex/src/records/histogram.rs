@@ -191,10 +191,10 @@ fn joined(buckets: Vec<Bucket>, most: usize) -> Vec<Bucket> {
 fn sorted<T: Real>(values: &[T], bins: &Bins) -> Vec<Bucket> {
     match bins {
         Bins::TensorBoard => bucket(values).to_vec(),
-        Bins::Edges(edges) => between(&finite(values, |&value| value), edges),
-        Bins::Count(count) => equal(&finite(values, |&value| value), *count),
+        Bins::Edges(edges) => between(&finite(values), edges),
+        Bins::Count(count) => equal(&finite(values), *count),
         Bins::Rule(rule) => {
-            let mut values = finite(values, |&value| value);
+            let mut values = finite(values);
             let count = rule.buckets(&mut values);
             equal(&values, count)
         }

@@ -177,7 +177,8 @@ struct Quick<T> {
 }
 
 impl<T: Real> Quick<T> {
-    /// How near to an edge the place of a value, from 0 to 30, is uncertain: roundings of at most 4 times 2^-24 of it make 7.2e-6.
+    /// How near to an edge the place of a value, from 0 to 30, is uncertain: roundings of at most 4 times 2^-24 of it make
+    /// 7.2e-6.
     const UNCERTAIN: f32 = 1e-5;
     /// What a float must be larger by to have no digits after the point: 1.5 * 2^23.
     const WHOLE: f32 = 12_582_912.0;
