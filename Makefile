@@ -70,9 +70,9 @@ fuzz:
 	scripts/fuzz 60
 
 # The package as it lies here, in .venv. Built with the whole workspace, not by maturin: for a package alone, what it
-# depends on would have other features and be compiled once more. All builds that the tests start are of exactly this
-# choice, because what it leaves to `cargo test` then is the tests: with `--lib` alone the features are other ones, and with
-# the macros as a library of their own all that uses them is. The dev profile: the tests wait for brokers, not for us.
+# depends on would have other features and be compiled once more. All builds that the tests start make this choice of
+# targets, with which `cargo test` has only the tests left to compile: `--lib` alone has other features, and the macros
+# chosen as a library are compiled once more, with all that uses them. The dev profile: the tests wait for brokers, not for us.
 python:
 	@scripts/setup cc python
 	cargo build -q --workspace --exclude remotecall-macros --lib --bins --examples
