@@ -88,6 +88,8 @@ def text(value: Any, what: str) -> str:
 
 def array(value: Any, what: str) -> np.ndarray:
     """An array of NumPy, of whatever offers ``__array__`` or DLPack, or of Python numbers."""
+    if type(value) is np.ndarray and value.dtype.kind in "biuf":
+        return value
     if isinstance(value, (str, bytes, dict, set)) or value is None:
         raise TypeError(f"{what} is a {_kind(value)}: numbers or an array are wanted")
     # Tensors that record gradients, or live on another device, have no `__array__` before this.
@@ -120,6 +122,8 @@ def numbers(value: Any, what: str, dtype: type = np.float32) -> np.ndarray:
 def _numbers(found: np.ndarray, what: str, dtype: type) -> np.ndarray:
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{what} has dtype {found.dtype}: real numbers are wanted")
+    if found.ndim and found.dtype == dtype and found.flags.c_contiguous and found.flags.aligned:
+        return found
     return np.require(np.atleast_1d(found), dtype, ["C", "A"])
 
 
