@@ -1,22 +1,23 @@
 //! Records beyond numbers and texts: the Python class hands arrays over, `tensorplex::records` checks and encodes them.
 //!
-//! What is wrong with a record is a `ValueError` in its caller. Its data is copied, and encoded in a thread; a histogram is
-//! sorted in its caller.
+//! What is wrong with a record is a `ValueError` in its caller. Its data is copied, and encoded in a thread; the values of a
+//! histogram are lent to that thread, and the caller helps to sort them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::{self, PyBuffer};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use remotecall::NotQueued;
 use tensorplex::records::{
     Array, Audio, Bins, Chart, CustomScalars, Element, Embedding, Encode, Graph, GraphProfile, HParams,
-    Histogram, Image, Mesh, PrCurve, PrCurveRaw, ReadyEvent, ReadySummary, Rule, ScalarTensor, Setting,
-    Status, Tensor, Video,
+    Histogram, Image, LentHistogram, Mesh, PrCurve, PrCurveRaw, ReadyEvent, ReadySummary, Rule, ScalarTensor,
+    Setting, Status, Tensor, Video,
 };
+use tensorplex::tfevents::Real;
 use tensorplex::{RecordError, TensorplexClient};
 
-use crate::cells::cells;
+use crate::cells::Cells;
 use crate::client::Client;
 use crate::errors;
 use crate::local::LocalWriter;
@@ -87,24 +88,41 @@ pub(crate) fn add_histogram(
     most: Option<usize>,
     at: At,
 ) -> PyResult<()> {
-    let bins = bins.into_bins()?;
-    // The array is the caller's, who may change it: it is sorted here, or copied.
-    let has_rule = bins == Bins::TensorBoard;
-    let histogram = match &values {
-        Values::F32(values) => match cells(py, values).filter(|_| has_rule) {
-            Some(cells) => Histogram::sorted(tag, cells, |cell| cell.get()),
-            None => Histogram::new(tag, FLOATS.copy(py, values)?, bins),
-        },
-        Values::F64(values) => match cells(py, values).filter(|_| has_rule) {
-            Some(cells) => Histogram::sorted(tag, cells, |cell| cell.get()),
-            None => Histogram::doubles(tag, DOUBLES.copy(py, values)?, bins),
-        },
-    };
-    let mut histogram = histogram.map_err(refused)?;
-    if let Some(most) = most {
-        histogram = histogram.at_most(most).map_err(refused)?;
+    match (values, bins.into_bins()?) {
+        (Values::F32(values), Bins::TensorBoard) => lend(py, &sink, tag, values, most, at),
+        (Values::F64(values), Bins::TensorBoard) => lend(py, &sink, tag, values, most, at),
+        (values, bins) => {
+            let histogram = match values {
+                Values::F32(values) => Histogram::new(tag, FLOATS.copy(py, &values)?, bins),
+                Values::F64(values) => Histogram::doubles(tag, DOUBLES.copy(py, &values)?, bins),
+            };
+            let histogram = histogram.and_then(|histogram| match most {
+                Some(most) => histogram.at_most(most),
+                None => Ok(histogram),
+            });
+            add(py, &sink, histogram.map_err(refused)?, at)
+        }
     }
-    add(py, &sink, histogram, at)
+}
+
+/// A histogram that is sorted here and in the thread for encoding at once. The array is the caller's, who may change it
+/// afterwards.
+fn lend<T: buffer::Element + Real>(
+    py: Python<'_>,
+    sink: &Sink<'_>,
+    tag: &str,
+    array: PyBuffer<T>,
+    most: Option<usize>,
+    at: At,
+) -> PyResult<()> {
+    let (histogram, loan) = LentHistogram::new(tag, Cells::of(py, array)?).map_err(refused)?;
+    let histogram = match most {
+        Some(most) => histogram.at_most(most).map_err(refused)?,
+        None => histogram,
+    };
+    add(py, sink, histogram, at)?;
+    loan.end();
+    Ok(())
 }
 
 /// A number as a tensor, with a name and a description.

@@ -274,6 +274,25 @@ def test_long_arrays_are_copied_at_the_call_and_memory_is_not_shared_too_early(l
         assert buckets == [[step, step, 0]] * 29 + [[step, step, sizes[step]]]
 
 
+def test_an_array_of_many_parts_may_change_after_the_call_whether_its_sorting_was_shared_or_not(place):
+    values = np.empty(150_000, np.float32)
+    with place.writer("a") as w:
+        for step in range(20):
+            if step % 2:
+                # The thread for encoding is busy: the caller sorts alone.
+                w.add_image("busy", np.zeros((256, 256), np.uint8), step, dataformats="HW")
+            values[:] = step
+            values[step * 7_000] = -step - 1
+            w.add_histogram("values", values, step)
+        values[:] = np.nan
+        assert w.flush(DEADLINE)
+    found = points(place.readers()["a"]["values"])
+    assert [step for step, _ in found] == list(range(20))
+    for step, buckets in found:
+        assert (buckets[0][0], buckets[-1][1]) == (-step - 1, step)
+        assert [count for *_, count in buckets] == [1] + [0] * 28 + [149_999]
+
+
 def test_what_was_refused_is_known_after_the_end(place):
     with place.writer("a") as w:
         w.add_scalar("x", 0.5, 1)

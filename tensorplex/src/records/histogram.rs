@@ -1,4 +1,4 @@
-//! Histograms whose values are taken over or were sorted by the caller, and rules for their buckets.
+//! Histograms whose values are taken over, and rules for their buckets.
 //!
 //! The rules are those of `numpy.histogram_bin_edges`, with its arithmetic: the same values fall into the same buckets. The
 //! form is that of every histogram here: plugin `histograms`, tensor `[k, 3]` of f64.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Encode, Record, bad_shape, owned_tag, shape, value};
 use crate::tfevents::messages::{DataClass, DataType, TensorProto};
-use crate::tfevents::{Bucket, Real, bucket, bucket_by, finite};
+use crate::tfevents::{Bucket, Real, bucket, finite};
 use crate::value::{MAX_BUCKETS, RecordError};
 
 /// How values are sorted into buckets.
@@ -59,7 +59,6 @@ pub struct Histogram {
 enum Values {
     F32(Arc<Vec<f32>>),
     F64(Arc<Vec<f64>>),
-    Sorted(Vec<Bucket>),
 }
 
 impl Histogram {
@@ -77,20 +76,6 @@ impl Histogram {
     /// When the tag or the bins cannot be used.
     pub fn doubles(tag: &str, values: impl Into<Arc<Vec<f64>>>, bins: Bins) -> Result<Self, RecordError> {
         Self::of(tag, Values::F64(values.into()), bins)
-    }
-
-    /// Values that cannot be taken over: what `get` finds in the elements of a slice is sorted here, into the buckets of
-    /// [`Bins::TensorBoard`]. A million floats take less time than their copy into memory that is new.
-    ///
-    /// # Errors
-    /// When the tag cannot be used.
-    pub fn sorted<E, T: Real>(
-        tag: &str,
-        values: &[E],
-        get: impl Fn(&E) -> T + Copy,
-    ) -> Result<Self, RecordError> {
-        let buckets = bucket_by(values, get).to_vec();
-        Self::of(tag, Values::Sorted(buckets), Bins::TensorBoard)
     }
 
     fn of(tag: &str, values: Values, bins: Bins) -> Result<Self, RecordError> {
@@ -125,10 +110,7 @@ impl Histogram {
     /// # Errors
     /// When that is none.
     pub fn at_most(mut self, buckets: usize) -> Result<Self, RecordError> {
-        if buckets == 0 {
-            return Err(bad_shape("histogram", "at most 0 buckets", "at least 1"));
-        }
-        self.most = buckets;
+        self.most = some_buckets(buckets)?;
         Ok(self)
     }
 }
@@ -138,21 +120,8 @@ impl Encode for Histogram {
         let buckets = match self.values {
             Values::F32(values) => sorted(&values, &self.bins),
             Values::F64(values) => sorted(&values, &self.bins),
-            Values::Sorted(buckets) => buckets,
         };
-        let buckets = joined(buckets, self.most);
-        let tensor = TensorProto {
-            dtype: DataType::Double.into(),
-            tensor_shape: shape(&[buckets.len(), 3]),
-            tensor_content: buckets
-                .as_flattened()
-                .iter()
-                .flat_map(|x| x.to_le_bytes())
-                .collect(),
-            ..TensorProto::default()
-        };
-        let value = value(self.tag, ("histograms", &()), DataClass::Tensor, tensor);
-        Ok(Record::values(vec![value]))
+        Ok(record(self.tag, joined(buckets, self.most)))
     }
 
     fn held(&self) -> usize {
@@ -163,7 +132,6 @@ impl Encode for Histogram {
         bins + match &self.values {
             Values::F32(values) => size_of_val(values.as_slice()),
             Values::F64(values) => size_of_val(values.as_slice()),
-            Values::Sorted(buckets) => size_of_val(buckets.as_slice()),
         }
     }
 }
@@ -172,8 +140,31 @@ fn is_rising(pair: &[f64]) -> bool {
     pair.iter().all(|edge| edge.is_finite()) && pair.is_sorted()
 }
 
+/// A largest number of buckets, if it is one.
+pub(super) fn some_buckets(most: usize) -> Result<usize, RecordError> {
+    match most {
+        0 => Err(bad_shape("histogram", "at most 0 buckets", "at least 1")),
+        most => Ok(most),
+    }
+}
+
+pub(super) fn record(tag: String, buckets: Vec<Bucket>) -> Record {
+    let tensor = TensorProto {
+        dtype: DataType::Double.into(),
+        tensor_shape: shape(&[buckets.len(), 3]),
+        tensor_content: buckets
+            .as_flattened()
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect(),
+        ..TensorProto::default()
+    };
+    let value = value(tag, ("histograms", &()), DataClass::Tensor, tensor);
+    Record::values(vec![value])
+}
+
 /// At most `most` buckets, each of equally many neighbours.
-fn joined(buckets: Vec<Bucket>, most: usize) -> Vec<Bucket> {
+pub(super) fn joined(buckets: Vec<Bucket>, most: usize) -> Vec<Bucket> {
     if buckets.len() <= most {
         return buckets;
     }

@@ -4,7 +4,8 @@
 //! one, and the last holds both. When all values are equal, all edges are that value and the last bucket counts; without
 //! values everything is zero. A value that is not finite has no place in a bucket: it is left out.
 
-use super::counting::{Real, count};
+use super::extent::Extent;
+use super::real::Real;
 use super::scale::BUCKETS;
 
 /// Left edge, right edge, count.
@@ -12,21 +13,8 @@ pub type Bucket = [f64; 3];
 
 /// Sorts the finite ones of `values` into [`BUCKETS`] buckets.
 pub fn bucket<T: Real>(values: &[T]) -> [Bucket; BUCKETS] {
-    bucket_by(values, |&value| value)
-}
-
-/// The same for values that are somewhere in the elements of a slice.
-pub fn bucket_by<E, T: Real>(values: &[E], get: impl Fn(&E) -> T + Copy) -> [Bucket; BUCKETS] {
-    let counted = count(values, get).or_else(|| {
-        let all = values.iter().map(get);
-        let finite: Vec<T> = all
-            .filter(|&value| Into::<f64>::into(value).is_finite())
-            .collect();
-        count(&finite, |&value| value)
-    });
-    counted.map_or([[0.0; 3]; BUCKETS], |(scale, counts)| {
-        std::array::from_fn(|n| [scale.edge(n), scale.edge(n + 1), counts[n] as f64])
-    })
+    let extent = Extent::of(values, |&value| value);
+    extent.buckets(&extent.count(values, |&value| value))
 }
 
 /// The finite ones.
@@ -38,7 +26,7 @@ pub(crate) fn finite<T: Real>(values: &[T]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tfevents::counting::count_here;
+    use crate::tfevents::counting::{count, count_here, range};
     use crate::tfevents::scale::Scale;
 
     #[track_caller]
@@ -120,8 +108,11 @@ mod tests {
                 let same: Vec<f64> = short.iter().map(|&value| value.into()).collect();
                 if !finite(&same).is_empty() {
                     assert_eq!(bucket(&short), slow(&same), "{size} of shape {n}, 32 bits");
-                    let counts = |counted: Option<(Scale, _)>| counted.map(|(_, counts)| counts);
-                    assert_eq!(counts(count(&short, |&x| x)), counts(count_here(&short, |&x| x)));
+                    if let Some((min, max)) = range(&short, |&x| x) {
+                        let scale = Scale::new(min.into(), max.into());
+                        let counts = count(&short, |&x| x, min, &scale);
+                        assert_eq!(counts, count_here(&short, |&x| x, min, &scale));
+                    }
                 }
             }
         }
