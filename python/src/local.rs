@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyTuple};
 use remotecall::ClientId;
 use tensorplex::records::Encode;
 use tensorplex::tfevents::Bucket;
-use tensorplex::{LocalRecorder, Scalars, SummaryWriter, WriteError};
+use tensorplex::{Encoder, LocalRecorder, Scalars, SummaryWriter, WriteError};
 
 use crate::client::{wait_in_slices, watch_exit};
 use crate::exit::{Files, seconds};
@@ -167,6 +167,20 @@ impl LocalWriter {
     }
 }
 
+/// Has a job done in a thread. Other threads of Python go on while there is no room for it, but not before it is there: it may
+/// begin to read an array at once, which they may change.
+pub(crate) fn hand_over(
+    py: Python<'_>,
+    encoder: &Encoder,
+    bytes: usize,
+    mut job: impl FnOnce() + Send + 'static,
+) {
+    while let Err(again) = encoder.try_run(bytes, job) {
+        py.detach(|| encoder.wait_for_room(bytes));
+        job = again;
+    }
+}
+
 /// How many records were lost of those that were to be in these files.
 fn lost(py: Python<'_>, files: Option<&Files>) -> u64 {
     let recorder = files.and_then(Files::get);
@@ -183,8 +197,9 @@ impl LocalWriter {
         if let Some(files) = self.here(py)?
             && let Some(recorder) = files.get()
         {
-            // There may be no room, and then it waits.
-            py.detach(|| recorder.add(&self.run, record, Some(step), walltime));
+            let bytes = record.held();
+            let job = recorder.job(&self.run, record, Some(step), walltime);
+            hand_over(py, recorder.encoder(), bytes, job);
         }
         Ok(())
     }

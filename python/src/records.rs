@@ -20,7 +20,7 @@ use tensorplex::{RecordError, TensorplexClient};
 use crate::cells::Cells;
 use crate::client::Client;
 use crate::errors;
-use crate::local::LocalWriter;
+use crate::local::{LocalWriter, hand_over};
 use crate::lock::lock;
 use crate::spare::Spares;
 
@@ -96,11 +96,11 @@ pub(crate) fn add_histogram(
                 Values::F32(values) => Histogram::new(tag, FLOATS.copy(py, &values)?, bins),
                 Values::F64(values) => Histogram::doubles(tag, DOUBLES.copy(py, &values)?, bins),
             };
-            let histogram = histogram.and_then(|histogram| match most {
-                Some(most) => histogram.at_most(most),
-                None => Ok(histogram),
-            });
-            add(py, &sink, histogram.map_err(refused)?, at)
+            let mut histogram = histogram.map_err(refused)?;
+            if let Some(most) = most {
+                histogram = histogram.at_most(most).map_err(refused)?;
+            }
+            add(py, &sink, histogram, at)
         }
     }
 }
@@ -115,7 +115,7 @@ fn lend<T: buffer::Element + Real>(
     most: Option<usize>,
     at: At,
 ) -> PyResult<()> {
-    let (histogram, loan) = LentHistogram::new(tag, Cells::of(py, array)?).map_err(refused)?;
+    let (histogram, loan) = LentHistogram::new(tag, Cells::of(array)?).map_err(refused)?;
     let histogram = match most {
         Some(most) => histogram.at_most(most).map_err(refused)?,
         None => histogram,
@@ -396,8 +396,7 @@ fn add(
             *lost = (lost.0 + 1, error.to_string());
         }
     };
-    // There may be no room, and then it waits.
-    py.detach(|| connection.records().encoder.run(bytes, job));
+    hand_over(py, &connection.records().encoder, bytes, job);
     Ok(())
 }
 

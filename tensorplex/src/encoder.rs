@@ -102,10 +102,31 @@ impl Encoder {
 
     /// Does a job that holds so many bytes, here if it cannot be done elsewhere. Waits while there is no room for them:
     /// see [`MAX_HELD`].
-    pub fn run(&self, bytes: usize, job: impl FnOnce() + Send + 'static) {
+    pub fn run(&self, bytes: usize, mut job: impl FnOnce() + Send + 'static) {
+        while let Err(again) = self.try_run(bytes, job) {
+            self.wait_for_room(bytes);
+            job = again;
+        }
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// With the job when there is no room for it.
+    pub fn try_run<J: FnOnce() + Send + 'static>(&self, bytes: usize, job: J) -> Result<(), J> {
         match self.is_here() && self.has_thread() {
-            true => self.queue.push(Box::new(job), bytes.saturating_add(JOB)),
-            false => job(),
+            true => self.queue.push(job, bytes.saturating_add(JOB)),
+            false => {
+                job();
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until there is room for a job that holds so many bytes.
+    pub fn wait_for_room(&self, bytes: usize) {
+        if self.is_here() {
+            self.queue.wait_for_room(bytes.saturating_add(JOB));
         }
     }
 
@@ -144,16 +165,22 @@ impl Queue {
     }
 
     /// Gives a job to the thread, when there is room for it.
-    fn push(&self, job: Job, bytes: usize) {
+    fn push<J: FnOnce() + Send + 'static>(&self, job: J, bytes: usize) -> Result<(), J> {
         let mut state = self.state();
-        while !state.has_room(bytes) {
-            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if !state.has_room(bytes) {
+            return Err(job);
         }
-        state.jobs.push_back((job, bytes));
+        state.jobs.push_back((Box::new(job), bytes));
         state.held += bytes;
         state.came += 1;
         drop(state);
         self.came.notify_one();
+        Ok(())
+    }
+
+    fn wait_for_room(&self, bytes: usize) {
+        let is_full = |state: &mut State| !state.has_room(bytes);
+        drop(self.done.wait_while(self.state(), is_full));
     }
 
     fn wait(&self, timeout: Duration) -> bool {

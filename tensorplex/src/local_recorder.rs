@@ -107,16 +107,33 @@ impl LocalRecorder {
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) {
+        let bytes = record.held();
+        let job = self.job(run, record, global_step, walltime);
+        self.encoder.run(bytes, job);
+    }
+
+    /// What [`add`](Self::add) hands to the [`encoder`](Self::encoder).
+    pub fn job<R: Encode + Send + 'static>(
+        &self,
+        run: &str,
+        record: R,
+        global_step: Option<i64>,
+        walltime: Option<f64>,
+    ) -> impl FnOnce() + Send + use<R> {
         let (shared, run) = (self.shared.clone(), run.to_owned());
         // The time of a record is that of the call.
         let walltime = walltime.unwrap_or_else(now);
-        self.encoder
-            .run(record.held(), move || match encode_or_refuse(record, walltime) {
-                Ok(record) => shared.write(&mut shared.state(), &run, |writer| {
-                    writer.add(record, global_step, Some(walltime))
-                }),
-                Err(error) => shared.state().lost.count(&error),
-            });
+        move || match encode_or_refuse(record, walltime) {
+            Ok(record) => shared.write(&mut shared.state(), &run, |writer| {
+                writer.add(record, global_step, Some(walltime))
+            }),
+            Err(error) => shared.state().lost.count(&error),
+        }
+    }
+
+    /// The recorder's thread.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// Waits until everything so far is encoded; says whether it is.

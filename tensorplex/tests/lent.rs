@@ -1,12 +1,12 @@
 //! Values that stay their owner's: sorted by two threads, whatever becomes of one of them.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier, Weak};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use tensorplex::RecordError;
 use tensorplex::records::{Bins, Encode, Histogram, LentHistogram, Loan, Numbers, Record};
 
 /// Several parts, and a short one.
@@ -99,16 +99,15 @@ fn lent(array: &Arc<Vec<AtomicU32>>) -> (LentHistogram<Shared>, Loan<Shared>) {
     LentHistogram::new("h", Shared(array.clone())).unwrap()
 }
 
-/// Encodes it in a thread that is interrupted after so many reads, in the middle of a part, and waits until it is. It goes on
-/// by the first of the results.
-fn interrupted(
-    histogram: LentHistogram<Shared>,
+/// Does it in a thread that is interrupted after so many reads, in the middle of a part, and waits until it is.
+fn interrupted<T: Send + 'static>(
     reads: usize,
-) -> (Sender<()>, thread::JoinHandle<Result<Record, RecordError>>) {
+    act: impl FnOnce() -> T + Send + 'static,
+) -> (Sender<()>, JoinHandle<T>) {
     let (interrupt, inside, go_on) = interrupt(reads);
     let thread = thread::spawn(move || {
         INTERRUPT.set(Some(interrupt));
-        histogram.encode(0.0)
+        act()
     });
     inside.recv().unwrap();
     (go_on, thread)
@@ -171,54 +170,68 @@ fn each_alone_finds_it_too() {
     assert_eq!(histogram.encode(0.0).unwrap(), expected(&values));
 }
 
-/// Each number is read twice: to see how far they reach, and to count it. The second of these is in the part with the smallest.
-const READS: [usize; 5] = [0, 33_000, COUNT - 1, COUNT + 5, 2 * COUNT - 1];
+/// To see how far they reach, numbers are read one after the other; then again, to count them. The second of these is in the
+/// part with the smallest, the last three are among those that are counted.
+const READS: [usize; 6] = [0, 33_000, COUNT - 1, COUNT + 100, COUNT + 40_000, 2 * COUNT - 1];
 
 #[test]
-fn a_recorder_that_is_interrupted_holds_nobody_up_and_what_it_reads_later_has_no_effect() {
+fn the_owner_gets_the_numbers_back_when_nobody_reads_them_any_more() {
     let values = values(COUNT);
     for reads in READS {
         let array = shared(&values);
         let (histogram, loan) = lent(&array);
-        let (go_on, recorder) = interrupted(histogram, reads);
-        loan.end();
-        array
-            .iter()
-            .for_each(|cell| cell.store(f32::NAN.to_bits(), Ordering::Relaxed));
+        let is_reading = Arc::new(AtomicBool::new(true));
+        let (reading, is_back) = (is_reading.clone(), channel());
+        let (go_on, recorder) = interrupted(reads, move || histogram.encode(0.0));
+        let owner = thread::spawn(move || {
+            let numbers = loan.end();
+            assert!(!reading.load(Ordering::SeqCst));
+            is_back.0.send(()).unwrap();
+            numbers
+        });
+        // All but one part is sorted while the recorder stands still, and then its owner waits.
+        assert!(is_back.1.recv_timeout(Duration::from_millis(20)).is_err());
+        is_reading.store(false, Ordering::SeqCst);
         go_on.send(()).unwrap();
+        assert!(owner.join().unwrap().is_some());
         assert_eq!(recorder.join().unwrap().unwrap(), expected(&values), "{reads}");
         assert_eq!(Arc::strong_count(&array), 1);
     }
 }
 
 #[test]
-fn an_owner_who_is_interrupted_holds_nobody_up() {
+fn an_owner_who_is_interrupted_goes_on_where_he_was() {
     let values = values(COUNT);
     for reads in READS {
         let array = shared(&values);
         let (histogram, loan) = lent(&array);
-        let (interrupt, inside, go_on) = interrupt(reads);
-        let owner = thread::spawn(move || {
-            INTERRUPT.set(Some(interrupt));
-            loan.end();
-        });
-        inside.recv().unwrap();
-        assert_eq!(histogram.encode(0.0).unwrap(), expected(&values), "{reads}");
+        let (go_on, owner) = interrupted(reads, move || loan.end());
+        let recorder = thread::spawn(move || histogram.encode(0.0));
         go_on.send(()).unwrap();
-        owner.join().unwrap();
+        assert!(owner.join().unwrap().is_some());
+        assert_eq!(recorder.join().unwrap().unwrap(), expected(&values), "{reads}");
     }
 }
 
 #[test]
-fn a_recorder_that_panics_holds_nobody_up() {
+fn nobody_waits_for_one_who_panicked() {
     for reads in READS {
         let array = shared(&values(COUNT));
         let (histogram, loan) = lent(&array);
-        let (go_on, recorder) = interrupted(histogram, reads);
+        let (go_on, recorder) = interrupted(reads, move || histogram.encode(0.0));
+        let owner = thread::spawn(move || loan.end());
         drop(go_on);
         assert!(recorder.join().is_err());
-        loan.end();
+        assert!(owner.join().unwrap().is_some());
         assert_eq!(Arc::strong_count(&array), 1);
+
+        let (histogram, loan) = lent(&array);
+        let (go_on, owner) = interrupted(reads, move || loan.end());
+        let recorder = thread::spawn(move || histogram.encode(0.0));
+        drop(go_on);
+        assert!(owner.join().is_err());
+        let error = recorder.join().unwrap().unwrap_err();
+        assert!(error.to_string().contains("panicked"), "{error}");
     }
 }
 

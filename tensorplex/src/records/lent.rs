@@ -6,10 +6,11 @@
 //! ```
 //!
 //! A copy would cost the owner more than sorting does, and two threads sort nearly twice as fast as one. The recorder's thread
-//! helps when it has nothing else to do. Neither depends on the other: a part whose thread does not run is done again.
+//! helps when it has nothing else to do; the owner waits for it only when it is in the middle of a part.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::histogram::{joined, record, some_buckets};
@@ -19,11 +20,10 @@ use crate::value::RecordError;
 
 /// Numbers in a part: to count them takes some 15 microseconds.
 const PART: usize = 1 << 15;
-/// How long others may need for a part before it is done again.
-const PATIENCE: Duration = Duration::from_micros(40);
+/// How long it is quicker to look than to sleep until somebody else is done with a part.
+const PATIENCE: Duration = Duration::from_micros(100);
 
-/// Numbers that may change when a [`Loan`] of them has ended: an array of another language, say. The recorder's thread may be
-/// the one that drops them.
+/// Numbers that may change when a [`Loan`] of them has ended: an array of another language, say.
 pub trait Numbers: Send + Sync + 'static {
     /// What they lie in.
     type Cell;
@@ -104,7 +104,11 @@ impl<N: Numbers> LentHistogram<N> {
 
 impl<N: Numbers> Encode for LentHistogram<N> {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
-        let buckets = self.sorting.finish();
+        self.sorting.work();
+        let Some(buckets) = self.sorting.buckets() else {
+            let why = "the thread that sorted a part of it panicked";
+            return Err(RecordError::Encoding(why.to_owned()));
+        };
         Ok(record(self.tag, joined(buckets.to_vec(), self.most)))
     }
 
@@ -115,33 +119,38 @@ impl<N: Numbers> Encode for LentHistogram<N> {
 }
 
 impl<N: Numbers> Loan<N> {
-    /// Sorts what is not sorted yet. What is written afterwards does not depend on the numbers any more.
-    ///
-    /// The recorder's thread may still read a few, without effect, when it was interrupted in a part; it drops them then.
-    pub fn end(self) {
+    /// Sorts what is not sorted yet, and gives the numbers back: nobody else reads them any more.
+    pub fn end(self) -> Option<N> {
         // When nobody is there to write them they need not be sorted.
         if Arc::strong_count(&self.0) > 1 {
-            self.0.finish();
+            self.0.work();
         }
-        *lock(&self.0.numbers) = None;
+        let mut numbers = self.0.numbers.write().unwrap_or_else(PoisonError::into_inner);
+        numbers.take()
     }
 }
 
 /// Numbers that are being sorted by whoever has time: first how far they reach, then how many are in each bucket.
 struct Sorting<N: Numbers> {
-    /// `None` when all is done and they are back with their owner.
-    numbers: Mutex<Option<Arc<N>>>,
+    /// Whoever reads them holds this; `None` when they are back with their owner.
+    numbers: RwLock<Option<N>>,
+    parts: usize,
     progress: Mutex<Progress<N::Number>>,
+    /// Of `progress`, to be looked at without holding others up.
+    done: AtomicUsize,
+    /// All parts have got as far as one can without the others.
+    came: Condvar,
 }
 
 struct Progress<T> {
     extent: Extent<T>,
     counts: [u64; BUCKETS],
-    /// Two steps for each part, one of all parts after the other of all parts. Those before this one are taken.
-    next: usize,
-    is_done: Vec<bool>,
-    /// How many.
+    /// Two steps for each part, one of all parts after the other of all parts: those that somebody has taken, and those that
+    /// are done.
+    taken: usize,
     done: usize,
+    /// Whoever took a step panicked.
+    is_broken: bool,
 }
 
 impl<N: Numbers> Sorting<N> {
@@ -150,37 +159,38 @@ impl<N: Numbers> Sorting<N> {
         let progress = Progress {
             extent: Extent::NONE,
             counts: [0; BUCKETS],
-            next: 0,
-            is_done: vec![false; 2 * parts],
+            taken: 0,
             done: 0,
+            is_broken: false,
         };
         Self {
-            numbers: Mutex::new(Some(Arc::new(numbers))),
+            numbers: RwLock::new(Some(numbers)),
+            parts,
             progress: Mutex::new(progress),
+            done: AtomicUsize::new(0),
+            came: Condvar::new(),
         }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress<N::Number>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes steps until all are done, by whomever.
-    fn finish(&self) -> [Bucket; BUCKETS] {
-        let numbers = lock(&self.numbers).clone();
-        if let Some(numbers) = numbers {
-            self.work(numbers.cells());
-        }
-        let progress = lock(&self.progress);
-        progress.extent.buckets(&progress.counts)
-    }
-
-    fn work(&self, cells: &[N::Cell]) {
-        let parts = cells.len().div_ceil(PART);
-        while let Some((step, extent)) = self.take(parts) {
-            let from = step % parts * PART;
+    fn work(&self) {
+        let numbers = self.numbers.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(numbers) = &*numbers else { return };
+        let _breaks = BreaksByPanic(self);
+        let cells = numbers.cells();
+        while let Some((step, extent)) = self.take() {
+            let from = step % self.parts * PART;
             let part = &cells[from..cells.len().min(from + PART)];
-            if step < parts {
+            if step < self.parts {
                 let found = Extent::of(part, N::get);
-                lock(&self.progress).add(step, |progress| progress.extent = progress.extent.with(found));
+                self.add(|progress| progress.extent = progress.extent.with(found));
             } else {
                 let found = extent.count(part, N::get);
-                lock(&self.progress).add(step, |progress| {
+                self.add(|progress| {
                     let counts = progress.counts.iter_mut().zip(found);
                     counts.for_each(|(all, some)| *all += some);
                 });
@@ -188,46 +198,72 @@ impl<N: Numbers> Sorting<N> {
         }
     }
 
-    /// The next step, and what is known. Waits for others as long as that is quick.
-    fn take(&self, parts: usize) -> Option<(usize, Extent<N::Number>)> {
-        let mut since = None;
+    /// The next step, and what is known. Waits while others are at steps that must be done before; `None` when all are done.
+    fn take(&self) -> Option<(usize, Extent<N::Number>)> {
         loop {
-            let mut progress = lock(&self.progress);
-            if progress.done == progress.is_done.len() {
+            let mut progress = self.progress();
+            if progress.is_broken || progress.done == 2 * self.parts {
                 return None;
             }
             // What is counted depends on how far all reach.
-            let ready = if progress.done < parts { parts } else { 2 * parts };
-            if progress.next < ready {
-                progress.next += 1;
-                return Some((progress.next - 1, progress.extent));
-            }
-            if since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-                let step = progress.is_done.iter().position(|is_done| !is_done)?;
-                return Some((step, progress.extent));
+            let ready = self.parts * if progress.done < self.parts { 1 } else { 2 };
+            if progress.taken < ready {
+                progress.taken += 1;
+                return Some((progress.taken - 1, progress.extent));
             }
             drop(progress);
+            self.wait(ready);
+        }
+    }
+
+    /// Until so many steps are done. Others are about to end theirs, unless they were interrupted.
+    fn wait(&self, steps: usize) {
+        let since = Instant::now();
+        while self.done.load(Ordering::Relaxed) < steps {
+            if since.elapsed() > PATIENCE {
+                let is_on = |progress: &mut Progress<_>| progress.done < steps && !progress.is_broken;
+                let waited = self.came.wait_while(self.progress(), is_on);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+                return;
+            }
             std::hint::spin_loop();
         }
     }
-}
 
-impl<T> Progress<T> {
-    /// What was found in a step, unless somebody else was faster.
-    fn add(&mut self, step: usize, found: impl FnOnce(&mut Self)) {
-        if !std::mem::replace(&mut self.is_done[step], true) {
-            self.done += 1;
-            found(self);
+    /// What was found in a step.
+    fn add(&self, found: impl FnOnce(&mut Progress<N::Number>)) {
+        let mut progress = self.progress();
+        found(&mut progress);
+        progress.done += 1;
+        self.done.store(progress.done, Ordering::Relaxed);
+        if progress.done.is_multiple_of(self.parts) {
+            self.came.notify_all();
         }
+    }
+
+    /// The result, when all is done.
+    fn buckets(&self) -> Option<[Bucket; BUCKETS]> {
+        let progress = self.progress();
+        (progress.done == 2 * self.parts).then(|| progress.extent.buckets(&progress.counts))
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Nobody waits for a step whose thread panicked.
+struct BreaksByPanic<'a, N: Numbers>(&'a Sorting<N>);
+
+impl<N: Numbers> Drop for BreaksByPanic<'_, N> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.progress().is_broken = true;
+            self.0.came.notify_all();
+        }
+    }
 }
 
 impl<N: Numbers> fmt::Debug for Sorting<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sorting").finish_non_exhaustive()
+        f.debug_struct("Sorting")
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
     }
 }
