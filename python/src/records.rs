@@ -79,11 +79,13 @@ pub(crate) enum HParam {
 }
 
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "those of the method in Python")]
 pub(crate) fn add_histogram(
     py: Python<'_>,
     sink: Sink<'_>,
     tag: &str,
     values: Values,
+    is_whole: bool,
     bins: BinChoice,
     most: Option<usize>,
     at: At,
@@ -97,6 +99,9 @@ pub(crate) fn add_histogram(
                 Values::F64(values) => Histogram::doubles(tag, DOUBLES.copy(py, &values)?, bins),
             };
             let mut histogram = histogram.map_err(refused)?;
+            if is_whole {
+                histogram = histogram.whole();
+            }
             if let Some(most) = most {
                 histogram = histogram.at_most(most).map_err(refused)?;
             }

@@ -28,7 +28,8 @@ class FileWriter(Recording):
         if isinstance(event, (bytes, bytearray, memoryview)):
             super().add_event(event)
             return
-        dated = type(event).FromString(_inputs.message(event, "event"))
+        message = _inputs.message(event, "event")
+        dated = type(event).FromString(message)
         dated.wall_time = time.time() if walltime is None else _inputs.walltime(walltime)
         if step is not None:
             dated.step = _inputs.step(step)

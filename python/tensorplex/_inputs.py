@@ -18,11 +18,10 @@ MANY = 2**31 - 1
 
 
 def tag(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"tag is a {_kind(value)}: a str is wanted")
-    if not value:
+    found = text(value, "tag")
+    if not found:
         raise ValueError("tag is empty: a name is wanted")
-    return str(value)
+    return found
 
 
 def scalar(value: Any, what: str = "scalar_value") -> float:
@@ -83,7 +82,23 @@ def walltime(value: Any) -> float | None:
 def text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{what} is a {_kind(value)}: a str is wanted")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = value[error.start]
+        raise ValueError(f"{what} has {half!r} at {error.start}: half a character, which no file can hold") from None
     return str(value)
+
+
+def labels(metadata: Any, header: Any) -> tuple[list[str], list[list[str]]]:
+    """A table of labels: its header, and a row per vector."""
+    wanted = "a label per vector" if header is None else "a row of labels per vector"
+    try:
+        rows = [[row] if header is None else list(row) for row in metadata]
+    except TypeError:
+        raise TypeError(f"metadata is {metadata!r}: {wanted} is wanted") from None
+    columns = ["label"] if header is None else list(header)
+    return columns, [[str(label) for label in row] for row in rows]
 
 
 def array(value: Any, what: str) -> np.ndarray:
@@ -127,13 +142,15 @@ def _numbers(found: np.ndarray, what: str, dtype: type) -> np.ndarray:
     return np.require(np.atleast_1d(found), dtype, ["C", "A"])
 
 
-def samples(value: Any, what: str) -> np.ndarray:
-    """Real numbers in one row, at least one: 32-bit floats if they hold what there is, else 64-bit ones."""
+def samples(value: Any, what: str) -> tuple[np.ndarray, bool]:
+    """Real numbers in one row, at least one: 32-bit floats if they hold what there is, else 64-bit ones. And whether they came
+    as integers, or as bools, which NumPy sorts as integers."""
     found = array(value, what)
     if found.size == 0:
         raise ValueError(f"{what} has shape {found.shape}: at least one number is wanted")
     is_small = found.dtype.itemsize <= (4 if found.dtype.kind == "f" else 2)
-    return _numbers(found, what, np.float32 if is_small else np.float64).reshape(-1)
+    row = _numbers(found, what, np.float32 if is_small else np.float64).reshape(-1)
+    return row, found.dtype.kind != "f"
 
 
 def rows(value: Any, what: str, columns: int, dtype: type) -> list[list[Any]]:
@@ -148,6 +165,7 @@ def rows(value: Any, what: str, columns: int, dtype: type) -> list[list[Any]]:
 
 def pixels(value: Any, what: str, dataformats: str) -> tuple[np.ndarray, str]:
     """Pixels as uint8 or float32, and what their axes are."""
+    dataformats = text(dataformats, "dataformats")
     if hasattr(value, "getbands") and hasattr(value, "convert"):
         if value.mode not in ("L", "RGB", "RGBA"):
             value = value.convert("RGBA" if "A" in value.getbands() else "RGB")

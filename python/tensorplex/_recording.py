@@ -71,7 +71,9 @@ class Recording:
         display_name = new_style if isinstance(new_style, str) else display_name
         summary_description = double_precision if isinstance(double_precision, str) else summary_description
         if new_style or display_name or summary_description:
-            _native.add_scalar_tensor(self._sink, tag, scalar_value, display_name, summary_description, at)
+            name = _inputs.text(display_name, "display_name")
+            description = _inputs.text(summary_description, "summary_description")
+            _native.add_scalar_tensor(self._sink, tag, scalar_value, name, description, at)
         else:
             self._send("add_scalar", (tag, scalar_value, *at), {})
 
@@ -98,14 +100,15 @@ class Recording:
 
         Args:
             bins: ``"tensorflow"``: TensorBoard's thirty buckets; the name of a rule of ``numpy.histogram``, a
-                number of buckets, or their edges.
+                number of buckets, or their edges. No bucket that a rule makes of integers is narrower than 1, as
+                in NumPy 2.
             max_bins: neighbours are joined until there are at most so many.
         """
-        values = _inputs.samples(values, "values")
+        values, is_whole = _inputs.samples(values, "values")
         if max_bins is not None:
             max_bins = _inputs.count(max_bins, "max_bins", _inputs.MANY)
         at = self._at(global_step, walltime)
-        _native.add_histogram(self._sink, _inputs.tag(tag), values, _inputs.bins(bins), max_bins, at)
+        _native.add_histogram(self._sink, _inputs.tag(tag), values, is_whole, _inputs.bins(bins), max_bins, at)
 
     def add_histogram_raw(
         self,
@@ -303,6 +306,8 @@ class Recording:
         vertices = _inputs.rows(vertices, "vertices", 3, np.float32)
         colors = None if colors is None else _inputs.rows(colors, "colors", 3, np.uint8)
         faces = None if faces is None else _inputs.rows(faces, "faces", 3, np.int32)
+        if not isinstance(config_dict, (Mapping, type(None))):
+            raise TypeError(f"config_dict is {config_dict!r}: a dict, or None, is wanted")
         config = None if config_dict is None else json.dumps(config_dict)
         at = self._at(global_step, walltime)
         _native.add_mesh(self._sink, _inputs.tag(tag), vertices, colors, faces, config, at)
@@ -361,10 +366,7 @@ class Recording:
         vectors = _inputs.numbers(mat, "mat")
         if vectors.ndim != 2:
             raise ValueError(f"mat has shape {vectors.shape}: (n, size) is wanted")
-        table = None
-        if metadata is not None:
-            rows = [list(map(str, row)) if metadata_header else [str(row)] for row in metadata]
-            table = (list(metadata_header or ["label"]), rows)
+        table = None if metadata is None else _inputs.labels(metadata, metadata_header or None)
         pictures = None if label_img is None else _inputs.pixels(label_img, "label_img", "NCHW")
         _native.add_embedding(self._sink, _inputs.tag(tag), vectors, table, pictures, self._at(global_step, walltime))
 

@@ -252,6 +252,8 @@ def _restore(
 def _address(host: str, port: int, url: str | None) -> str:
     if url is not None:
         return url
+    if not isinstance(host, str):
+        raise TypeError(f"host is {host!r}: the name or the address of a machine is wanted")
     return f"redis://[{host}]:{port}" if ":" in host else f"redis://{host}:{port}"
 
 

@@ -105,7 +105,7 @@ class SummaryWriter(Recording):
         self.flush_secs = self._flush_secs = _inputs.scalar(flush_secs, "flush_secs")
         self.filename_suffix = self._filename_suffix = filename_suffix
         self.kwargs = kwargs
-        self.url = (os.environ.get(URL_VARIABLE) if url is None else url) or None
+        self.url = (os.environ.get(URL_VARIABLE) if url is None else _inputs.text(url, "url")) or None
         self.client_id = None
         if self.url is not None:
             self.client_id = _client_id(self.log_dir) if client_id is None else client_id

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, built
 from matplotlib.figure import Figure
 from test_records import Tensor, points
-from test_summary_writer import Directory
+from writers import Directory
 
 import tensorplex
 

@@ -1,68 +1,23 @@
 """SummaryWriter, into a directory and through a server, as TensorBoard's two readers see it."""
 
 import json
-import logging
 import math
 import os
 import pickle
 import signal
-import sys
 import threading
-import time
 
 import matplotlib
 import numpy as np
 import pytest
-from conftest import DEADLINE, ROOT, Embedded, Redis, wait_for
-from test_records import Picture, Server, Tensor, points, server, server_program  # noqa: F401 (fixtures)
+from conftest import DEADLINE, ROOT, wait_for
+from test_records import Picture, Tensor, points
+from writers import PIXELS, local, place, server, server_program  # noqa: F401 (fixtures)
 
-import tensorplex
 from tensorplex import SummaryWriter, summary_writer
 
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
-
-PIXELS = np.zeros((3, 8, 16), np.uint8)
-
-
-class Directory:
-    """Where a local writer writes; read as what a server wrote."""
-
-    readers = Server.readers
-
-    def __init__(self, logdir):
-        self.logdir = logdir
-
-    def writer(self, name, **options):
-        return SummaryWriter(self.logdir / name, **options)
-
-
-class Remote:
-    """A writer through a server; its runs are where the server writes."""
-
-    def __init__(self, server):
-        self.readers, self.logdir, self.url = server.readers, server.logdir, server.url
-
-    def writer(self, name, **options):
-        return SummaryWriter(f"runs/{name}", url=self.url, **options)
-
-
-@pytest.fixture
-def local(tmp_path):
-    return Directory(tmp_path / "runs")
-
-
-@pytest.fixture(params=["directory", "redis", "embedded"])
-def place(request, tmp_path):
-    if request.param == "directory":
-        yield Directory(tmp_path / "runs")
-        return
-    redis = Redis() if request.param == "redis" else None
-    running = Server(request.getfixturevalue("server_program"), tmp_path / "runs", redis)
-    yield Remote(running)
-    running.stop()
-    if redis:
-        redis.close()
 
 
 def test_every_method_is_shown_alike_by_both_readers(place, tmp_path):
@@ -167,6 +122,8 @@ def first_run(place):
 
 
 # A point before the new start is stated again: the data server then forgets what came after it.
+
+
 def test_purge_step_leaves_one_curve(place):
     first_run(place)
     with place.writer("a", purge_step=2) as w:
@@ -259,40 +216,6 @@ def test_many_threads_may_share_a_writer(place):
         assert [step for step, _ in points(run[f"values/{n}"])] == list(range(100))
 
 
-def test_long_arrays_are_copied_at_the_call_and_memory_is_not_shared_too_early(local):
-    sizes = [20_000 + 9_000 * (step % 4) for step in range(40)]
-    with local.writer("a") as w:
-        for step, size in enumerate(sizes):
-            values = np.full(size, step, (np.float32, np.float64)[step // 2 % 2])
-            w.add_histogram("values", values, step, bins=[step - 1, step, step + 1])
-            w.add_histogram("thirty", values, step)
-            values[:] = -1
-    run = local.readers()["a"]
-    for step, buckets in points(run["values"]):
-        assert buckets == [[step - 1, step, 0], [step, step + 1, sizes[step]]]
-    for step, buckets in points(run["thirty"]):
-        assert buckets == [[step, step, 0]] * 29 + [[step, step, sizes[step]]]
-
-
-def test_an_array_of_many_parts_may_change_after_the_call_whether_its_sorting_was_shared_or_not(place):
-    values = np.empty(150_000, np.float32)
-    with place.writer("a") as w:
-        for step in range(20):
-            if step % 2:
-                # The thread for encoding is busy: the caller sorts alone.
-                w.add_image("busy", np.zeros((256, 256), np.uint8), step, dataformats="HW")
-            values[:] = step
-            values[step * 7_000] = -step - 1
-            w.add_histogram("values", values, step)
-        values[:] = np.nan
-        assert w.flush(DEADLINE)
-    found = points(place.readers()["a"]["values"])
-    assert [step for step, _ in found] == list(range(20))
-    for step, buckets in found:
-        assert (buckets[0][0], buckets[-1][1]) == (-step - 1, step)
-        assert [count for *_, count in buckets] == [1] + [0] * 28 + [149_999]
-
-
 def test_what_was_refused_is_known_after_the_end(place):
     with place.writer("a") as w:
         w.add_scalar("x", 0.5, 1)
@@ -319,28 +242,6 @@ def test_a_directory_that_cannot_be_opened_is_named(tmp_path):
     for name in ("file", "file/below"):
         with pytest.raises(OSError, match=rf"{tmp_path}/{name} cannot be opened: "):
             SummaryWriter(tmp_path / name)
-
-
-def test_numbers_may_lie_anywhere_in_memory_and_in_any_order_of_bytes(place):
-    values = np.arange(3000, dtype=np.float64)
-    with place.writer("a") as w:
-        for step, dtype in enumerate(("<f4", ">f4", "<f8", ">f8", "<i2", ">i4")):
-            odd = np.frombuffer(b"x" + values.astype(dtype).tobytes(), dtype, offset=1)
-            assert not odd.flags.aligned
-            w.add_histogram("values", odd, step)
-            w.add_histogram("turned", np.repeat(odd, 2)[::2].reshape(30, 100).T, step)
-            w.add_histogram("edges", odd, step, bins=[0, 1000, 2999])
-        pixels = np.frombuffer(b"x" + bytes(4 * 4 * 4), "<f4", offset=1).reshape(4, 4)
-        w.add_image("black", pixels, 0, dataformats="HW")
-        w.add_audio("silence", pixels.reshape(1, 16), 0)
-        w.add_audio("one sample", np.float32(0.5), 0)
-    run = place.readers()["a"]
-    assert len(points(run["values"])) == len(points(run["turned"])) == 6
-    for _, buckets in points(run["values"]) + points(run["turned"]):
-        assert [count for _, _, count in buckets] == [100] * 30
-    for _, buckets in points(run["edges"]):
-        assert buckets == [[0, 1000, 1000], [1000, 2999, 2000]]
-    assert {"black", "silence", "one sample"} <= run.keys()
 
 
 def test_threads_that_come_to_a_closed_writer_open_it_once(local):
@@ -416,70 +317,6 @@ def test_a_record_is_written_though_nothing_follows(local):
     w.close()
 
 
-def test_default_step_and_time(local):
-    with local.writer("a") as w:
-        with w.use_metadata(global_step=7, walltime=1234.5):
-            w.add_scalar("x", 1)
-            w.add_scalar("x", 1, 8)
-            w.add_text("t", "x")
-        w.add_scalar("x", 1, 9, 1.0)
-    run = local.readers()["a"]
-    assert run["x"]["points"] == [[7, 1.0, 1234.5], [8, 1.0, 1234.5], [9, 1.0, 1.0]]
-    assert points(run["t/text_summary"]) == [[7, ["x"]]]
-
-
-def test_scalars_are_exported(local, tmp_path):
-    with local.writer("a") as w:
-        w.add_scalars("main", {"k": 0.5}, 3, 1.5)
-        run = os.path.join(w.log_dir, "main_k")
-        assert w.scalar_dict == {run: [[1.5, 3, 0.5]]}
-        w.export_scalars_to_json(tmp_path / "out.json")
-        assert json.loads((tmp_path / "out.json").read_text()) == {run: [[1.5, 3, 0.5]]} and w.scalar_dict == {}
-
-
-def test_the_arguments_of_both_libraries(tmp_path, monkeypatch, caplog):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TENSORPLEX_URL", raising=False)
-    w = SummaryWriter(None, "_c", None, 5, 30, ".suffix")
-    assert w.log_dir.startswith("runs/") and w.log_dir.endswith("_c") and os.path.isdir(w.log_dir)
-    assert (w.max_queue, w.flush_secs, w.filename_suffix, w.purge_step) == (5, 30, ".suffix", None)
-    assert w.default_bins[0] < -9e19 and len(w.default_bins) == 2 * 775 - 1 or sorted(w.default_bins) == w.default_bins
-    w = SummaryWriter(logdir=tmp_path / "x", comet_config={"disabled": True})
-    assert w.logdir == str(tmp_path / "x") and not caplog.messages
-    SummaryWriter(log_dir="y", comet_config={"project": "p"}, unknown=1)
-    assert ["comet_config", "unknown"] == [word for word in ("comet_config", "unknown") if word in caplog.text]
-    with SummaryWriter("nothing", write_to_disk=False) as w:
-        w.add_scalar("x", 1, 1)
-        w.add_image("i", PIXELS)
-        w.add_scalars("m", {"k": 1})
-        with pytest.raises(ValueError):
-            w.add_image("i", PIXELS[0])
-    assert not os.path.exists("nothing")
-
-
-@pytest.mark.parametrize(
-    "log_dir, client_id",
-    [
-        ("runs/exp/1", "exp/1"),
-        ("exp 1/ü", "exp_1/_"),
-        ("runs", "runs"),
-        (".hidden/x", "_hidden/x"),
-        ("/elsewhere/runs/x", "elsewhere/runs/x"),
-    ],
-)
-def test_a_client_id_is_made_from_the_directory(tmp_path, monkeypatch, log_dir, client_id):
-    monkeypatch.chdir(tmp_path)
-    embedded = Embedded()
-    monkeypatch.setenv("TENSORPLEX_URL", embedded.url)
-    w = SummaryWriter(log_dir)
-    assert w.client_id == client_id and repr(w).startswith(f"<SummaryWriter {client_id}, redis")
-    assert SummaryWriter(tmp_path / log_dir, client_id="agent/1").client_id == "agent/1"
-    assert SummaryWriter(tmp_path / "local", url="").client_id is None
-    assert not os.path.exists(log_dir) or log_dir.startswith("/")
-    w.close(0)
-    embedded.close()
-
-
 def test_what_was_refused_is_counted_and_told(place, caplog):
     w = place.writer("a")
     w.add_scalar("x", 1, 1)
@@ -503,84 +340,6 @@ def test_a_disk_that_refuses_is_an_error_of_flush(tmp_path):
         w.flush()
 
 
-@pytest.fixture(params=["directory", "server"])
-def checked(request, tmp_path):
-    if request.param == "directory":
-        yield SummaryWriter(tmp_path / "checked")
-    else:
-        with tensorplex.EmbeddedBroker(port=0) as broker:
-            w = SummaryWriter("checked", url=broker.url)
-            yield w
-            w.close(0)
-
-
-@pytest.mark.parametrize(
-    "method, args, kind, text",
-    [
-        ("add_scalar", ("", 0.5), ValueError, "tag is empty"),
-        ("add_scalar", ("t", [1, 2]), ValueError, r"shape \(2,\): one number is wanted"),
-        ("add_scalar", ("t", 0.5, 1.5), TypeError, "global_step is a float: an int or None is wanted"),
-        ("add_scalars", ("m", {"a": 1, "b": [1, 2]}), ValueError, r"'b' has shape \(2,\)"),
-        ("add_scalars", ("m", [1]), TypeError, "metric_dict is a list"),
-        ("add_tensor", ("t", np.zeros(2, np.complex64)), TypeError, "dtype complex64: one of"),
-        ("add_histogram", ("t", []), ValueError, r"shape \(0,\): at least one number"),
-        ("add_histogram", ("t", ["x"]), TypeError, "values has dtype <U1"),
-        ("add_histogram", ("t", [1.0], 1, "pebble"), ValueError, "pebble"),
-        ("add_histogram", ("t", [1.0], 1, 10, None, 0), ValueError, "max_bins is 0: 1 to 2147483647 is wanted"),
-        ("add_histogram_raw", ("t", 0, 1, 1, 1, 1, [1, 2], [1]), ValueError, r"\(2,\) and bucket_counts \(1,\)"),
-        ("add_histogram_raw", ("t", 0, 3, 1, 1, 1, [2, 1, 3], [1, 1, 1]), ValueError, "rising order"),
-        ("add_histogram_raw", ("t", 0, 3, 1, 1, 1, [1, 2], [-1, 1]), ValueError, "none below 0"),
-        ("add_image", ("t", np.zeros((3, 4), np.uint8)), ValueError, r"\[3, 4\]"),
-        ("add_image_with_boxes", ("t", PIXELS, [[1, 2]]), ValueError, r"\(1, 2\): \(n, 4\) is wanted"),
-        ("add_image_with_boxes", ("t", PIXELS, [[1, 1, 2, 2]], 1, None, 1, "CHW", ["a", "b"]), ValueError, "2 labels"),
-        ("add_figure", ("t", np.zeros(3)), TypeError, "a figure of matplotlib"),
-        ("add_video", ("t", np.zeros((3, 4, 4))), ValueError, r"\[3, 4, 4\]"),
-        ("add_audio", ("t", np.zeros((3, 4))), ValueError, r"\(3, 4\)"),
-        ("add_text", ("t", 1), TypeError, "text_string is a int"),
-        ("add_pr_curve", ("t", [0, 1], [0.5]), ValueError, "pr curve"),
-        ("add_pr_curve_raw", ("t", *[[1, 2]] * 5, [1]), ValueError, "pr curve"),
-        ("add_custom_scalars", ([],), TypeError, "layout is a list"),
-        ("add_custom_scalars_marginchart", (["a", "b"],), ValueError, "3 are needed"),
-        ("add_mesh", ("t", np.zeros((4, 2))), ValueError, r"\(4, 2\): \(n, 3\) is wanted"),
-        ("add_hparams", ({"a": [1, 2]}, {}), ValueError, r"hparam 'a' has shape \(2,\)"),
-        ("add_hparams", ({"a": 1}, {"m": "x"}), TypeError, "'m' is a str"),
-        ("add_embedding", (np.zeros(3),), ValueError, r"\(3,\): \(n, size\) is wanted"),
-        ("add_graph", ("model",), TypeError, "model is a str"),
-        ("add_onnx_graph", (), TypeError, "onnx_model_file is not given"),
-        ("add_summary", (b"\xff",), ValueError, "not a message"),
-        ("add_event", (b"",), ValueError, "no value, no graph"),
-    ],
-)
-def test_wrong_input_raises_in_the_caller_and_nothing_is_written(checked, method, args, kind, text):
-    with pytest.raises(kind, match=text):
-        getattr(checked, method)(*args)
-    if checked.url is None:
-        assert checked.flush()
-        assert [file for file in os.listdir(checked.log_dir) if os.path.getsize(f"{checked.log_dir}/{file}")] == []
-    else:
-        assert checked.stats()["taken"] == 0
-
-
-@pytest.mark.parametrize("options, text", [({"resume": "yes"}, "resume is 'yes'"), ({"log_dir": "s3://b"}, "local directory")])
-def test_wrong_arguments_of_a_writer(tmp_path, options, text):
-    with pytest.raises(ValueError, match=text):
-        SummaryWriter(**options)
-
-
-def test_rules_for_bins_are_those_of_numpy(local):
-    values = np.random.default_rng(2).lognormal(size=500)
-    rules = ("auto", "fd", "doane", "scott", "rice", "sturges", "sqrt", "stone")
-    with local.writer("a") as w:
-        for rule in rules:
-            w.add_histogram(rule, values, 1, bins=rule)
-    tags = local.readers()["a"]
-    for rule in rules:
-        [[_, rows]] = points(tags[rule])
-        counts, edges = np.histogram(values, rule)
-        assert [count for *_, count in rows] == counts.tolist(), rule
-        assert np.allclose([left for left, *_ in rows], edges[:-1]), rule
-
-
 def test_a_call_returns_before_its_record_is_encoded(tmp_path):
     """Were it encoded in the call, nothing would ever be left for a flush."""
     noise = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
@@ -592,22 +351,3 @@ def test_a_call_returns_before_its_record_is_encoded(tmp_path):
 
         wait_for("a record that is not encoded yet", call)
         assert w.flush(DEADLINE) and w.stats()["refused"] == 0
-
-
-@pytest.mark.parametrize("block", [0, 1])
-def test_the_documentation_runs(tmp_path, monkeypatch, block):
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs/python.md").read_text().split("## SummaryWriter\n")[1]
-    exec(page.split("```python\n")[1 + block].split("```")[0], {})
-    if block == 0:
-        runs = Directory(tmp_path / "runs").readers()
-        assert runs.keys() == {"first", "first/both_train", "first/both_val"}
-
-
-def test_every_method_of_both_libraries_is_there():
-    import tensorboardX
-
-    # The names of torch 2.15, for those that tensorboardX has not.
-    names = {"add_tensor", "get_logdir", "add_histogram_raw"} | set(dir(tensorboardX.SummaryWriter))
-    public = {name for name in names if not name.startswith("_")}
-    assert public - set(dir(SummaryWriter)) == set()

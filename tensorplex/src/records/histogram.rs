@@ -52,6 +52,8 @@ pub struct Histogram {
     tag: String,
     values: Values,
     bins: Bins,
+    /// Of the buckets that a rule makes.
+    narrowest: f64,
     most: usize,
 }
 
@@ -101,8 +103,15 @@ impl Histogram {
             tag: owned_tag(tag)?,
             values,
             bins,
+            narrowest: 0.0,
             most: MAX_BUCKETS,
         })
+    }
+
+    /// The values are whole numbers: no bucket that a rule makes is narrower than 1, as NumPy has it for integers since 2.0.
+    pub fn whole(mut self) -> Self {
+        self.narrowest = 1.0;
+        self
     }
 
     /// Joins neighbours until there are at most so many buckets.
@@ -118,8 +127,8 @@ impl Histogram {
 impl Encode for Histogram {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         let buckets = match self.values {
-            Values::F32(values) => sorted(&values, &self.bins),
-            Values::F64(values) => sorted(&values, &self.bins),
+            Values::F32(values) => sorted(&values, &self.bins, self.narrowest),
+            Values::F64(values) => sorted(&values, &self.bins, self.narrowest),
         };
         Ok(record(self.tag, joined(buckets, self.most)))
     }
@@ -179,14 +188,14 @@ pub(super) fn joined(buckets: Vec<Bucket>, most: usize) -> Vec<Bucket> {
         .collect()
 }
 
-fn sorted<T: Real>(values: &[T], bins: &Bins) -> Vec<Bucket> {
+fn sorted<T: Real>(values: &[T], bins: &Bins, narrowest: f64) -> Vec<Bucket> {
     match bins {
         Bins::TensorBoard => bucket(values).to_vec(),
         Bins::Edges(edges) => between(&finite(values), edges),
         Bins::Count(count) => equal(&finite(values), *count),
         Bins::Rule(rule) => {
             let mut values = finite(values);
-            let count = rule.buckets(&mut values);
+            let count = rule.buckets(&mut values, narrowest);
             equal(&values, count)
         }
     }
@@ -249,9 +258,13 @@ fn range(values: &[f64]) -> Option<(f64, f64)> {
 }
 
 impl Rule {
-    fn buckets(self, values: &mut [f64]) -> usize {
+    fn buckets(self, values: &mut [f64], narrowest: f64) -> usize {
         let Some((min, max)) = range(values) else { return 1 };
-        let width = self.width(values, max - min);
+        let width = match self.width(values, max - min) {
+            // The rule has no answer.
+            0.0 => return 1,
+            width => width.max(narrowest),
+        };
         match ((max - min) / width).ceil() {
             count if count.is_finite() && count >= 1.0 => (count as usize).min(MAX_BUCKETS),
             _ => 1,
