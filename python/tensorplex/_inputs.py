@@ -85,8 +85,8 @@ def text(value: Any, what: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        half = value[error.start]
-        raise ValueError(f"{what} has {half!r} at {error.start}: half a character, which no file can hold") from None
+        lone = value[error.start]
+        raise ValueError(f"{what} has a lone surrogate, {lone!r} at {error.start}, which has no UTF-8 form") from None
     return str(value)
 
 

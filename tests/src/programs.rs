@@ -134,6 +134,36 @@ impl Process {
         send(&self.0, signal);
     }
 
+    /// Where each of its threads is in the kernel, as far as that is told, and its TCP connections: what to look at when it does
+    /// nothing more.
+    pub fn whereabouts(&self) -> String {
+        let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+        let paths = |path: PathBuf| {
+            let entries = std::fs::read_dir(path).into_iter().flatten();
+            entries.filter_map(|entry| Some(entry.ok()?.path()))
+        };
+        let process = PathBuf::from(format!("/proc/{}", self.0.id()));
+        let threads = paths(process.join("task")).map(|task| {
+            let (name, stack) = (read(task.join("comm")), read(task.join("stack")));
+            format!(
+                "{} {:?}\n",
+                name.trim(),
+                stack.lines().take(4).collect::<Vec<_>>()
+            )
+        });
+        let links = paths(process.join("fd")).filter_map(|file| std::fs::read_link(file).ok());
+        let links: Vec<String> = links.map(|link| link.display().to_string()).collect();
+        let connections = read(process.join("net/tcp"));
+        let own = connections.lines().filter(|line| {
+            let node = line
+                .split_whitespace()
+                .nth(9)
+                .map(|node| format!("socket:[{node}]"));
+            node.is_some_and(|node| links.contains(&node))
+        });
+        threads.chain(own.map(|line| format!("{line}\n"))).collect()
+    }
+
     /// Whether it has not ended.
     ///
     /// # Panics

@@ -64,8 +64,9 @@ impl Tail {
             let entry = match self.lines.recv_timeout(DEADLINE) {
                 Ok(line) => serde_json::from_str::<Value>(&line).expect("JSON"),
                 Err(error) => panic!(
-                    "{got} of {count} entries, then {error}; tail said {:?}",
-                    self.stderr()
+                    "{got} of {count} entries, then {error}; tail said {:?} and is at\n{}",
+                    self.stderr(),
+                    self.process.whereabouts()
                 ),
             };
             let text = |key| entry[key].as_str().expect(key).to_owned();
