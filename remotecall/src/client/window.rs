@@ -98,10 +98,12 @@ pub(crate) struct Window {
     pub producer: ProducerId,
     pub options: ClientOptions,
     state: Mutex<State>,
-    /// The sender waits here for something to do.
+    /// The sender waits here for something to do, and nobody else does: one is woken.
     work: Condvar,
     /// Callers wait here for acks and for room.
     progress: Condvar,
+    /// Who only lets time pass waits here for the end.
+    end: Condvar,
     /// No server has been seen for a while, and somebody waits.
     missing: AtomicBool,
     /// Where frames lie that are not in memory.
@@ -143,6 +145,7 @@ impl Window {
             state: Mutex::new(state),
             work: Condvar::new(),
             progress: Condvar::new(),
+            end: Condvar::new(),
             missing: AtomicBool::new(false),
             spool_dir: None,
             only_delivers: false,
@@ -389,6 +392,7 @@ impl Window {
         }
         self.work.notify_all();
         self.progress.notify_all();
+        self.end.notify_all();
         for pending in pending.into_values() {
             pending.slot.complete(Err(RemoteError::Closed));
         }

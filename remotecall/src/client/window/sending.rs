@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::state::{Content, Haste};
+use super::state::{Content, Haste, State};
 use super::{CallId, FAR, Window};
 use crate::broker::StreamId;
 use crate::frame::Draft;
@@ -79,20 +79,9 @@ impl Window {
 
     /// Sleeps for `time`, or until the client is closed; returns whether it is.
     pub fn pause(&self, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        let mut state = self.lock();
-        while !state.closed {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self
-                .work
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        state.closed
+        let is_open = |state: &mut State| !state.closed;
+        let waited = self.end.wait_timeout_while(self.lock(), time, is_open);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
     /// Somebody waits for call `id`: its frame is due now. Returns how many bytes are to be sent for that; none when
@@ -280,5 +269,55 @@ impl Window {
     /// Frames with replies may be among those to be sent.
     pub fn wants_replies(&self) -> bool {
         self.lock().wants_replies
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Barrier;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::ClientOptions;
+    use crate::client::window::NewCall;
+    use crate::frame::Reply;
+
+    const LONG: Duration = Duration::from_secs(3600);
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    /// Of a broker that is away: the reader of replies pauses before it tries again, and then comes the first call. It was
+    /// lost when the wake-up went to the reader.
+    #[test]
+    fn who_pauses_takes_no_wake_up_from_the_sender() {
+        let window = Window::new(crate::ProducerId::random().unwrap(), ClientOptions::default());
+        let call = NewCall {
+            method: "a",
+            client: "b",
+            reply: Reply::Result,
+            time_ns: 0,
+            deadline_ms: None,
+            has_named: false,
+        };
+        let all = Barrier::new(9);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    all.wait();
+                    assert!(window.pause(LONG));
+                });
+            }
+            all.wait();
+            let (woken, wakes) = channel();
+            let sender = &window;
+            scope.spawn(move || woken.send(sender.wait_for_any()).unwrap());
+            while window.lock().sleeps_until.is_none() {
+                std::thread::yield_now();
+            }
+            window.push(&call, |_| Ok::<_, Infallible>(())).unwrap();
+            let woken = wakes.recv_timeout(DEADLINE);
+            window.close();
+            assert_eq!(woken, Ok(true));
+        });
     }
 }
