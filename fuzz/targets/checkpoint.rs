@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| remotecall::fuzzing::checkpoint(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| remotecall_store::fuzzing::checkpoint(bytes));

@@ -1,49 +1,26 @@
 //! Any object, called from other processes over Redis: same method names, same arguments, futures back.
 
-mod args;
-mod atom;
-mod broker;
-mod call_error;
+mod backlog;
 mod client;
-mod client_id;
-mod disk;
-pub mod embedded;
-mod files;
-mod frame;
-#[cfg(any(test, feature = "fuzzing"))]
-#[doc(hidden)]
-pub mod fuzzing;
-mod holder;
-mod journal;
 #[doc(hidden)]
 pub mod macro_support;
 mod mode;
-mod mutants;
 mod remote;
-mod reply;
 mod server;
-mod spool;
-mod type_name;
-mod watch;
 
-pub use args::{Args, ArgsError, MAX_ARGS, MAX_DEPTH};
-pub use broker::{
-    Address, AddressError, ENVIRONMENT, FileError, MAX_PASSWORD, MAX_QUEUE_NAME, QueueNameError,
-    read_password, warn_if_others_can_read,
-};
-pub use call_error::CallError;
+pub use backlog::{Backlog, BrokerWatch, WatchError};
 pub use client::{
     CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, DrainError, DrainOutcome, Drained,
     Dropped, Encoded, EncodedArgs, FlushError, MISSING_AFTER, NotQueued, RemoteError, RemoteFuture, WhenFull,
     drain,
 };
-pub use client_id::{ClientId, ClientIdError, MAX_CLIENT_ID, MAX_PART};
-pub use disk::is_sync_failure;
-pub use files::{FileId, FileSet, NewFile, PickPath};
-pub use frame::{FrameError, MAX_BODY, MAX_CALLS, MAX_FRAME, ProducerId};
-pub use journal::JournalError;
 pub use mode::{Mode, OneWay, Returning};
 pub use remote::{CallContext, Durable, Method, Remote};
+pub use remotecall_broker as embedded;
+pub use remotecall_connection::{
+    Address, AddressError, ENVIRONMENT, FileError, MAX_PASSWORD, MAX_QUEUE_NAME, QueueNameError,
+    read_password, warn_if_others_can_read,
+};
 /// Makes the `pub` methods of a struct callable from elsewhere.
 ///
 /// It goes on an inherent `impl` and leaves it as it is. It adds an implementation of [`Remote`], for the server
@@ -120,11 +97,16 @@ pub use remote::{CallContext, Durable, Method, Remote};
 /// belong to every client, so no remote method can have these names. The documentation, `#[deprecated]`,
 /// `#[must_use]`, `#[allow]` and `#[cfg]` of a method are copied.
 pub use remotecall_macros::remote;
-pub use reply::MAX_RESULT;
+pub use remotecall_store::disk::is_sync_failure;
+pub use remotecall_store::files::{FileId, FileSet, NewFile, PickPath};
+pub use remotecall_store::journal::JournalError;
+pub use remotecall_store::spool::{MAX_SPOOL, SpoolError};
+pub use remotecall_wire::{
+    Args, ArgsError, CallError, ClientId, ClientIdError, FrameError, MAX_ARGS, MAX_BODY, MAX_CALLS,
+    MAX_CLIENT_ID, MAX_DEPTH, MAX_FRAME, MAX_PART, MAX_RESULT, ProducerId,
+};
 pub use rmp_serde;
 pub use server::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
-pub use spool::{MAX_SPOOL, SpoolError};
-pub use watch::{Backlog, BrokerWatch, WatchError};
 
 /// The tour's code compiles.
 #[cfg(doctest)]

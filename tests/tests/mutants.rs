@@ -14,7 +14,7 @@ fn chaos(mutant: &str) -> (bool, String) {
     let mut command = Command::new(own_program("chaos"));
     let output = command
         .arg(SECONDS)
-        .env("TENSORPLEX_MUTANT", mutant)
+        .env("REMOTECALL_MUTANT", mutant)
         .output()
         .expect("the harness");
     let said = format!(

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::window::Window;
 use super::{ClientOptions, ConnectError, Handle};
 use crate::SpoolError;
-use crate::broker::{Access, Address, AddressError, Keys, Role};
-use crate::spool::{Found, Place, Spool};
+use remotecall_connection::{Address, AddressError, Endpoint, Keys, Role};
+use remotecall_store::spool::{Found, Spool, SpoolDirectory};
 
 /// What became of one spool.
 #[derive(Debug)]
@@ -83,14 +83,14 @@ pub fn drain(
         .map(|address| address.parse().map_err(ConnectError::from))
         .transpose()?;
     let end = Instant::now() + timeout;
-    for found in Place::all(dir)? {
+    for found in SpoolDirectory::all(dir)? {
         let (path, owner, outcome) = match found {
             Found::InUse(path) => (path, None, DrainOutcome::InUse),
             Found::Refused(path, error) => (path, None, DrainOutcome::Refused(error.into())),
-            Found::Free(place) => {
-                let (path, owner) = (place.dir.clone(), place.owner.clone());
+            Found::Free(directory) => {
+                let (path, owner) = (directory.dir.clone(), directory.owner.clone());
                 let left = end.saturating_duration_since(Instant::now());
-                let outcome = deliver(place, address.clone(), left).unwrap_or_else(DrainOutcome::Refused);
+                let outcome = deliver(directory, address.clone(), left).unwrap_or_else(DrainOutcome::Refused);
                 (path, Some((owner.queue, owner.client_id)), outcome)
             }
         };
@@ -99,8 +99,12 @@ pub fn drain(
     Ok(())
 }
 
-fn deliver(place: Place, address: Option<Address>, timeout: Duration) -> Result<DrainOutcome, DrainError> {
-    let owner = place.owner.clone();
+fn deliver(
+    directory: SpoolDirectory,
+    address: Option<Address>,
+    timeout: Duration,
+) -> Result<DrainOutcome, DrainError> {
+    let owner = directory.owner.clone();
     let address = match address {
         Some(address) => address,
         None => owner
@@ -109,10 +113,10 @@ fn deliver(place: Place, address: Option<Address>, timeout: Duration) -> Result<
             .map_err(|error: AddressError| ConnectError::from(error))?,
     };
     let keys = Keys::new(&owner.queue).map_err(ConnectError::from)?;
-    let opened = Spool::take_over(place)?;
+    let opened = Spool::take_over(directory)?;
     let bytes = opened.rest.damaged;
     let window = Window::that_only_delivers(opened, ClientOptions::default());
-    let handle = Handle::start(Access::new(address, Role::Worker), keys, owner, window)?;
+    let handle = Handle::start(Endpoint::new(address, Role::Worker), keys, owner, window)?;
     let flushed = handle.flush(timeout);
     let stats = handle.window.stats();
     let outcome = match (flushed, bytes) {

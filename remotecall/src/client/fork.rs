@@ -9,64 +9,14 @@
 //! The C library counts: a function that it calls in every child. It is called for a fork by any language and library;
 //! only a bare `clone` system call, after which the C library itself cannot be used, goes unnoticed.
 
-// To ask the system for the process id instead costs 107 ns on the machine of docs/performance.md, in each call: as much
-// as all the rest of `add_scalar`. Reading the count costs less than one.
-#![allow(unsafe_code)]
-
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use super::{Client, ConnectError, Handle};
-use crate::spool::forget_locks;
-
-/// Forks between this process and the ancestor that first made a client.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-/// Whether the C library counts them.
-static IS_COUNTED: AtomicBool = AtomicBool::new(false);
-
-/// The process in which something was made, among its ancestors and descendants.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Birth(u32);
-
-impl Birth {
-    /// This process.
-    pub fn now() -> io::Result<Self> {
-        // Not a `Once`: a fork while another thread is inside one would lock it in the child. Two threads that get here
-        // together have every fork counted twice, which does not matter.
-        if !IS_COUNTED.load(Acquire) {
-            count_forks()?;
-            IS_COUNTED.store(true, Release);
-        }
-        Ok(Self(FORKS.load(Relaxed)))
-    }
-
-    /// Whether this process is the one.
-    pub fn is_here(self) -> bool {
-        self.0 == FORKS.load(Relaxed)
-    }
-}
-
-fn count_forks() -> io::Result<()> {
-    extern "C" fn in_child() {
-        FORKS.fetch_add(1, Relaxed);
-        for number in forget_locks() {
-            // SAFETY: `close` may be called between `fork` and `exec`. In this process nobody uses the file, or closes it.
-            unsafe { libc::close(number) };
-        }
-    }
-    // SAFETY: `in_child` may run between `fork` and `exec`: it changes atomic numbers, closes files and does nothing else.
-    // It is part of the program, and the C library forgets it when a library that holds it is unloaded.
-    match unsafe { libc::pthread_atfork(None, None, Some(in_child)) } {
-        0 => Ok(()),
-        error => Err(io::Error::from_raw_os_error(error)),
-    }
-}
 
 impl Client {
     /// Whether this process made the client. In a child process, after a fork, calls through it are refused.
     pub fn is_here(&self) -> bool {
-        self.handle.birth.is_here()
+        self.handle.fork_generation.is_current()
     }
 
     /// A client with the same address, queue, client id and options, and nothing of this one's calls: what a child
@@ -103,22 +53,24 @@ impl Handle {
 mod tests {
     use std::time::Duration;
 
+    use remotecall_store::fork::ForkGeneration;
+
     use super::*;
-    use crate::broker::{Access, Role};
-    use crate::spool::Owner;
     use crate::{ClientId, ClientOptions, NotQueued, RemoteError, RemoteFuture};
+    use remotecall_connection::{Endpoint, Role};
+    use remotecall_store::spool::Owner;
 
     /// As a child process finds it.
     fn made_by_another_process() -> (Client, RemoteFuture<i64>) {
-        let access = Access::new("127.0.0.1:1".parse().unwrap(), Role::Worker);
-        let keys = crate::broker::Keys::new("q").unwrap();
+        let access = Endpoint::new("127.0.0.1:1".parse().unwrap(), Role::Worker);
+        let keys = remotecall_connection::Keys::new("q").unwrap();
         let owner = Owner {
             queue: "q".to_owned(),
             client_id: "c".to_owned(),
             address: String::new(),
         };
         let mut handle = Handle::open(access, keys, owner, ClientOptions::default()).unwrap();
-        handle.birth = Birth(u32::MAX);
+        handle.fork_generation = ForkGeneration::of_another_process();
         let client = Client {
             id: Arc::new(ClientId::new("c").unwrap()),
             handle: Arc::new(handle),

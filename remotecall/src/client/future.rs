@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use remotecall_wire::ReplyError;
 use serde::de::DeserializeOwned;
 
 use super::Handle;
@@ -34,6 +35,15 @@ pub enum RemoteError {
     /// The result was taken already.
     #[error("the result was taken already")]
     Taken,
+}
+
+impl From<ReplyError> for RemoteError {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::Call(error) => Self::Call(error),
+            unreadable @ ReplyError::Unreadable(_) => Self::BadResult(unreadable.to_string()),
+        }
+    }
 }
 
 /// How a call ended: its result as MessagePack, or why there is none.
@@ -144,7 +154,7 @@ impl<T> RemoteFuture<T> {
     /// The slot's lock may be in the hands of a thread that a child process does not have.
     pub(super) fn check_process(&self) -> Result<(), RemoteError> {
         match &self.waiting {
-            Some((handle, _)) if !handle.birth.is_here() => Err(RemoteError::OtherProcess),
+            Some((handle, _)) if !handle.fork_generation.is_current() => Err(RemoteError::OtherProcess),
             _ => Ok(()),
         }
     }
@@ -201,7 +211,7 @@ impl<T: DeserializeOwned> RemoteFuture<T> {
 impl<T> Drop for RemoteFuture<T> {
     fn drop(&mut self) {
         if let Some((handle, id)) = &self.waiting
-            && handle.birth.is_here()
+            && handle.fork_generation.is_current()
         {
             handle.window.forget(*id);
         }

@@ -11,17 +11,17 @@
 //! ([`caller`]).
 
 mod backoff;
-mod caller;
 mod drain;
-mod encoded;
 mod fork;
 mod future;
+mod handoff;
 mod heartbeat;
+mod inline_io;
+mod raw_call;
 mod reader;
 mod sender;
 mod session;
 mod stats;
-mod turn;
 mod window;
 
 use std::path::PathBuf;
@@ -31,18 +31,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::broker::{Access, AddressError, Keys, QueueNameError, Role};
-use crate::frame::{NewCall, ProducerId, Reply};
-use crate::spool::{Owner, Spool};
 use crate::{ClientId, ClientIdError, SpoolError};
+use remotecall_connection::{AddressError, Endpoint, Keys, QueueNameError, Role};
+use remotecall_store::fork::ForkGeneration;
+use remotecall_store::spool::{Owner, Spool};
+use remotecall_wire::{NewCall, ProducerId, ReplyMode};
 
 pub(crate) use backoff::Backoff;
 pub use drain::{DrainError, DrainOutcome, Drained, drain};
-pub use encoded::{Encoded, EncodedArgs};
-pub(crate) use fork::Birth;
 pub use future::{RemoteError, RemoteFuture};
+use handoff::Handoff;
+pub use raw_call::{Encoded, EncodedArgs};
 pub use stats::{ClientStats, Dropped};
-use turn::Turn;
 pub use window::{FlushError, NotQueued, WhenFull};
 use window::{Pushed, Window};
 
@@ -119,12 +119,12 @@ pub struct Client {
 /// What all handles share; its end closes the connection.
 struct Handle {
     window: Arc<Window>,
-    access: Access,
+    access: Endpoint,
     keys: Keys,
     owner: Owner,
-    birth: Birth,
-    sending: Arc<Turn<session::Session>>,
-    reading: Arc<Turn<reader::Reader>>,
+    fork_generation: ForkGeneration,
+    sending: Arc<Handoff<session::Session>>,
+    reading: Arc<Handoff<reader::Reader>>,
     reader: Mutex<Option<std::thread::JoinHandle<()>>>,
     sender: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -150,7 +150,7 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
         let id = ClientId::new(client_id)?;
-        let access = Access::new(address.parse()?, Role::Worker);
+        let access = Endpoint::new(address.parse()?, Role::Worker);
         let owner = Owner {
             queue: queue.to_owned(),
             client_id: client_id.to_owned(),
@@ -202,14 +202,14 @@ impl Client {
         let write = |out: &mut Vec<u8>| rmp_serde::encode::write_named(out, args);
         RemoteFuture::new(
             self.handle.clone(),
-            self.push(method, Reply::Result, false, write),
+            self.push(method, ReplyMode::Result, false, write),
         )
     }
 
     /// Calls `method`; nothing comes back. A call that cannot be taken is counted, see [`stats`](Self::stats).
     pub fn send<A: Serialize + ?Sized>(&self, method: &str, args: &A) {
         let write = |out: &mut Vec<u8>| rmp_serde::encode::write_named(out, args);
-        if let Err(error) = self.push(method, Reply::Nothing, false, write) {
+        if let Err(error) = self.push(method, ReplyMode::Nothing, false, write) {
             self.handle.report(&error);
         }
     }
@@ -229,21 +229,21 @@ impl Client {
         };
         RemoteFuture::new(
             self.handle.clone(),
-            self.push(method, Reply::ErrorOnly, true, write),
+            self.push(method, ReplyMode::ErrorOnly, true, write),
         )
     }
 
     fn push<E: std::fmt::Display>(
         &self,
         method: &str,
-        reply: Reply,
+        reply: ReplyMode,
         has_named: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<Pushed, NotQueued> {
-        if !self.handle.birth.is_here() {
+        if !self.handle.fork_generation.is_current() {
             return Err(NotQueued::OtherProcess);
         }
-        if reply != Reply::Nothing {
+        if reply != ReplyMode::Nothing {
             self.handle.start_reader();
         }
         let call = NewCall {
@@ -276,18 +276,18 @@ impl Client {
 
     /// Whether the client was closed; later calls are refused.
     pub fn is_closed(&self) -> bool {
-        self.handle.birth.is_here() && self.handle.window.is_closed()
+        self.handle.fork_generation.is_current() && self.handle.window.is_closed()
     }
 
     /// Whether calls wait for their results and no server has been seen for [`MISSING_AFTER`]. A future still waits: the
     /// server may come back. The client logs it once.
     pub fn server_is_missing(&self) -> bool {
-        self.handle.birth.is_here() && self.handle.window.server_is_missing()
+        self.handle.fork_generation.is_current() && self.handle.window.server_is_missing()
     }
 
     /// What happened so far.
     pub fn stats(&self) -> ClientStats {
-        match self.handle.birth.is_here() {
+        match self.handle.fork_generation.is_current() {
             true => self.handle.window.stats(),
             false => ClientStats::default(),
         }
@@ -304,7 +304,12 @@ impl std::fmt::Debug for Client {
 }
 
 impl Handle {
-    fn open(access: Access, keys: Keys, owner: Owner, options: ClientOptions) -> Result<Self, ConnectError> {
+    fn open(
+        access: Endpoint,
+        keys: Keys,
+        owner: Owner,
+        options: ClientOptions,
+    ) -> Result<Self, ConnectError> {
         let producer = ProducerId::random().map_err(refused)?;
         let window = match &options.spool {
             None if options.when_full == WhenFull::Spill => return Err(ConnectError::SpillWithoutSpool),
@@ -315,9 +320,9 @@ impl Handle {
     }
 
     /// Has threads work for `window`.
-    fn start(access: Access, keys: Keys, owner: Owner, window: Window) -> Result<Self, ConnectError> {
+    fn start(access: Endpoint, keys: Keys, owner: Owner, window: Window) -> Result<Self, ConnectError> {
         let window = Arc::new(window);
-        let sending = Arc::new(Turn::new());
+        let sending = Arc::new(Handoff::new());
         let sender =
             sender::start(window.clone(), access.clone(), keys.clone(), sending.clone()).map_err(refused)?;
         Ok(Self {
@@ -325,16 +330,16 @@ impl Handle {
             access,
             keys,
             owner,
-            birth: Birth::now().map_err(refused)?,
+            fork_generation: ForkGeneration::now().map_err(refused)?,
             sending,
-            reading: Arc::new(Turn::new()),
+            reading: Arc::new(Handoff::new()),
             reader: Mutex::new(None),
             sender: Mutex::new(Some(sender)),
         })
     }
 
     fn report(&self, error: &NotQueued) {
-        match self.birth.is_here() {
+        match self.fork_generation.is_current() {
             true => self.window.report(error),
             false => tracing::warn!("call not taken: {error}"),
         }
@@ -342,7 +347,7 @@ impl Handle {
 
     /// In another process nothing is outstanding.
     fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        match self.birth.is_here() {
+        match self.fork_generation.is_current() {
             true => self.window.flush(timeout),
             false => Ok(()),
         }
@@ -361,7 +366,7 @@ impl Handle {
     }
 
     fn close(&self, timeout: Duration) -> Result<(), FlushError> {
-        if !self.birth.is_here() {
+        if !self.fork_generation.is_current() {
             return Ok(());
         }
         let result = self.window.flush(timeout);
@@ -383,7 +388,7 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !self.birth.is_here() {
+        if !self.fork_generation.is_current() {
             return self.leave_threads_alone();
         }
         if self.window.is_closed() {

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use redis::{Pipeline, RedisResult, Value};
 
+use super::future::RemoteError;
+use super::handoff::Handoff;
 use super::heartbeat::Heartbeat;
 use super::session::REPLY_TTL_MS;
-use super::turn::Turn;
 use super::window::Window;
-use super::{Backoff, MISSING_AFTER, caller};
-use crate::broker::{Access, Link, StreamId, entries, reply_key};
-use crate::reply::Replies;
+use super::{Backoff, MISSING_AFTER, inline_io};
+use remotecall_connection::{Connection, Endpoint, StreamId, entries, reply_key};
+use remotecall_wire::Replies;
 
 /// Longest wait for replies in one go; shorter while somebody waits for the absence of errors.
 const BLOCK: Duration = Duration::from_millis(1000);
@@ -31,9 +32,9 @@ const REFRESH: Duration = Duration::from_millis(REPLY_TTL_MS / 3);
 
 pub(super) fn start(
     window: Arc<Window>,
-    access: Access,
+    access: Endpoint,
     lease: String,
-    turn: Arc<Turn<Reader>>,
+    turn: Arc<Handoff<Reader>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let reader = Reader {
         key: reply_key(window.producer),
@@ -50,7 +51,7 @@ pub(super) fn start(
 
 pub(super) struct Reader {
     window: Arc<Window>,
-    access: Access,
+    access: Endpoint,
     key: String,
     heartbeat: Heartbeat,
     session: Option<Session>,
@@ -60,13 +61,13 @@ pub(super) struct Reader {
 /// One connection, and how far it has read. After a connect everything in the stream is read again: a reply that was
 /// seen already finds nobody waiting.
 struct Session {
-    link: Link,
+    link: Connection,
     last: StreamId,
     refreshed: Instant,
 }
 
 impl Reader {
-    fn run(mut self, turn: &Turn<Self>) {
+    fn run(mut self, turn: &Handoff<Self>) {
         while !self.window.is_closed() {
             if self.session.is_none() {
                 self.connect();
@@ -84,12 +85,12 @@ impl Reader {
     /// For a caller whose call is the only one that is out. Returns false when there is no connection: the thread has
     /// to see to that.
     pub fn read_for_caller(&mut self) -> bool {
-        self.read(caller::BLOCK, Some(caller::PATIENCE));
+        self.read(inline_io::BLOCK, Some(inline_io::PATIENCE));
         self.session.is_some()
     }
 
     fn connect(&mut self) {
-        match Link::open(&self.access, BLOCK) {
+        match Connection::open(&self.access, BLOCK) {
             Ok(link) => {
                 self.session = Some(Session {
                     link,
@@ -178,7 +179,10 @@ impl Reader {
 
     fn take(&self, packed: &[u8]) {
         for reply in Replies::new(packed) {
-            self.window.complete((reply.seq, reply.index), reply.outcome());
+            self.window.complete(
+                (reply.seq, reply.index),
+                reply.outcome().map_err(RemoteError::from),
+            );
         }
     }
 

@@ -17,16 +17,16 @@ use std::thread::JoinHandle;
 use redis::RedisResult;
 
 use super::Backoff;
+use super::handoff::Handoff;
 use super::session::Session;
-use super::turn::Turn;
 use super::window::{Window, Work};
-use crate::broker::{Access, Keys};
+use remotecall_connection::{Endpoint, Keys};
 
 pub(super) fn start(
     window: Arc<Window>,
-    access: Access,
+    access: Endpoint,
     keys: Keys,
-    turn: Arc<Turn<Session>>,
+    turn: Arc<Handoff<Session>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let sender = Sender {
         window,
@@ -41,9 +41,9 @@ pub(super) fn start(
 
 struct Sender {
     window: Arc<Window>,
-    access: Access,
+    access: Endpoint,
     keys: Keys,
-    turn: Arc<Turn<Session>>,
+    turn: Arc<Handoff<Session>>,
 }
 
 impl Sender {
@@ -95,7 +95,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use crate::Client;
-    use crate::embedded::{BrokerOptions, EmbeddedBroker};
+    use remotecall_broker::{BrokerOptions, EmbeddedBroker};
 
     const DEADLINE: Duration = Duration::from_secs(60);
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use redis::{Pipeline, RedisResult, Value};
 
 use super::window::{SentFrame, Window};
-use super::{caller, now_ns};
-use crate::broker::{Access, Keys, Link, StreamId, entries, number, reply_key};
-use crate::frame::Frame;
-use crate::mutants::{self, Mutant};
+use super::{inline_io, now_ns};
+use remotecall_connection::{Connection, Endpoint, Keys, StreamId, entries, number, reply_key};
+use remotecall_store::mutants::{self, Mutant};
+use remotecall_wire::Frame;
 
 /// Shortest and longest time between two looks at the ack while frames are on their way.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
@@ -23,7 +23,7 @@ const ASK_MOST: usize = 1000;
 pub(super) const REPLY_TTL_MS: u64 = 60_000;
 
 pub(super) struct Session {
-    link: Link,
+    link: Connection,
     window: Arc<Window>,
     keys: Keys,
     has_reply_stream: bool,
@@ -37,10 +37,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn open(window: Arc<Window>, access: &Access, keys: Keys) -> RedisResult<Self> {
+    pub fn open(window: Arc<Window>, access: &Endpoint, keys: Keys) -> RedisResult<Self> {
         let now = Instant::now();
         let mut session = Self {
-            link: Link::open(access, Duration::ZERO)?,
+            link: Connection::open(access, Duration::ZERO)?,
             window,
             keys,
             has_reply_stream: false,
@@ -95,7 +95,7 @@ impl Session {
         if self.failed.is_some() {
             return false;
         }
-        match self.exchange(Some(caller::PATIENCE)) {
+        match self.exchange(Some(inline_io::PATIENCE)) {
             Ok(stored) => stored,
             Err(error) => {
                 self.failed = Some(error);

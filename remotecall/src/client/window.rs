@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 use super::future::{RemoteError, Slot};
 use super::{ClientOptions, ClientStats};
 use crate::SpoolError;
-use crate::frame::{FrameBuilder, MAX_FRAME, NewCall, ProducerId};
-use crate::spool::{Opened, Spool};
+use remotecall_store::spool::{Opened, Spool};
+use remotecall_wire::{FrameBuilder, MAX_FRAME, NewCall, ProducerId};
 
 mod futures;
 mod sending;
 mod state;
 
 pub(super) use sending::{SentFrame, Work};
-use state::{Haste, IN_FLIGHT, State, Waiting};
+use state::{IN_FLIGHT, State, Urgency, Waiting};
 
 /// A frame is closed when its body reaches this size.
 const FRAME_SIZE: usize = 256 << 10;
@@ -117,7 +117,7 @@ impl Window {
         let state = State {
             open: FrameBuilder::default(),
             open_since: None,
-            haste: Haste::No,
+            urgency: Urgency::No,
             frames: VecDeque::new(),
             unsent: 0,
             next: 1,
@@ -198,7 +198,7 @@ impl Window {
         if let Err(why) = &pushed {
             state.stats.dropped.count(why);
         }
-        let aside = state.take_aside();
+        let aside = state.take_deferred();
         drop(state);
         if let Some(aside) = aside {
             aside.tell(self.options.window);
@@ -237,9 +237,9 @@ impl Window {
         if first {
             state.open_since = Some(Instant::now());
         }
-        let hastens = slot.is_some() && state.haste == Haste::No;
+        let hastens = slot.is_some() && state.urgency == Urgency::No;
         if hastens {
-            state.haste = Haste::Soon;
+            state.urgency = Urgency::Soon;
         }
         let full = state.open.len() >= FRAME_SIZE || state.open.is_full();
         if full {

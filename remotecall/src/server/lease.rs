@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use redis::{Pipeline, RedisResult, Value};
 
-use crate::broker::{Keys, Link};
-use crate::holder::this_process;
+use remotecall_connection::{Connection, Keys};
+use remotecall_store::process_id::this_process;
 
 /// A lease that nobody extends is free after this time.
 const TTL: Duration = Duration::from_secs(6);
@@ -48,7 +48,7 @@ impl Lease {
     }
 
     /// Takes the lease, or extends it.
-    pub fn hold(&mut self, link: &mut Link) -> RedisResult<Attempt> {
+    pub fn hold(&mut self, link: &mut Connection) -> RedisResult<Attempt> {
         let ttl = TTL.as_millis() as u64;
         let mut pipeline = Pipeline::new();
         pipeline
@@ -128,7 +128,7 @@ impl Lease {
         pipeline.cmd("PEXPIRE").arg(&self.key).arg(TTL.as_millis() as u64);
     }
 
-    pub fn release(&self, link: &mut Link) -> RedisResult<()> {
+    pub fn release(&self, link: &mut Connection) -> RedisResult<()> {
         let value = link.one(redis::cmd("GET").arg(&self.key))?;
         if value == Value::BulkString(self.value.clone().into_bytes()) {
             link.one(redis::cmd("DEL").arg(&self.key))?;
@@ -140,8 +140,8 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::{Access, Role};
-    use crate::embedded::{BrokerOptions, EmbeddedBroker};
+    use remotecall_broker::{BrokerOptions, EmbeddedBroker};
+    use remotecall_connection::{Endpoint, Role};
 
     #[test]
     fn what_somebody_else_holds_is_extended_once_at_most() {
@@ -151,16 +151,16 @@ mod tests {
         };
         let broker = EmbeddedBroker::start(options).unwrap();
         let address = broker.address().to_string();
-        let access = Access::new(address.parse().unwrap(), Role::Server);
-        let mut link = Link::open(&access, Duration::ZERO).unwrap();
+        let access = Endpoint::new(address.parse().unwrap(), Role::Server);
+        let mut link = Connection::open(&access, Duration::ZERO).unwrap();
         let mut lease = Lease::new(&Keys::new("q").unwrap(), "here".to_owned());
-        let put = |link: &mut Link, holder: &str| {
+        let put = |link: &mut Connection, holder: &str| {
             let mut command = redis::cmd("SET");
             command.arg("rc:{q.0}:lease").arg(holder).arg("PX").arg(600_000);
             link.one(&command).unwrap();
         };
         // What a look at the lease says, and how many commands it took.
-        let look = |link: &mut Link, lease: &mut Lease| {
+        let look = |link: &mut Connection, lease: &mut Lease| {
             let mut pipeline = Pipeline::new();
             lease.extend(&mut pipeline);
             let answers = link.run(&pipeline).unwrap();

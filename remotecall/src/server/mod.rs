@@ -1,14 +1,15 @@
 //! The server's end of a queue: one object, whose methods others call.
 
-mod core;
-mod feed;
-mod hold;
-mod host;
-mod kept;
+mod admission;
+mod commit;
+mod event_loop;
 mod lease;
-mod ledger;
-mod serve;
+mod lease_guard;
+mod mutants;
+mod object;
+mod reply_cache;
 mod stats;
+mod stream_reader;
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -18,21 +19,21 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::broker::{Access, AddressError, Keys, Link, QueueNameError, Role};
 use crate::client::Backoff;
-use crate::disk::make_dir;
-use crate::journal::JournalError;
 use crate::{Durable, Remote};
+use remotecall_connection::{AddressError, Connection, Endpoint, Keys, QueueNameError, Role};
+use remotecall_store::disk::make_dir;
+use remotecall_store::journal::JournalError;
 
-use self::core::Core;
-use feed::{Feed, pause};
-use hold::Hold;
-use host::{Host, Own, Plain};
+use admission::Admission;
+use commit::Commit;
+use event_loop::EventLoop;
 use lease::{Attempt, Lease};
-use ledger::Ledger;
-use serve::Serve;
+use lease_guard::LeaseGuard;
+use object::{Checkpointed, JournalOnly, ServedObject};
 pub use stats::StatsSnapshot;
 use stats::{Stats, WRONG_TYPE};
+use stream_reader::{StreamReader, pause};
 
 /// A server could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +66,7 @@ pub enum RunError {
     QueueTaken {
         /// The broker's key.
         queue_key: String,
-        /// Host and place of the other server, its process, and since when.
+        /// ServedObject and place of the other server, its process, and since when.
         holder: String,
     },
     /// The system refused a thread or a signal handler.
@@ -95,7 +96,7 @@ pub struct RemoteCall<O> {
     has_client_id: bool,
     has_return_value: bool,
     journal: Option<PathBuf>,
-    host: fn(O) -> Box<dyn Host>,
+    host: fn(O) -> Box<dyn ServedObject>,
 }
 
 impl<O: Remote> RemoteCall<O> {
@@ -110,7 +111,7 @@ impl<O: Remote> RemoteCall<O> {
             has_client_id: true,
             has_return_value: true,
             journal: None,
-            host: |object| Box::new(Plain(object)),
+            host: |object| Box::new(JournalOnly(object)),
         }
     }
 
@@ -181,17 +182,17 @@ impl<O: Remote> RemoteCall<O> {
     }
 
     fn prepare(self, address: &str, stop: Arc<AtomicBool>) -> Result<Starting, RunError> {
-        let access = Access::new(address.parse()?, Role::Server);
+        let access = Endpoint::new(address.parse()?, Role::Server);
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
         let place = place(self.journal.as_deref());
-        let core = Core::new(
+        let core = Admission::new(
             (self.host)(self.object),
             stats.clone(),
             self.has_client_id,
             self.has_return_value,
         );
-        let ledger = Ledger::recover(core, self.journal.as_deref(), stop.clone())?;
+        let ledger = Commit::recover(core, self.journal.as_deref(), stop.clone())?;
         Ok(Starting {
             ledger,
             access,
@@ -207,7 +208,7 @@ impl<O: Durable> RemoteCall<O> {
     /// Like [`journal`](Self::journal), for an object that saves its own state: the journal is cut at every checkpoint.
     #[must_use]
     pub fn durable(mut self, dir: &Path) -> Self {
-        self.host = |object| Box::new(Own(object));
+        self.host = |object| Box::new(Checkpointed(object));
         self.journal(dir)
     }
 }
@@ -248,8 +249,8 @@ impl ServerHandle {
 
 /// A server before it has its lease.
 struct Starting {
-    ledger: Ledger,
-    access: Access,
+    ledger: Commit,
+    access: Endpoint,
     keys: Keys,
     place: String,
     stop: Arc<AtomicBool>,
@@ -262,30 +263,30 @@ impl Starting {
         let Some(link) = self.wait_for_lease(&mut lease)? else {
             return Ok(());
         };
-        let feed = Feed::start(
+        let feed = StreamReader::start(
             self.access.clone(),
             self.keys.clone(),
             self.stop.clone(),
             self.stats.clone(),
         )
         .map_err(RunError::System)?;
-        let serve = Serve {
+        let serve = EventLoop {
             ledger: self.ledger,
             access: self.access,
             keys: self.keys,
             stop: self.stop,
             stats: self.stats,
             feed,
-            hold: Hold::new(lease, link),
+            hold: LeaseGuard::new(lease, link),
         };
         serve.run()
     }
 
     /// None when the server is stopped before it got the lease.
-    fn wait_for_lease(&self, lease: &mut Lease) -> Result<Option<Link>, RunError> {
+    fn wait_for_lease(&self, lease: &mut Lease) -> Result<Option<Connection>, RunError> {
         let mut backoff = Backoff::new();
         while !self.stop.load(Relaxed) {
-            let attempt = Link::open(&self.access, Duration::ZERO).and_then(|mut link| {
+            let attempt = Connection::open(&self.access, Duration::ZERO).and_then(|mut link| {
                 let attempt = lease.hold(&mut link)?;
                 Ok((attempt, link))
             });

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::super::future::Outcome;
 use super::super::now_ns;
 use super::{CallId, Window};
-use crate::frame::{NewCall, Reply};
+use remotecall_wire::{NewCall, ReplyMode};
 
 /// Under which client id a client asks for its results.
 const ASKING_CLIENT: &str = "remotecall";
@@ -46,7 +46,7 @@ impl Window {
     pub fn acked(&self) -> (u64, bool) {
         let state = self.lock();
         let oldest = state.pending.values().next();
-        let only_errors = oldest.is_some_and(|pending| pending.reply == Reply::ErrorOnly);
+        let only_errors = oldest.is_some_and(|pending| pending.reply == ReplyMode::ErrorOnly);
         (state.acked, only_errors)
     }
 
@@ -57,7 +57,7 @@ impl Window {
         let done: Vec<CallId> = state
             .pending
             .range(..=(acked, u32::MAX))
-            .filter(|(_, pending)| pending.reply == Reply::ErrorOnly)
+            .filter(|(_, pending)| pending.reply == ReplyMode::ErrorOnly)
             .map(|(&id, _)| id)
             .collect();
         let done: Vec<_> = done.iter().filter_map(|id| state.pending.remove(id)).collect();
@@ -73,16 +73,16 @@ impl Window {
         let results = state
             .pending
             .range(..=(acked, u32::MAX))
-            .filter(|(_, p)| p.reply == Reply::Result);
+            .filter(|(_, p)| p.reply == ReplyMode::Result);
         results.map(|(&id, _)| id).take(most).collect()
     }
 
     /// Asks the server for results that did not come.
     pub fn ask(&self, missing: &[CallId]) {
         let call = NewCall {
-            method: crate::reply::ASK,
+            method: remotecall_wire::ASK,
             client: ASKING_CLIENT,
-            reply: Reply::Nothing,
+            reply: ReplyMode::Nothing,
             time_ns: now_ns(),
             deadline_ms: None,
             has_named: false,

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::state::{Content, Haste, State};
+use super::state::{Content, State, Urgency};
 use super::{CallId, FAR, Window};
-use crate::broker::StreamId;
-use crate::frame::Draft;
-use crate::spool::{self, Location};
+use remotecall_connection::StreamId;
+use remotecall_store::spool::{self, Location};
+use remotecall_wire::Draft;
 
 /// Most bytes sent in one go.
 const BATCH: usize = 2 << 20;
@@ -89,7 +89,7 @@ impl Window {
     pub fn hurry(&self, id: CallId) -> Option<usize> {
         let mut state = self.lock();
         if id.0 == state.next && state.open.count() > 0 {
-            state.haste = Haste::Now;
+            state.urgency = Urgency::Now;
             let closed: usize = state
                 .frames
                 .range(state.unsent..)
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::ClientOptions;
     use crate::client::window::NewCall;
-    use crate::frame::Reply;
+    use remotecall_wire::ReplyMode;
 
     const LONG: Duration = Duration::from_secs(3600);
     const DEADLINE: Duration = Duration::from_secs(60);
@@ -294,7 +294,7 @@ mod tests {
         let call = NewCall {
             method: "a",
             client: "b",
-            reply: Reply::Result,
+            reply: ReplyMode::Result,
             time_ns: 0,
             deadline_ms: None,
             has_named: false,

@@ -9,9 +9,9 @@ use super::super::future::RemoteError;
 use super::super::future::Slot;
 use super::sending::Outgoing;
 use super::{CallId, NotQueued};
-use crate::broker::StreamId;
-use crate::frame::{Draft, FrameBuilder, NewCall, OVERHEAD, Reply};
-use crate::spool::{Location, Spool, StoredFrame};
+use remotecall_connection::StreamId;
+use remotecall_store::spool::{Location, Spool, StoredFrame};
+use remotecall_wire::{Draft, FrameBuilder, NewCall, OVERHEAD, ReplyMode};
 
 /// Most bytes sent and not acknowledged: what one producer may occupy in the broker.
 pub(super) const IN_FLIGHT: usize = 16 << 20;
@@ -20,7 +20,7 @@ pub(super) struct State {
     pub(super) open: FrameBuilder,
     pub(super) open_since: Option<Instant>,
     /// How soon the open frame is to be sent.
-    pub(super) haste: Haste,
+    pub(super) urgency: Urgency,
     pub(super) frames: VecDeque<Waiting>,
     /// Index in `frames` of the first that is not sent.
     pub(super) unsent: usize,
@@ -56,12 +56,12 @@ pub(super) struct State {
 }
 
 /// What is to be told when nobody holds the lock: whoever hears of it may call.
-pub(super) struct Aside {
+pub(super) struct DeferredWakeups {
     replaced: Vec<Arc<Slot>>,
     news: Option<String>,
 }
 
-impl Aside {
+impl DeferredWakeups {
     pub(super) fn tell(self, limit: usize) {
         for slot in self.replaced {
             slot.complete(Err(RemoteError::NotQueued(NotQueued::Replaced { limit })));
@@ -77,7 +77,7 @@ impl Aside {
 pub(super) const SOON: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Haste {
+pub(super) enum Urgency {
     /// After the linger time.
     No,
     /// Somebody will want the result: after [`SOON`].
@@ -88,7 +88,7 @@ pub(super) enum Haste {
 
 pub(super) struct Pending {
     pub(super) slot: Arc<Slot>,
-    pub(super) reply: Reply,
+    pub(super) reply: ReplyMode,
 }
 
 pub(super) struct Waiting {
@@ -159,11 +159,11 @@ impl State {
         });
         self.next += 1;
         self.open_since = None;
-        self.haste = Haste::No;
+        self.urgency = Urgency::No;
     }
 
-    pub(super) fn expect_reply(&mut self, id: CallId, reply: Reply) -> Option<Arc<Slot>> {
-        if reply == Reply::Nothing {
+    pub(super) fn expect_reply(&mut self, id: CallId, reply: ReplyMode) -> Option<Arc<Slot>> {
+        if reply == ReplyMode::Nothing {
             return None;
         }
         self.wants_replies = true;
@@ -244,9 +244,9 @@ impl State {
 
     /// What is to be told when the lock is released; nothing as a rule.
     #[inline]
-    pub(super) fn take_aside(&mut self) -> Option<Aside> {
+    pub(super) fn take_deferred(&mut self) -> Option<DeferredWakeups> {
         let news = self.spool.as_mut().and_then(Spool::take_news);
-        (news.is_some() || !self.replaced.is_empty()).then(|| Aside {
+        (news.is_some() || !self.replaced.is_empty()).then(|| DeferredWakeups {
             replaced: std::mem::take(&mut self.replaced),
             news,
         })
@@ -268,10 +268,10 @@ impl State {
     /// When the open frame is to be sent; none while it is empty.
     pub(super) fn open_due(&self, linger: Duration) -> Option<Instant> {
         let opened = self.open_since?;
-        Some(match self.haste {
-            Haste::No => opened + linger,
-            Haste::Soon => opened + SOON.min(linger),
-            Haste::Now => opened,
+        Some(match self.urgency {
+            Urgency::No => opened + linger,
+            Urgency::Soon => opened + SOON.min(linger),
+            Urgency::Now => opened,
         })
     }
 

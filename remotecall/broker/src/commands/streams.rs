@@ -1,0 +1,8 @@
+//! Commands on streams.
+
+mod change;
+mod read;
+
+pub(super) use change::{xadd, xdel, xtrim};
+pub(crate) use read::Read;
+pub(super) use read::{xinfo, xlen, xrange, xread};

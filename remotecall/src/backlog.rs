@@ -1,0 +1,116 @@
+//! What waits in a broker, for people who look at it from outside.
+
+use std::time::Duration;
+
+use redis::{Pipeline, RedisError, Value};
+
+use remotecall_connection::{
+    Address, AddressError, Connection, DROPPED_FIELD, Endpoint, Keys, QueueNameError, Role, entries, number,
+    time_ms,
+};
+
+/// Looks at queues of a broker, over one connection; it changes nothing.
+pub struct BrokerWatch {
+    access: Endpoint,
+    link: Option<Connection>,
+}
+
+/// What waits in a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Frames that the server has not done yet.
+    pub frames: u64,
+    /// How long the first of them has been there, by the broker's clock.
+    pub age: Option<Duration>,
+    /// Who serves the queue: host and directory; nobody when it is not served.
+    pub server: Option<String>,
+    /// Calls that producers have dropped, as its server heard of it.
+    pub dropped: u64,
+}
+
+/// A queue cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The broker cannot be reached, or refuses.
+    #[error("no broker: {0}")]
+    Broker(#[from] RedisError),
+    /// No queue has this name.
+    #[error(transparent)]
+    Queue(#[from] QueueNameError),
+}
+
+impl BrokerWatch {
+    /// A watch on the broker at this address; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub fn new(address: &str) -> Result<Self, AddressError> {
+        Ok(Self {
+            access: Endpoint::new(address.parse()?, Role::Reader),
+            link: None,
+        })
+    }
+
+    /// Where the broker is.
+    pub fn address(&self) -> &Address {
+        &self.access.address
+    }
+
+    /// What waits in a queue now. After an error the next look connects again.
+    ///
+    /// # Errors
+    /// When the broker cannot be reached, or the queue has no such name.
+    pub fn look(&mut self, queue: &str) -> Result<Backlog, WatchError> {
+        let keys = Keys::new(queue)?;
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => Connection::open(&self.access, Duration::ZERO)?,
+        };
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("XLEN").arg(&keys.input);
+        pipeline
+            .cmd("XREAD")
+            .arg("COUNT")
+            .arg(1)
+            .arg("STREAMS")
+            .arg(&keys.input)
+            .arg("0-0");
+        pipeline.cmd("TIME");
+        pipeline.cmd("GET").arg(&keys.lease);
+        pipeline.cmd("HGET").arg(&keys.acks).arg(DROPPED_FIELD);
+        let answers = link.run(&pipeline)?;
+        for (command, answer) in pipeline.cmd_iter().zip(&answers) {
+            self.access.check(command, answer)?;
+        }
+        self.link = Some(link);
+        Ok(backlog(answers))
+    }
+}
+
+fn backlog(answers: Vec<Value>) -> Backlog {
+    let mut answers = answers.into_iter();
+    let mut next = || answers.next().unwrap_or(Value::Nil);
+    let frames = match next() {
+        Value::Int(frames) => u64::try_from(frames).unwrap_or(0),
+        _ => 0,
+    };
+    let first = entries(next()).first().map(|entry| entry.id.ms);
+    let now = time_ms(&next());
+    let server = match next() {
+        Value::BulkString(holder) => Some(String::from_utf8_lossy(&holder).into_owned()),
+        _ => None,
+    };
+    let age = now
+        .zip(first)
+        .map(|(now, first)| Duration::from_millis(now.saturating_sub(first)));
+    let dropped = match next() {
+        Value::BulkString(count) => number(&count).unwrap_or(0),
+        _ => 0,
+    };
+    Backlog {
+        frames,
+        age,
+        server,
+        dropped,
+    }
+}

@@ -1,8 +1,0 @@
-//! Commands on streams.
-
-mod change;
-mod read;
-
-pub(super) use change::{xadd, xdel, xtrim};
-pub(in crate::embedded) use read::Read;
-pub(super) use read::{xinfo, xlen, xrange, xread};

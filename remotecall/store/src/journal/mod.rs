@@ -1,0 +1,281 @@
+//! The server's redo log: every accepted frame, in the one order in which it counts.
+//!
+//! ```text
+//! DIR/lock                     held while a server runs
+//! DIR/settings                 what the object's bytes depend on besides the calls
+//! DIR/checkpoint               state of the object and watermarks; replaced whole
+//! DIR/journal/00000001.rcj     segments; a checkpoint names the first one that is still needed
+//!
+//! segment   "RCJ2" | records
+//! record    magic u32 LE | length u32 LE | crc u32 LE | body      crc: CRC-32C of the record's place and the body
+//! body      one batch: (ack u64 LE | clock u64 LE | length u32 LE | frame) …      see `Accepted`
+//! ```
+//!
+//! A record is what one write and one fdatasync brought to disk. A crash can leave the last one unfinished,
+//! with any part of it missing: nothing of it was acknowledged, and it is cut off. Anything else that cannot
+//! be read is damage: the journal refuses to open and touches nothing.
+
+mod checkpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod recovery;
+mod settings;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk;
+
+pub use checkpoint::{Checkpoint, Watermarks};
+pub use recovery::Recovery;
+
+/// A checkpoint is due when this many bytes were journaled since the last one.
+pub const CHECKPOINT_EVERY: u64 = 64 << 20;
+
+const SEGMENT_MAGIC: [u8; 4] = *b"RCJ2";
+const RECORD_MAGIC: u32 = 0x4a43_5252;
+const RECORD_HEADER: usize = 12;
+const FRAME_HEADER: usize = 20;
+/// A buffer that grew larger than this is given back to the allocator.
+const KEEP_BUFFER: usize = 8 << 20;
+/// A batch takes no more frames when it has reached this size.
+pub const BATCH_SIZE: usize = 32 << 20;
+/// Longest body of a record: a batch that is almost full takes one more frame of any size.
+const MAX_RECORD: usize = BATCH_SIZE + remotecall_wire::MAX_FRAME + FRAME_HEADER;
+
+/// The journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another server holds it.
+    #[error("{dir} is in use by another server ({holder}): each directory has one server")]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// What the other one wrote into the lock: its process, and since when.
+        holder: String,
+    },
+    /// The system refused something.
+    #[error("{path}: {error}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        error: io::Error,
+    },
+    /// A file does not say what it should.
+    #[error(
+        "{path} is damaged at byte {at}: {why}; nothing was changed, move the directory away or restore it"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it.
+        at: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// The object would not do again what it did.
+    #[error(
+        "{dir} holds calls that were accepted with the settings [{was}], and now they are [{now}]: start once with \
+         the former ones and stop the server, then change them"
+    )]
+    OtherSettings {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// Settings under which the calls were accepted.
+        was: String,
+        /// Settings of the object now.
+        now: String,
+    },
+    /// fsync failed: nobody knows what the disk holds.
+    #[error("{0}")]
+    Sync(io::Error),
+    /// Somebody removed the file that is written.
+    #[error(
+        "{0} was removed while the server wrote it, perhaps with the log directory: nothing that came since then is \
+         acknowledged; start the server again, and the workers send it again"
+    )]
+    Removed(PathBuf),
+}
+
+impl JournalError {
+    fn io(path: &Path, error: io::Error) -> Self {
+        if disk::is_sync_failure(&error) {
+            return Self::Sync(error);
+        }
+        Self::Io {
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    fn damaged(path: &Path, at: usize, why: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            at: at as u64,
+            why: why.into(),
+        }
+    }
+}
+
+/// A frame that counts, with everything else that its effect depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted<F = Vec<u8>> {
+    /// The number of its producer's frame before it, which counts: journaled, or acknowledged.
+    pub acked: u64,
+    /// What the sender's clock showed when the server took the frame, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// Its calls only read: it is run, and not journaled.
+    pub only_reads: bool,
+    pub frame: F,
+}
+
+/// The journal while a server runs.
+pub struct Journal {
+    dir: PathBuf,
+    _lock: File,
+    segment: u64,
+    file: File,
+    /// Length of the segment as far as it is on disk and counts.
+    end: u64,
+    since_checkpoint: u64,
+    buffer: Vec<u8>,
+}
+
+impl Journal {
+    /// Adds frames with their senders' acks, as many as fit into one record, and waits until they are on disk; leaves out
+    /// those that only read. Returns how many that were; the rest is for the next call. After [`JournalError::Io`] none of them counts, and it can be
+    /// tried again.
+    pub fn append(&mut self, frames: &[Accepted]) -> Result<usize, JournalError> {
+        let mut size = 0;
+        let fit = frames.iter().take_while(|accepted| {
+            let room = size < BATCH_SIZE;
+            if !accepted.only_reads {
+                size += FRAME_HEADER + accepted.frame.len();
+            }
+            room
+        });
+        let fit = fit.count();
+        if size == 0 {
+            return Ok(fit);
+        }
+        put_record(&mut self.buffer, self.end, &frames[..fit]);
+        let path = segment_path(&self.dir, self.segment);
+        if let Err(error) = disk::write_all_at(&self.file, &self.buffer, self.end) {
+            // What was written of it is in the way of nobody: the next batch overwrites it.
+            let _ = disk::cut(&self.file, self.end);
+            return Err(JournalError::io(&path, error));
+        }
+        disk::sync(&self.file, &path).map_err(JournalError::Sync)?;
+        if disk::is_removed(&self.file).map_err(|error| JournalError::io(&path, error))? {
+            return Err(JournalError::Removed(path));
+        }
+        self.end += self.buffer.len() as u64;
+        self.since_checkpoint += self.buffer.len() as u64;
+        self.buffer.shrink_to(KEEP_BUFFER);
+        Ok(fit)
+    }
+
+    /// Enough was journaled for a checkpoint.
+    pub fn wants_checkpoint(&self) -> bool {
+        self.since_checkpoint >= CHECKPOINT_EVERY
+    }
+
+    /// Nothing was journaled since the last checkpoint.
+    pub fn is_clean(&self) -> bool {
+        self.since_checkpoint == 0
+    }
+
+    /// Saves the state after everything journaled so far, and drops the segments that led to it.
+    ///
+    /// After [`JournalError::Io`] the journal goes on, and the old state is the one that counts.
+    pub fn checkpoint(&mut self, object: Vec<u8>, watermarks: &Watermarks) -> Result<(), JournalError> {
+        let next = self.segment + 1;
+        self.file = create_segment(&self.dir, next)?;
+        self.segment = next;
+        self.end = SEGMENT_MAGIC.len() as u64;
+        Checkpoint {
+            segment: next,
+            object,
+            watermarks: watermarks.clone(),
+        }
+        .save(&self.dir)?;
+        self.since_checkpoint = 0;
+        for old in segments(&self.dir)?.into_iter().filter(|&number| number < next) {
+            let path = segment_path(&self.dir, old);
+            disk::remove(&path).map_err(|error| JournalError::io(&path, error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the record that starts at byte `place` of its segment.
+fn put_record(out: &mut Vec<u8>, place: u64, frames: &[Accepted]) {
+    out.clear();
+    out.extend_from_slice(&[0; RECORD_HEADER]);
+    for Accepted {
+        acked,
+        clock_ms,
+        frame,
+        ..
+    } in frames.iter().filter(|accepted| !accepted.only_reads)
+    {
+        out.extend_from_slice(&acked.to_le_bytes());
+        out.extend_from_slice(&clock_ms.to_le_bytes());
+        out.extend_from_slice(&(frame.len() as u32).to_le_bytes());
+        out.extend_from_slice(frame);
+    }
+    let (head, body) = out.split_at_mut(RECORD_HEADER);
+    head[..4].copy_from_slice(&RECORD_MAGIC.to_le_bytes());
+    head[4..8].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    head[8..].copy_from_slice(&checksum(place, body).to_le_bytes());
+}
+
+/// A record that was moved, or that somebody hid inside another, does not count.
+fn checksum(place: u64, body: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&place.to_le_bytes()), body)
+}
+
+fn journal_dir(dir: &Path) -> PathBuf {
+    dir.join("journal")
+}
+
+fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    journal_dir(dir).join(format!("{number:08}.rcj"))
+}
+
+/// Numbers of the segments that exist, in order.
+fn segments(dir: &Path) -> Result<Vec<u64>, JournalError> {
+    let path = journal_dir(dir);
+    let list = std::fs::read_dir(&path).map_err(|error| JournalError::io(&path, error))?;
+    let mut numbers = Vec::new();
+    for item in list {
+        let name = item.map_err(|error| JournalError::io(&path, error))?.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".rcj"))
+            .and_then(|name| name.parse::<u64>().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Makes an empty segment, on disk with its directory. One of this number that a crash left is replaced:
+/// it has no records.
+fn create_segment(dir: &Path, number: u64) -> Result<File, JournalError> {
+    let path = segment_path(dir, number);
+    let make = || {
+        let file = disk::open_or_create(&path)?;
+        disk::cut(&file, 0)?;
+        disk::write_all_at(&file, &SEGMENT_MAGIC, 0)?;
+        disk::sync(&file, &path)?;
+        disk::sync_dir(&journal_dir(dir))?;
+        Ok(file)
+    };
+    make().map_err(|error| JournalError::io(&path, error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Who uses a spool: `flock` on its file `owner`, so that a kill gives it free.
+//!
+//! A forked child shares its parent's locks, and would hold them when the parent is gone, for as long as it lives: the
+//! workers of a data loader may outlive a training that was killed. So the child closes them at once, before it runs
+//! anything else ([`ForkGeneration`]).
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI32, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+
+use crate::fork::ForkGeneration;
+
+/// Most locks of a process that its children close; a child keeps what is beyond them.
+const MOST: usize = 64;
+const NONE: i32 = -1;
+
+/// The files that are locked. Numbers and no `File`s: a child may look at them in any state.
+static HELD: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
+
+/// A lock that ends with this value, and with the process.
+pub(super) struct Lock {
+    /// Always there until the drop.
+    file: Option<File>,
+    slot: Option<usize>,
+    fork_generation: ForkGeneration,
+}
+
+impl Lock {
+    /// Locks an open file; none when somebody else has it.
+    pub fn try_lock(file: File) -> io::Result<Option<Self>> {
+        let fork_generation = ForkGeneration::now()?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+        let number = file.as_raw_fd();
+        let slot = HELD
+            .iter()
+            .position(|slot| slot.compare_exchange(NONE, number, AcqRel, Acquire).is_ok());
+        Ok(Some(Self {
+            file: Some(file),
+            slot,
+            fork_generation,
+        }))
+    }
+
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if !self.fork_generation.is_current() {
+            // The number may belong to another file by now.
+            std::mem::forget(self.file.take());
+        } else if let Some(slot) = self.slot {
+            HELD[slot].store(NONE, Release);
+        }
+    }
+}
+
+/// The numbers of all files that are locked, to be closed in the child of a fork: it forgets them.
+pub fn forget_locks() -> impl Iterator<Item = i32> {
+    HELD.iter()
+        .map(|slot| slot.swap(NONE, AcqRel))
+        .filter(|&number| number != NONE)
+}
