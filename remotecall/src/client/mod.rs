@@ -24,6 +24,7 @@ mod session;
 mod stats;
 mod window;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -55,6 +56,8 @@ pub const MISSING_AFTER: Duration = Duration::from_secs(30);
 /// Times of calls are whole multiples of this, in nanoseconds: an event file has them as float64 seconds, which are 238 ns
 /// apart, and what is below would be most of what a call weighs in a frame.
 const CLOCK_STEP: i64 = 256;
+/// Capacity of the encode buffer that each calling thread keeps, in bytes.
+const KEEP_ENCODED: usize = 64 << 10;
 
 /// How a client keeps what is not acknowledged yet.
 #[derive(Clone, Debug)]
@@ -240,7 +243,20 @@ impl Client {
         has_named: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<Pushed, NotQueued> {
-        if !self.handle.fork_generation.is_current() {
+        encode(write, |args| match args {
+            Ok(args) => self.push_encoded_args(method, reply, has_named, args),
+            Err(error) => Err(self.unencodable(&error)),
+        })
+    }
+
+    fn push_encoded_args(
+        &self,
+        method: &str,
+        reply: ReplyMode,
+        has_named: bool,
+        args: &[u8],
+    ) -> Result<Pushed, NotQueued> {
+        if !self.is_here() {
             return Err(NotQueued::OtherProcess);
         }
         if reply != ReplyMode::Nothing {
@@ -254,7 +270,15 @@ impl Client {
             deadline_ms: self.deadline_ms,
             has_named,
         };
-        self.handle.window.push(&call, write)
+        self.handle.window.push(&call, args)
+    }
+
+    fn unencodable(&self, error: &impl std::fmt::Display) -> NotQueued {
+        let error = NotQueued::Unencodable(error.to_string());
+        if self.is_here() {
+            self.handle.window.count_dropped(&error);
+        }
+        error
     }
 
     /// Waits until everything called before is on the server's disk and visible to readers.
@@ -400,6 +424,28 @@ impl Drop for Handle {
     }
 }
 
+/// Encodes the arguments of a call with `write` and passes them to `with`.
+///
+/// No lock is held while `write` runs, because it calls the user's `Serialize`, which may call this client again. Each
+/// thread reuses one buffer; a call inside a call gets a buffer of its own.
+fn encode<E, R>(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    with: impl FnOnce(Result<&[u8], E>) -> R,
+) -> R {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    // Taken out, so that a call made by `write` finds an empty buffer instead of a borrowed one.
+    let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
+    let written = write(&mut buffer);
+    let result = with(written.map(|()| buffer.as_slice()));
+    buffer.clear();
+    buffer.shrink_to(KEEP_ENCODED);
+    // While the thread ends there is no buffer to give back.
+    let _ = BUFFER.try_with(|kept| kept.replace(buffer));
+    result
+}
+
 fn refused(error: impl std::fmt::Display) -> ConnectError {
     ConnectError::System(error.to_string())
 }
@@ -411,4 +457,47 @@ fn now_ns() -> i64 {
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
     };
     ns & !(CLOCK_STEP - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serializer;
+
+    use super::*;
+
+    /// An argument whose encoding logs through the same client.
+    struct Logging<'a>(&'a Client);
+
+    impl Serialize for Logging<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.send("log", &("encoding",));
+            serializer.serialize_i64(7)
+        }
+    }
+
+    #[test]
+    fn an_argument_may_call_the_client_while_it_is_encoded() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        // In a thread, so that a deadlock is a failure and not a hanging test.
+        std::thread::spawn(move || {
+            let client = Client::connect("127.0.0.1:1", "q", "c").unwrap();
+            client.send("set", &(Logging(&client),));
+            let stats = client.stats();
+            let _ = client.close(Duration::ZERO);
+            done.send((stats.taken, stats.dropped.total())).unwrap();
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(60)), Ok((2, 0)));
+    }
+
+    #[test]
+    fn a_call_inside_an_argument_keeps_both_encodings() {
+        let inner = |out: &mut Vec<u8>| Ok::<(), ()>(out.extend_from_slice(b"inner"));
+        let outer = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"out");
+            encode(inner, |args| assert_eq!(args, Ok(&b"inner"[..])));
+            out.extend_from_slice(b"er");
+            Ok::<(), ()>(())
+        };
+        encode(outer, |args| assert_eq!(args, Ok(&b"outer"[..])));
+    }
 }

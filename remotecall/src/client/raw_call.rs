@@ -29,7 +29,7 @@ impl Client {
     /// # Errors
     /// When the call cannot be taken.
     pub fn call_encoded(&self, method: &str, args: EncodedArgs) -> Result<RemoteFuture<Encoded>, NotQueued> {
-        let pushed = self.push_encoded(method, ReplyMode::Result, args)?;
+        let pushed = self.push_encoded(method, ReplyMode::Result, &args)?;
         Ok(RemoteFuture::new(self.handle.clone(), Ok(pushed)))
     }
 
@@ -38,7 +38,7 @@ impl Client {
     /// # Errors
     /// When the call cannot be taken.
     pub fn send_encoded(&self, method: &str, args: EncodedArgs) -> Result<(), NotQueued> {
-        self.push_encoded(method, ReplyMode::Nothing, args).map(drop)
+        self.push_encoded(method, ReplyMode::Nothing, &args).map(drop)
     }
 
     /// As [`send`](Self::send): `args` are written where the call is kept. But what is wrong is the caller's to tell.
@@ -65,15 +65,9 @@ impl Client {
         &self,
         method: &str,
         reply: ReplyMode,
-        args: EncodedArgs,
+        args: &EncodedArgs,
     ) -> Result<super::window::Pushed, NotQueued> {
-        let EncodedArgs { bytes, has_named } = args;
-        // Handed over, not copied.
-        let write = |out: &mut Vec<u8>| {
-            *out = bytes;
-            Ok::<(), std::convert::Infallible>(())
-        };
-        self.push(method, reply, has_named, write)
+        self.push_encoded_args(method, reply, args.has_named, &args.bytes)
     }
 }
 

@@ -188,13 +188,9 @@ impl Window {
         self.lock()
     }
 
-    /// Appends a call to the open frame.
-    pub fn push<E: std::fmt::Display>(
-        &self,
-        call: &NewCall<'_>,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Pushed, NotQueued> {
-        let (mut state, pushed) = self.push_locked(self.lock(), call, write);
+    /// Appends a call with its encoded arguments to the open frame.
+    pub fn push(&self, call: &NewCall<'_>, args: &[u8]) -> Result<Pushed, NotQueued> {
+        let (mut state, pushed) = self.push_locked(self.lock(), call, args);
         if let Err(why) = &pushed {
             state.stats.dropped.count(why);
         }
@@ -206,20 +202,19 @@ impl Window {
         pushed
     }
 
-    fn push_locked<'a, E: std::fmt::Display>(
+    fn push_locked<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         call: &NewCall<'_>,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+        args: &[u8],
     ) -> (MutexGuard<'a, State>, Result<Pushed, NotQueued>) {
         if state.closed {
             return (state, Err(NotQueued::Closed));
         }
-        let size = match state.open.take_args(write) {
-            Ok(size) if size > MAX_CALL => return (state, Err(NotQueued::TooLarge { size })),
-            Ok(size) => size,
-            Err(error) => return (state, Err(NotQueued::Unencodable(error.to_string()))),
-        };
+        let size = args.len();
+        if size > MAX_CALL {
+            return (state, Err(NotQueued::TooLarge { size }));
+        }
         if !self.fits(&state, size) {
             let refused;
             (state, refused) = self.make_room(state, size);
@@ -231,7 +226,7 @@ impl Window {
             state.close_frame();
         }
         let first = state.open.count() == 0;
-        let id = state.append(call);
+        let id = state.append(call, args);
         state.stats.taken += 1;
         let slot = state.expect_reply(id, call.reply);
         if first {
@@ -303,8 +298,6 @@ impl Window {
         size: usize,
         longest: Duration,
     ) -> MutexGuard<'a, State> {
-        // Other callers take their arguments meanwhile.
-        let args = state.open.give_args();
         let deadline = Instant::now() + longest;
         while !state.closed && !self.fits(&state, size) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -321,8 +314,12 @@ impl Window {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        state.open.put_args(args);
         state
+    }
+
+    /// Counts a call whose arguments cannot be encoded.
+    pub fn count_dropped(&self, why: &NotQueued) {
+        self.lock().stats.dropped.count(why);
     }
 
     /// Logs why a call was not taken, once per cause until something is acknowledged again.

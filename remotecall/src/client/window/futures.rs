@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::super::future::Outcome;
 use super::super::now_ns;
-use super::{CallId, Window};
+use super::{CallId, NotQueued, Window};
 use remotecall_wire::{NewCall, ReplyMode};
 
 /// Under which client id a client asks for its results.
@@ -87,7 +87,8 @@ impl Window {
             deadline_ms: None,
             has_named: false,
         };
-        if let Err(error) = self.push(&call, |out| rmp_serde::encode::write(out, &(missing,))) {
+        let args = rmp_serde::to_vec(&(missing,)).map_err(|error| NotQueued::Unencodable(error.to_string()));
+        if let Err(error) = args.and_then(|args| self.push(&call, &args)) {
             self.report(&error);
         }
         self.lock().reread = true;

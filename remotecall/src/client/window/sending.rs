@@ -274,7 +274,6 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::sync::Barrier;
     use std::sync::mpsc::channel;
 
@@ -314,7 +313,7 @@ mod tests {
             while window.lock().sleeps_until.is_none() {
                 std::thread::yield_now();
             }
-            window.push(&call, |_| Ok::<_, Infallible>(())).unwrap();
+            window.push(&call, &[]).unwrap();
             let woken = wakes.recv_timeout(DEADLINE);
             window.close();
             assert_eq!(woken, Ok(true));

@@ -133,9 +133,9 @@ impl Content {
 
 impl State {
     /// Appends a call to the open frame, and to the spool.
-    pub(super) fn append(&mut self, call: &NewCall<'_>) -> CallId {
+    pub(super) fn append(&mut self, call: &NewCall<'_>, args: &[u8]) -> CallId {
         let (first, before) = (self.open.count() == 0, self.open.len());
-        let index = self.open.append(call);
+        let index = self.open.append(call, args);
         if let Some(spool) = &mut self.spool {
             let items = self.open.since(before);
             match first {

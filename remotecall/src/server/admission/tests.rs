@@ -55,17 +55,18 @@ fn core() -> Admission {
 fn frame(seq: u64, calls: &[(&str, &str, ReplyMode)]) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
     for (n, (client, method, reply)) in calls.iter().enumerate() {
-        builder
-            .take_args(|out| rmp_serde::encode::write(out, &(n,)))
-            .unwrap();
-        builder.append(&NewCall {
-            method,
-            client,
-            reply: *reply,
-            time_ns: 0,
-            deadline_ms: None,
-            has_named: false,
-        });
+        let args = rmp_serde::to_vec(&(n,)).unwrap();
+        builder.append(
+            &NewCall {
+                method,
+                client,
+                reply: *reply,
+                time_ns: 0,
+                deadline_ms: None,
+                has_named: false,
+            },
+            &args,
+        );
     }
     builder.close().seal(PRODUCER, seq)
 }
@@ -181,17 +182,18 @@ fn a_lost_result_is_found_again_and_an_unknown_one_is_said_to_be_gone() {
     core.apply(&frame(1, &[("a", "log", ReplyMode::Result)]), 0);
     core.outbox.clear();
     let mut builder = FrameBuilder::default();
-    builder
-        .take_args(|out| rmp_serde::encode::write(out, &([(1u64, 0u32), (5, 5)],)))
-        .unwrap();
-    builder.append(&NewCall {
-        method: ASK,
-        client: "remotecall",
-        reply: ReplyMode::Nothing,
-        time_ns: 0,
-        deadline_ms: None,
-        has_named: false,
-    });
+    let args = rmp_serde::to_vec(&([(1u64, 0u32), (5, 5)],)).unwrap();
+    builder.append(
+        &NewCall {
+            method: ASK,
+            client: "remotecall",
+            reply: ReplyMode::Nothing,
+            time_ns: 0,
+            deadline_ms: None,
+            has_named: false,
+        },
+        &args,
+    );
     core.apply(&builder.close().seal(PRODUCER, 2), 0);
     let entry = &core.outbox.entries()[0].1;
     let answers: Vec<_> = remotecall_wire::Replies::new(entry)
@@ -226,17 +228,18 @@ fn a_frame_with_a_broken_body_counts_and_does_nothing() {
 fn a_call_whose_deadline_has_passed_is_not_run() {
     let mut builder = FrameBuilder::default();
     for (made_ms, deadline_ms) in [(100, Some(5)), (100, Some(6)), (101, Some(5)), (0, None)] {
-        builder
-            .take_args(|out| rmp_serde::encode::write(out, &(made_ms,)))
-            .unwrap();
-        builder.append(&NewCall {
-            method: "log",
-            client: "a",
-            reply: ReplyMode::Result,
-            time_ns: made_ms * 1_000_000,
-            deadline_ms,
-            has_named: false,
-        });
+        let args = rmp_serde::to_vec(&(made_ms,)).unwrap();
+        builder.append(
+            &NewCall {
+                method: "log",
+                client: "a",
+                reply: ReplyMode::Result,
+                time_ns: made_ms * 1_000_000,
+                deadline_ms,
+                has_named: false,
+            },
+            &args,
+        );
     }
     let bytes = builder.close().seal(PRODUCER, 1);
     let mut core = core();
@@ -413,13 +416,12 @@ proptest! {
             let mut builder = FrameBuilder::default();
             for (number, &(client, method, n)) in (0..).zip(&calls) {
                 // Some of another kind, so that blocks end.
-                let write = |out: &mut Vec<u8>| match n {
-                    11.. => rmp_serde::encode::write(out, &("text",)),
-                    n => rmp_serde::encode::write(out, &(n,)),
+                let args = match n {
+                    11.. => rmp_serde::to_vec(&("text",)).unwrap(),
+                    n => rmp_serde::to_vec(&(n,)).unwrap(),
                 };
-                builder.take_args(write).unwrap();
                 let time_ns = number;
-                builder.append(&NewCall { method, client, reply, time_ns, deadline_ms: None, has_named: false });
+                builder.append(&NewCall { method, client, reply, time_ns, deadline_ms: None, has_named: false }, &args);
             }
             let frame = builder.close().seal(PRODUCER, 1);
             match again {

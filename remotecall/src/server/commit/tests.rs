@@ -143,16 +143,18 @@ fn frame_of(producer: ProducerId, seq: u64, calls: &[&str]) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
     for call in calls {
         let (name, text) = call.split_once(' ').unwrap_or((call, ""));
-        let written = builder.take_args(|out| rmp_serde::encode::write(out, &(name, format!("{text}\n"))));
-        written.unwrap();
-        builder.append(&NewCall {
-            method: if *call == "save" { "save" } else { "note" },
-            client: "client",
-            reply: ReplyMode::Nothing,
-            time_ns: 0,
-            deadline_ms: None,
-            has_named: false,
-        });
+        let args = rmp_serde::to_vec(&(name, format!("{text}\n"))).unwrap();
+        builder.append(
+            &NewCall {
+                method: if *call == "save" { "save" } else { "note" },
+                client: "client",
+                reply: ReplyMode::Nothing,
+                time_ns: 0,
+                deadline_ms: None,
+                has_named: false,
+            },
+            &args,
+        );
     }
     builder.close().seal(producer, seq)
 }

@@ -58,12 +58,7 @@ impl Writer {
             deadline_ms: None,
             has_named: false,
         };
-        let write = |out: &mut Vec<u8>| {
-            out.extend_from_slice(argument);
-            Ok::<(), std::convert::Infallible>(())
-        };
-        self.open.take_args(write).unwrap();
-        self.open.append(&call);
+        self.open.append(&call, argument);
         let items = self.open.since(before);
         match first {
             true => self.spool.begin(self.next, call.time_ns, false, items),

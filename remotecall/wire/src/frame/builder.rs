@@ -32,8 +32,6 @@ pub struct FrameBuilder {
     last_ns: i64,
     /// Method and client of the last call: the next one often has the same.
     last: Option<(Box<str>, Box<str>)>,
-    /// Arguments of the call in progress: their length comes before them.
-    args: Vec<u8>,
 }
 
 /// A closed frame's content, not yet sealed into bytes.
@@ -64,25 +62,8 @@ impl FrameBuilder {
         self.count >= MAX_CALLS || self.names.len() + 2 > MAX_NAMES || self.body.len() >= MAX_BODY / 2
     }
 
-    /// Takes the arguments of the next call, which `write` appends to the buffer, and returns their length.
-    pub fn take_args<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<usize, E> {
-        self.args.clear();
-        write(&mut self.args)?;
-        Ok(self.args.len())
-    }
-
-    /// Hands the arguments taken last to somebody who has to wait; others may be taken meanwhile.
-    pub fn give_args(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.args)
-    }
-
-    /// Takes back what [`give_args`](Self::give_args) gave.
-    pub fn put_args(&mut self, args: Vec<u8>) {
-        self.args = args;
-    }
-
-    /// Appends a call with the arguments taken last, and returns its index.
-    pub fn append(&mut self, call: &NewCall<'_>) -> u32 {
+    /// Appends a call with its encoded arguments, and returns its index in the frame.
+    pub fn append(&mut self, call: &NewCall<'_>, args: &[u8]) -> u32 {
         if self.count == 0 {
             self.first_ns = call.time_ns;
             self.last_ns = call.time_ns;
@@ -111,8 +92,8 @@ impl FrameBuilder {
         if let Some(deadline_ms) = call.deadline_ms {
             put_varint(&mut self.body, deadline_ms);
         }
-        put_varint(&mut self.body, self.args.len() as u64);
-        self.body.extend_from_slice(&self.args);
+        put_varint(&mut self.body, args.len() as u64);
+        self.body.extend_from_slice(args);
         self.last_ns = call.time_ns;
         self.count += 1;
         self.count as u32 - 1
@@ -132,11 +113,9 @@ impl FrameBuilder {
 
     /// Closes the frame; the builder is empty again.
     pub fn close(&mut self) -> Draft {
-        // The next frame will be about as long, and its first call may have its arguments taken already.
-        let body = Vec::with_capacity(self.body.capacity());
+        // The next frame will be about as long.
         let next = Self {
-            args: std::mem::take(&mut self.args),
-            body,
+            body: Vec::with_capacity(self.body.capacity()),
             ..Self::default()
         };
         let Self {
