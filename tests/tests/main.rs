@@ -4,6 +4,7 @@ mod absent;
 mod acl;
 mod bounds;
 mod broker_errors;
+mod broker_limits;
 mod calls_under_kills;
 mod chaos;
 mod commands;

@@ -12,7 +12,10 @@ use crate::endpoint::name;
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for an answer, beyond the time that a blocking command may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for a broker that refuses the length of a value.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One connection.
 pub struct Connection {
@@ -42,6 +45,22 @@ impl Connection {
             .map_err(|error| diagnose::explained(error, address.has_tls()))?;
         link.check(&answers)?;
         Ok(link)
+    }
+
+    /// Asks whether the broker refuses a value of `length` bytes, over a connection of its own; returns its refusal.
+    ///
+    /// Only the head of such a value is sent: a broker that refuses it says so at once, and one that takes it goes on to
+    /// wait.
+    pub fn refuses_length(access: &Endpoint, length: usize) -> RedisResult<Option<String>> {
+        let mut connection = Self::open(access, Duration::ZERO)?.connection;
+        connection.set_read_timeout(Some(REFUSAL_TIMEOUT))?;
+        connection.send_packed_command(format!("*2\r\n$4\r\nECHO\r\n${length}\r\n").as_bytes())?;
+        match connection.recv_response() {
+            Ok(Value::ServerError(error)) => Ok(Some(access.explained(&error))),
+            Err(error) if error.code().is_some() => Ok(Some(error.to_string())),
+            Err(error) if !error.is_timeout() => Err(error),
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
     /// The answers to the introduction; the last one is that to `PING`.

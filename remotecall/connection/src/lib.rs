@@ -21,7 +21,7 @@ mod entry;
 pub mod percent;
 
 pub use address::{Address, AddressError, ENVIRONMENT};
-pub use connection::Connection;
+pub use connection::{ANSWER_TIMEOUT, Connection};
 pub use credentials::{FileError, MAX_PASSWORD, read_password, warn_if_others_can_read};
 pub use endpoint::{Endpoint, Role};
 pub use entry::{Entry, StreamId, entries, number, time_ms};
@@ -33,6 +33,11 @@ pub const MAX_QUEUE_NAME: usize = 128;
 
 /// The field of the acks that says how many calls producers have dropped.
 pub const DROPPED_FIELD: &str = "dropped";
+
+/// Field of the acks that counts refused calls of a producer: `COUNT TEXT`.
+pub fn refused_field(producer: ProducerId) -> String {
+    format!("{producer}:refused")
+}
 
 /// The keys of one queue.
 #[derive(Clone, Debug)]

@@ -20,7 +20,12 @@ use super::Backoff;
 use super::handoff::Handoff;
 use super::session::Session;
 use super::window::{Window, Work};
-use remotecall_connection::{Endpoint, Keys};
+use remotecall_connection::{Connection, Endpoint, Keys};
+
+/// Connections in a row that broke while frames were sent, after which the length of a frame is suspected.
+const FAILURES: u32 = 2;
+/// Frames of at most this many bytes are never refused for their length: `proto-max-bulk-len` of Redis is 1 MiB at least.
+const ALWAYS_TAKEN: usize = 1 << 20;
 
 pub(super) fn start(
     window: Arc<Window>,
@@ -49,14 +54,19 @@ struct Sender {
 impl Sender {
     fn run(self) {
         let mut backoff = Backoff::new();
+        let mut failures = 0;
         while self.window.wait_for_any() {
             match Session::open(self.window.clone(), &self.access, self.keys.clone()) {
                 Ok(session) => {
                     self.access.is_back();
-                    match self.send_over(session, &mut backoff) {
+                    match self.send_over(session, &mut backoff, &mut failures) {
                         Ok(()) => return,
                         Err(error) => {
-                            tracing::debug!(address = %self.access.address, %error, "connection to the broker failed")
+                            tracing::debug!(address = %self.access.address, %error, "connection to the broker failed");
+                            failures += 1;
+                            if failures >= FAILURES {
+                                self.give_up_refused_length();
+                            }
                         }
                     }
                 }
@@ -68,8 +78,26 @@ impl Sender {
         }
     }
 
+    /// Gives up the first long frame if the broker refuses values of its length.
+    ///
+    /// Redis closes the connection of a client that sends a longer value than `proto-max-bulk-len`, which looks like any other
+    /// broken connection.
+    fn give_up_refused_length(&self) {
+        let Some((seq, length)) = self.window.longer_than(ALWAYS_TAKEN) else {
+            return;
+        };
+        match Connection::refuses_length(&self.access, length) {
+            Ok(Some(why)) => self.window.give_up(
+                seq,
+                &format!("{why} (a value of {length} bytes; raise proto-max-bulk-len of the broker)"),
+            ),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, length, "cannot ask the broker for its longest value"),
+        }
+    }
+
     /// Sends until the client is closed or the connection fails.
-    fn send_over(&self, mut session: Session, backoff: &mut Backoff) -> RedisResult<()> {
+    fn send_over(&self, mut session: Session, backoff: &mut Backoff, failures: &mut u32) -> RedisResult<()> {
         loop {
             let look = session.next_look();
             self.turn.lend(session);
@@ -81,6 +109,7 @@ impl Sender {
             }
             if session.exchange(None)? {
                 backoff.reset();
+                *failures = 0;
             } else if self.window.pause(backoff.next()) {
                 return Ok(());
             }

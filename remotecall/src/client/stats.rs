@@ -13,6 +13,8 @@ pub struct ClientStats {
     pub dropped: Dropped,
     /// Calls that were taken and could not be written to the spool: they do not survive a kill of this process.
     pub unspooled: u64,
+    /// Calls that the server took and refused, such as records of an unknown group. They are acknowledged, and lost.
+    pub refused: u64,
     /// How often frames had to be sent again.
     pub rewinds: u64,
 }
@@ -32,12 +34,14 @@ pub struct Dropped {
     pub closed: u64,
     /// Taken, and not readable in the spool any more.
     pub unreadable: u64,
+    /// Taken, and in a frame that the broker refused for good.
+    pub refused: u64,
 }
 
 impl ClientStats {
     /// Calls that were taken and not acknowledged yet.
     pub fn outstanding(&self) -> u64 {
-        let gone = self.acked + self.dropped.oldest + self.dropped.unreadable;
+        let gone = self.acked + self.dropped.oldest + self.dropped.unreadable + self.dropped.refused;
         self.taken.saturating_sub(gone)
     }
 }
@@ -51,6 +55,7 @@ impl Dropped {
         unencodable: 0,
         closed: 0,
         unreadable: 0,
+        refused: 0,
     };
 
     /// Adds those of another client.
@@ -61,6 +66,7 @@ impl Dropped {
         self.unencodable += other.unencodable;
         self.closed += other.closed;
         self.unreadable += other.unreadable;
+        self.refused += other.refused;
     }
 
     /// All of them.
@@ -69,7 +75,7 @@ impl Dropped {
     }
 
     /// Every cause in a word or two, with its count.
-    pub fn causes(&self) -> [(&'static str, u64); 6] {
+    pub fn causes(&self) -> [(&'static str, u64); 7] {
         [
             ("newest", self.newest),
             ("oldest", self.oldest),
@@ -77,6 +83,7 @@ impl Dropped {
             ("unencodable", self.unencodable),
             ("after close", self.closed),
             ("unreadable", self.unreadable),
+            ("refused by the broker", self.refused),
         ]
     }
 
@@ -85,6 +92,7 @@ impl Dropped {
         match why {
             NotQueued::WindowFull { .. } => self.newest += 1,
             NotQueued::Replaced { .. } => self.oldest += 1,
+            NotQueued::Refused { .. } => self.refused += 1,
             NotQueued::TooLarge { .. } => self.too_large += 1,
             NotQueued::Unencodable(_) => self.unencodable += 1,
             NotQueued::Closed => self.closed += 1,

@@ -20,7 +20,7 @@ mod futures;
 mod sending;
 mod state;
 
-pub(super) use sending::{SentFrame, Work};
+pub(super) use sending::{Outgoing, SentFrame, Work};
 use state::{IN_FLIGHT, State, Urgency, Waiting};
 
 /// A frame is closed when its body reaches this size.
@@ -67,6 +67,12 @@ pub enum NotQueued {
         /// The window's size in bytes.
         limit: usize,
     },
+    /// The call was taken, and the broker refused its frame for good.
+    #[error("the broker refused the frame of this call: {why}")]
+    Refused {
+        /// Answer of the broker.
+        why: String,
+    },
     /// The arguments do not fit into a frame.
     #[error("arguments of {size} bytes are too large: at most {MAX_CALL} are allowed")]
     TooLarge {
@@ -86,12 +92,17 @@ pub enum NotQueued {
 
 /// Not everything called so far is on the server's disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{outstanding} calls are not acknowledged yet, {dropped} were dropped since the last flush")]
+#[error(
+    "{outstanding} calls are not acknowledged yet, {dropped} were dropped and {refused} refused by the server since the \
+     last flush"
+)]
 pub struct FlushError {
     /// Calls taken and not acknowledged when the time was over.
     pub outstanding: u64,
     /// Calls dropped since the last flush.
     pub dropped: u64,
+    /// Calls that the server refused since the last flush, such as records of an unknown group.
+    pub refused: u64,
 }
 
 pub(crate) struct Window {
@@ -130,6 +141,8 @@ impl Window {
             stats: ClientStats::default(),
             lost_unheard: 0,
             lost_before_flush: 0,
+            refused_before_flush: 0,
+            server_refusals: 0,
             closed: false,
             sleeps_until: None,
             sent_by_caller: false,
@@ -368,10 +381,15 @@ impl Window {
         };
         let lost = state.lost();
         let dropped = lost - std::mem::replace(&mut state.lost_before_flush, lost);
-        if outstanding == 0 && dropped == 0 {
+        let refused = state.take_refused();
+        if outstanding == 0 && dropped == 0 && refused == 0 {
             Ok(())
         } else {
-            Err(FlushError { outstanding, dropped })
+            Err(FlushError {
+                outstanding,
+                dropped,
+                refused,
+            })
         }
     }
 

@@ -4,19 +4,24 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::future::RemoteError;
 use super::state::{Content, State, Urgency};
-use super::{CallId, FAR, Window};
+use super::{CallId, FAR, NotQueued, Window};
 use remotecall_connection::StreamId;
 use remotecall_store::spool::{self, Location};
 use remotecall_wire::Draft;
-
-/// Most bytes sent in one go.
-const BATCH: usize = 2 << 20;
 
 /// A frame to be sent.
 pub(in crate::client) struct Outgoing {
     pub seq: u64,
     pub(super) content: Content,
+}
+
+impl Outgoing {
+    /// Bytes to be sent, at most.
+    pub fn length(&self) -> usize {
+        self.content.wire()
+    }
 }
 
 /// Why the sender was woken.
@@ -125,8 +130,8 @@ impl Window {
         }
     }
 
-    /// The next frames to send, the ack known now, and how many calls were dropped so far.
-    pub fn take_batch(&self) -> (Vec<Outgoing>, u64, u64) {
+    /// The next frames to send, of `most` bytes together or one; the ack known now; and how many calls were dropped so far.
+    pub fn take_batch(&self, most: usize) -> (Vec<Outgoing>, u64, u64) {
         let mut state = self.lock();
         let due = state.open_due(self.options.linger);
         // While those before it have to wait, the open frame may as well go on to grow.
@@ -141,7 +146,7 @@ impl Window {
         let mut size = 0;
         while let Some(frame) = state.frames.get(state.unsent) {
             let length = frame.content.wire();
-            if !state.has_way(frame) || (size + length > BATCH && !batch.is_empty()) {
+            if !state.has_way(frame) || (size + length > most && !batch.is_empty()) {
                 break;
             }
             size += length;
@@ -228,6 +233,60 @@ impl Window {
             }
         }
         true
+    }
+
+    /// Counts the calls of this producer that the server refused, and warns of new ones.
+    ///
+    /// `field` is `COUNT TEXT`: how many the server refused up to its ack, and why it refused the last.
+    pub fn on_refusals(&self, field: &[u8]) {
+        let text = String::from_utf8_lossy(field);
+        let (count, why) = text.split_once(' ').unwrap_or((&text, "no cause given"));
+        let Ok(count) = count.parse::<u64>() else { return };
+        let mut state = self.lock();
+        let new = match count.checked_sub(state.server_refusals) {
+            Some(0) => return,
+            Some(new) => new,
+            // Another server, which began to count anew.
+            None => count,
+        };
+        state.server_refusals = count;
+        state.stats.refused += new;
+        let total = state.stats.refused;
+        drop(state);
+        tracing::warn!(
+            refused = new,
+            total,
+            "the server refused records, which are lost: {why}"
+        );
+    }
+
+    /// First frame that waits for its ack and is longer than `length` bytes: its number and its length.
+    pub fn longer_than(&self, length: usize) -> Option<(u64, usize)> {
+        let state = self.lock();
+        let mut frames = state.frames.iter().map(|frame| (frame.seq, frame.content.wire()));
+        frames.find(|&(_, it)| it > length)
+    }
+
+    /// Gives up the calls of a frame that the broker refuses for good. The frame keeps its number, so that those behind it
+    /// count.
+    pub fn give_up(&self, seq: u64, why: &str) {
+        let mut state = self.lock();
+        let Some(index) = state.index_of(seq) else { return };
+        let bytes = state.frames[index].content.wire();
+        let (_, calls, slots) = state.empty_frame(index);
+        state.stats.dropped.refused += calls;
+        drop(state);
+        self.rewind(seq);
+        tracing::error!(
+            frame = seq,
+            bytes,
+            calls,
+            "the broker refuses a frame for good; its calls are lost: {why}"
+        );
+        for slot in slots {
+            let error = NotQueued::Refused { why: why.to_owned() };
+            slot.complete(Err(RemoteError::NotQueued(error)));
+        }
     }
 
     /// Sends everything from frame `from` on again.

@@ -40,6 +40,10 @@ pub(super) struct State {
     pub(super) lost_unheard: u64,
     /// What a flush has told already.
     pub(super) lost_before_flush: u64,
+    /// Refusals of the server that a flush has reported.
+    pub(super) refused_before_flush: u64,
+    /// Refusals of this producer that the server counts.
+    pub(super) server_refusals: u64,
     pub(super) closed: bool,
     /// Until when the sender sleeps; none while it works.
     pub(super) sleeps_until: Option<Instant>,
@@ -49,7 +53,7 @@ pub(super) struct State {
     pub(super) spool: Option<Spool>,
     /// The last frame whose calls were dropped for newer ones.
     pub(super) given_up: u64,
-    /// Of calls that were dropped for newer ones.
+    /// Futures of calls that were dropped for newer ones.
     pub(super) replaced: Vec<Arc<Slot>>,
     /// Most bytes sent and not acknowledged.
     pub(super) pipe: usize,
@@ -208,20 +212,31 @@ impl State {
             }
             return some;
         };
+        let (seq, count, slots) = self.empty_frame(index);
+        self.stats.dropped.oldest += count;
+        self.given_up = seq;
+        self.replaced.extend(slots);
+        true
+    }
+
+    /// Takes the calls out of a frame, which keeps its number; returns the number, how many calls there were and their
+    /// futures.
+    pub(super) fn empty_frame(&mut self, index: usize) -> (u64, u64, Vec<Arc<Slot>>) {
         let frame = &mut self.frames[index];
         self.bytes -= frame.content.held();
-        self.stats.dropped.oldest += frame.count as u64;
-        frame.content = Content::Draft(Arc::new(Draft::new(Vec::new(), 0, 0)));
-        frame.location = None;
-        frame.count = 0;
-        self.given_up = frame.seq;
-        let calls = (frame.seq, 0)..=(frame.seq, u32::MAX);
-        let ids: Vec<CallId> = self.pending.range(calls).map(|(&id, _)| id).collect();
-        for id in ids {
-            self.replaced
-                .extend(self.pending.remove(&id).map(|pending| pending.slot));
+        if index < self.unsent {
+            self.in_flight -= frame.content.wire();
         }
-        true
+        frame.content = Content::Draft(Arc::new(Draft::new(Vec::new(), 0, 0)));
+        if index < self.unsent {
+            self.in_flight += frame.content.wire();
+        }
+        frame.location = None;
+        let (seq, count) = (frame.seq, std::mem::take(&mut frame.count) as u64);
+        let calls = (seq, 0)..=(seq, u32::MAX);
+        let ids: Vec<CallId> = self.pending.range(calls).map(|(&id, _)| id).collect();
+        let slots = ids.into_iter().filter_map(|id| self.pending.remove(&id));
+        (seq, count, slots.map(|pending| pending.slot).collect())
     }
 
     /// Leaves frames that are not on their way to the spool.
@@ -262,7 +277,13 @@ impl State {
     /// Calls that were made and will never be acknowledged, unless their callers were told.
     pub(super) fn lost(&self) -> u64 {
         let dropped = &self.stats.dropped;
-        dropped.newest + dropped.oldest + dropped.unreadable + self.lost_unheard
+        dropped.newest + dropped.oldest + dropped.unreadable + dropped.refused + self.lost_unheard
+    }
+
+    /// Calls refused by the server since the last flush.
+    pub(super) fn take_refused(&mut self) -> u64 {
+        let refused = self.stats.refused;
+        refused - std::mem::replace(&mut self.refused_before_flush, refused)
     }
 
     /// When the open frame is to be sent; none while it is empty.
