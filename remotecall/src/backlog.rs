@@ -1,4 +1,4 @@
-//! What waits in a broker, for people who look at it from outside.
+//! Backlog of a queue, for monitoring tools: unserved frames, their age and the server.
 
 use std::time::Duration;
 
@@ -9,41 +9,41 @@ use remotecall_connection::{
     time_ms,
 };
 
-/// Looks at queues of a broker, over one connection; it changes nothing.
+/// Reads the backlogs of queues over one connection; changes nothing.
 pub struct BrokerWatch {
     access: Endpoint,
     link: Option<Connection>,
 }
 
-/// What waits in a queue.
+/// Backlog of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Frames that the server has not done yet.
+    /// Frames that the server has not acknowledged.
     pub frames: u64,
-    /// How long the first of them has been there, by the broker's clock.
+    /// Age of the oldest frame, by the broker's clock.
     pub age: Option<Duration>,
-    /// Who serves the queue: host and directory; nobody when it is not served.
+    /// Holder of the lease, as host and directory; `None` while no server holds it.
     pub server: Option<String>,
-    /// Calls that producers have dropped, as its server heard of it.
+    /// Calls that producers have dropped, as reported to the server.
     pub dropped: u64,
 }
 
-/// A queue cannot be looked at.
+/// Error of [`BrokerWatch::look`].
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// The broker cannot be reached, or refuses.
+    /// The broker cannot be reached, or refuses a command.
     #[error("no broker: {0}")]
     Broker(#[from] RedisError),
-    /// No queue has this name.
+    /// The queue name is invalid.
     #[error(transparent)]
     Queue(#[from] QueueNameError),
 }
 
 impl BrokerWatch {
-    /// A watch on the broker at this address; nothing is sent yet.
+    /// Makes a watch on the broker at `address`; connects on the first look.
     ///
     /// # Errors
-    /// When that is no address.
+    /// When the address cannot be parsed.
     pub fn new(address: &str) -> Result<Self, AddressError> {
         Ok(Self {
             access: Endpoint::new(address.parse()?, Role::Reader),
@@ -51,15 +51,15 @@ impl BrokerWatch {
         })
     }
 
-    /// Where the broker is.
+    /// Address of the broker.
     pub fn address(&self) -> &Address {
         &self.access.address
     }
 
-    /// What waits in a queue now. After an error the next look connects again.
+    /// Reads the backlog of a queue. After an error the next look connects again.
     ///
     /// # Errors
-    /// When the broker cannot be reached, or the queue has no such name.
+    /// When the broker cannot be reached, or the queue name is invalid.
     pub fn look(&mut self, queue: &str) -> Result<Backlog, WatchError> {
         let keys = Keys::new(queue)?;
         let mut link = match self.link.take() {

@@ -1,15 +1,15 @@
-//! The thread that sends frames and hears acks, over one blocking connection.
+//! The sender thread: sends frames and reads acknowledgements, over one blocking connection.
 //!
-//! The answer to an `XADD` proves nothing: the broker may lose what it stored. Only the ack counts, and it
-//! is read with every batch. Frames are sent again, from the first that is not acked,
+//! The answer to an `XADD` proves nothing, because the broker may lose what it stored. Only the acknowledgement
+//! counts, and it is read with every batch. The sender sends again from the first unacknowledged frame
 //!
-//! - after a reconnect, when the frame sent last is not in the stream any more (or nobody knows);
-//! - when no ack comes for a while and the first frame is not in the stream any more: the server took
-//!   it out and did not accept it, because one before it was missing;
-//! - when the broker refused one.
+//! - after a reconnect, when the frame sent last is not in the stream any more, or its entry id is unknown;
+//! - after a stall, when the first frame is not in the stream any more: the server trimmed it and did not
+//!   accept it, because a frame before it was missing;
+//! - when the broker refused a frame.
 //!
-//! A frame that is still in the stream only waits for its server, and is not sent twice: a server that is
-//! away for a day must not find a day's repetitions.
+//! A frame that is still in the stream waits for its server and is not sent again: a server that was away for
+//! a day must not find a day's repetitions.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -31,13 +31,13 @@ pub(super) fn start(
     window: Arc<Window>,
     access: Endpoint,
     keys: Keys,
-    turn: Arc<Handoff<Session>>,
+    handoff: Arc<Handoff<Session>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let sender = Sender {
         window,
         access,
         keys,
-        turn,
+        handoff,
     };
     std::thread::Builder::new()
         .name("remotecall-send".into())
@@ -48,7 +48,7 @@ struct Sender {
     window: Arc<Window>,
     access: Endpoint,
     keys: Keys,
-    turn: Arc<Handoff<Session>>,
+    handoff: Arc<Handoff<Session>>,
 }
 
 impl Sender {
@@ -100,9 +100,9 @@ impl Sender {
     fn send_over(&self, mut session: Session, backoff: &mut Backoff, failures: &mut u32) -> RedisResult<()> {
         loop {
             let look = session.next_look();
-            self.turn.lend(session);
+            self.handoff.offer(session);
             let work = self.window.wait(look);
-            session = self.turn.reclaim();
+            session = self.handoff.reclaim();
             session.check()?;
             if matches!(work, Work::Stop) {
                 return Ok(());
@@ -129,17 +129,17 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(60);
 
     #[track_caller]
-    fn gets_something(broker: &EmbeddedBroker) {
+    fn receives_data(broker: &EmbeddedBroker) {
         let since = Instant::now();
         while broker.memory() == 0 {
-            assert!(since.elapsed() < DEADLINE, "nothing comes");
+            assert!(since.elapsed() < DEADLINE, "the broker received nothing");
             std::thread::yield_now();
         }
     }
 
-    /// Everything was sent before the broker went, and nobody calls any more.
+    /// The frame was sent before the broker stopped, and no call follows.
     #[test]
-    fn what_a_lost_broker_had_is_sent_again_without_another_call() {
+    fn frames_of_a_lost_broker_are_sent_again_without_another_call() {
         let options = |listen| BrokerOptions {
             listen,
             ..BrokerOptions::default()
@@ -148,9 +148,9 @@ mod tests {
         let address = first.address();
         let client = Client::connect(&address.to_string(), "q", "c").unwrap();
         client.send("put", &(1,));
-        gets_something(&first);
+        receives_data(&first);
         first.stop();
-        gets_something(&EmbeddedBroker::start(options(address)).unwrap());
+        receives_data(&EmbeddedBroker::start(options(address)).unwrap());
         client.close(Duration::ZERO).unwrap_err();
     }
 }

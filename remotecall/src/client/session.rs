@@ -1,4 +1,4 @@
-//! One connection of the sender, and what it has to remember of it.
+//! One connection of the sender, and the state that belongs to it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,9 +13,10 @@ use remotecall_connection::{
 use remotecall_store::mutants::{self, Mutant};
 use remotecall_wire::Frame;
 
-/// Shortest and longest time between two looks at the ack while frames are on their way.
+/// Shortest and longest time between two polls of the acknowledgement while frames are in flight, 1 ms and 50 ms.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
-/// First and longest time without an ack after which the sender looks whether its frames are still there.
+/// First and longest time without an acknowledgement after which the sender checks that its frames are still in the
+/// stream, 1 s and 30 s.
 const STALL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Bytes of one exchange while the speed of the line is unknown: 64 KiB.
 const FIRST_BATCH: usize = 64 << 10;
@@ -31,13 +32,14 @@ const SLOWDOWN: u64 = 8;
 const REFUSALS: u32 = 5;
 /// Time for which the broker has to refuse a frame before it is given up.
 const REFUSED_FOR: Duration = Duration::from_secs(5);
-/// How long results may be missing after the ack before they are asked for.
+/// Time after an acknowledgement before missing results are queried, 1 s.
 const ASK_AFTER: Duration = Duration::from_secs(1);
-/// Most results asked for at once.
+/// Limit on the results of one query.
 const ASK_MOST: usize = 1000;
-/// A reply stream that nobody refreshes is gone after this time, in milliseconds.
+/// Time to live of a reply stream that is not refreshed, in milliseconds.
 pub(super) const REPLY_TTL_MS: u64 = 60_000;
 
+/// One connection of the sender.
 pub(super) struct Session {
     link: Connection,
     window: Arc<Window>,
@@ -45,10 +47,10 @@ pub(super) struct Session {
     has_reply_stream: bool,
     poll: Duration,
     stall: Duration,
-    /// When the last ack came, or the last look at what is still there.
+    /// Time of the last acknowledgement, or of the last check of the stream.
     progress: Instant,
     asked: (Instant, u64),
-    /// What went wrong while a caller worked with it.
+    /// Error of a caller's inline I/O.
     failed: Option<redis::RedisError>,
     /// Limit on the bytes of the next exchange.
     batch: usize,
@@ -86,14 +88,14 @@ impl Session {
         Ok(session)
     }
 
-    /// When to look for the ack or for missing results; none when nothing is on its way.
+    /// Time of the next poll for acknowledgements or missing results; `None` when nothing is outstanding.
     pub fn next_look(&self) -> Option<Instant> {
         let waiting = self.window.sent().is_some();
         (waiting || self.window.wants_replies())
             .then(|| Instant::now() + if waiting { self.poll } else { ASK_AFTER })
     }
 
-    /// After a connect: what was acked meanwhile, and is the rest still there?
+    /// Settles frames of the connection before: reads the acknowledgement, and checks that the rest is still in the stream.
     fn settle(&mut self) -> RedisResult<()> {
         self.refresh_ack()?;
         match self.window.sent() {
@@ -103,20 +105,25 @@ impl Session {
     }
 
     fn refresh_ack(&mut self) -> RedisResult<()> {
-        let ack = self.link.one(
-            redis::cmd("HGET")
-                .arg(&self.keys.acks)
-                .arg(self.window.producer.to_string()),
-        );
-        match ack {
-            Ok(Value::BulkString(text)) => {
-                self.window.on_ack(number(&text).unwrap_or(0));
-            }
-            Ok(_) => {}
-            Err(error) if is_refusal(&error) => {}
-            Err(error) => return Err(error),
+        let producer = self.window.producer;
+        let ack = self.read_field(&producer.to_string())?;
+        if let Some(refusals) = self.read_field(&refused_field(producer))? {
+            self.window.on_refusals(&refusals);
+        }
+        if let Some(ack) = ack {
+            self.window.on_ack(number(&ack).unwrap_or(0));
         }
         Ok(())
+    }
+
+    /// Reads a field of the acks; `None` when there is none, or the broker refuses the command.
+    fn read_field(&mut self, field: &str) -> RedisResult<Option<Vec<u8>>> {
+        match self.link.one(redis::cmd("HGET").arg(&self.keys.acks).arg(field)) {
+            Ok(Value::BulkString(text)) => Ok(Some(text)),
+            Ok(_) => Ok(None),
+            Err(error) if is_refusal(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends again what is not acked, when `frame` is not in the stream any more.
@@ -134,18 +141,18 @@ impl Session {
         Ok(())
     }
 
-    /// What went wrong while a caller worked with it.
+    /// Returns the error of a caller's inline I/O.
     pub fn check(&mut self) -> RedisResult<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// For a caller: sends what is due. Returns false when the broker refused a frame or did not answer in time: the
-    /// sender has to see to that.
+    /// Sends due frames for a caller. Returns false when the broker refused a frame or did not answer in time; the sender
+    /// thread retries.
     pub fn exchange_for_caller(&mut self) -> bool {
         if self.failed.is_some() {
             return false;
         }
-        match self.exchange(Some(inline_io::PATIENCE)) {
+        match self.exchange(Some(inline_io::TIMEOUT)) {
             Ok(stored) => stored,
             Err(error) => {
                 self.failed = Some(error);
@@ -154,8 +161,8 @@ impl Session {
         }
     }
 
-    /// Sends what is due and reads the ack. Returns false when the broker refused a frame.
-    pub fn exchange(&mut self, patience: Option<Duration>) -> RedisResult<bool> {
+    /// Sends due frames and reads the acknowledgement. Returns false when the broker refused a frame.
+    pub fn exchange(&mut self, timeout: Option<Duration>) -> RedisResult<bool> {
         let (batch, acked, dropped) = self.window.take_batch(self.batch);
         let mut pipeline = Pipeline::new();
         let make_stream = self.window.wants_replies() && !self.has_reply_stream;
@@ -192,7 +199,7 @@ impl Session {
         let start = Instant::now();
         let answers = self
             .link
-            .run_within(patience.or_else(|| self.patience(bytes)), &pipeline)?;
+            .run_within(timeout.or_else(|| self.timeout(bytes)), &pipeline)?;
         self.measure(bytes, start.elapsed());
         let mut answers = answers.into_iter();
         if make_stream {
@@ -216,10 +223,12 @@ impl Session {
                 }
             }
         }
-        self.read_ack(answers.next());
+        let ack = answers.next();
+        // Before the ack: a flush that sees its frames acknowledged has to see their refusals.
         if let Some(Value::BulkString(refusals)) = answers.next() {
             self.window.on_refusals(&refusals);
         }
+        self.read_ack(ack);
         match refused {
             None => {
                 self.refused = Refused::default();
@@ -255,7 +264,7 @@ impl Session {
     ///
     /// The answers come behind the frames, and a slow line is busy with those: a timeout that ignores them would send them
     /// again, for ever.
-    fn patience(&self, bytes: usize) -> Option<Duration> {
+    fn timeout(&self, bytes: usize) -> Option<Duration> {
         let slowest = self
             .speed
             .map_or(SLOWEST, |speed| (speed / SLOWDOWN).max(SLOWEST));
@@ -291,7 +300,8 @@ impl Session {
         }
     }
 
-    /// No ack for a while: the server is away or slow, or it could not use what it got.
+    /// Checks after a stall that the first frame is still in the stream: the server is away or slow, or it dropped the frame
+    /// because of a gap.
     pub fn look_after_stall(&mut self) -> RedisResult<()> {
         let Some((first, _)) = self.window.sent() else {
             self.progress = Instant::now();
@@ -305,7 +315,7 @@ impl Session {
         self.rewind_unless_there(first)
     }
 
-    /// Whether a frame is still in the stream under the id that it got.
+    /// True if a frame is still in the stream under the id of its entry.
     fn is_there(&mut self, frame: SentFrame) -> RedisResult<bool> {
         let Some(id) = frame.entry else { return Ok(false) };
         let mut command = redis::cmd("XREAD");
@@ -329,7 +339,7 @@ impl Session {
         }))
     }
 
-    /// Calls that are acked and have no result: the reply was lost, and the server may still have it.
+    /// Queries results of acknowledged calls whose replies are missing: the server may still have them.
     pub fn ask_for_replies(&mut self) {
         let (asked, acked_then) = self.asked;
         if asked.elapsed() < ASK_AFTER {
@@ -338,7 +348,7 @@ impl Session {
         self.asked = (Instant::now(), self.window.acked().0);
         let missing = self.window.unanswered(acked_then, ASK_MOST);
         if !missing.is_empty() {
-            // A stream that expired meanwhile is made again before the question is sent.
+            // A stream that expired is made again before the query is sent.
             self.has_reply_stream = false;
             self.window.ask(&missing);
         }
@@ -357,7 +367,7 @@ fn permanent_refusal(answer: &Value) -> Option<String> {
     }
 }
 
-/// The broker answered, with an error: the connection is in order.
+/// True if the broker answered with an error, which leaves the connection usable.
 fn is_refusal(error: &redis::RedisError) -> bool {
     error.code().is_some()
 }

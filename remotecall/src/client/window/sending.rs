@@ -1,4 +1,4 @@
-//! The window's part for the thread that sends: what is due, what was stored, what is acked.
+//! Sender side of the send window: due frames, stored frames and acknowledgements.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -11,37 +11,37 @@ use remotecall_connection::StreamId;
 use remotecall_store::spool::{self, Location};
 use remotecall_wire::Draft;
 
-/// A frame to be sent.
+/// A frame that is due.
 pub(in crate::client) struct Outgoing {
     pub seq: u64,
     pub(super) content: Content,
 }
 
 impl Outgoing {
-    /// Bytes to be sent, at most.
+    /// Upper bound of the bytes to be sent.
     pub fn length(&self) -> usize {
         self.content.wire()
     }
 }
 
-/// Why the sender was woken.
+/// Reason why the sender woke.
 pub(in crate::client) enum Work {
     Send,
     Poll,
     Stop,
 }
 
-/// A frame that was sent.
+/// A frame that was sent and not acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct SentFrame {
     pub seq: u64,
-    /// None while the broker's answer is missing.
+    /// Id of its stream entry; `None` while the broker's answer is missing.
     pub entry: Option<StreamId>,
 }
 
 impl Window {
-    /// Sleeps while nothing has been called and everything is acked: then no connection is needed. Returns false
-    /// when the client is closed.
+    /// Sleeps until there is a call or an unacknowledged frame; no connection is needed before. Returns false when the
+    /// client is closed.
     pub fn wait_for_any(&self) -> bool {
         let mut state = self.lock();
         while !state.closed && state.frames.is_empty() && state.open.count() == 0 && state.pending.is_empty()
@@ -53,7 +53,7 @@ impl Window {
         !state.closed
     }
 
-    /// Sleeps until there is something to send, `poll` has come, or the client is closed.
+    /// Sleeps until a frame is due, `poll` has passed, or the client is closed.
     pub fn wait(&self, poll: Option<Instant>) -> Work {
         let mut state = self.lock();
         loop {
@@ -82,15 +82,15 @@ impl Window {
         }
     }
 
-    /// Sleeps for `time`, or until the client is closed; returns whether it is.
+    /// Backs off for `time`, or until the client is closed; returns whether it is closed.
     pub fn pause(&self, time: Duration) -> bool {
         let is_open = |state: &mut State| !state.closed;
         let waited = self.end.wait_timeout_while(self.lock(), time, is_open);
         waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
-    /// Somebody waits for call `id`: its frame is due now. Returns how many bytes are to be sent for that; none when
-    /// the frame was sent.
+    /// Makes the frame of call `id` due now, because a caller waits for its result. Returns how many bytes have to be sent;
+    /// `None` when the frame was sent already.
     pub fn hurry(&self, id: CallId) -> Option<usize> {
         let mut state = self.lock();
         if id.0 == state.next && state.open.count() > 0 {
@@ -112,12 +112,12 @@ impl Window {
         )
     }
 
-    /// Wakes the sender for what is due.
+    /// Wakes the sender if a frame is due.
     pub fn wake(&self) {
         self.wake_sender(&mut self.lock());
     }
 
-    /// A caller has sent something, or failed to: the sender, if it means to sleep long, shall see to the rest.
+    /// Wakes the sender after inline I/O of a caller, unless its sleep ends within `longest`.
     pub fn wake_after_caller(&self, longest: Duration) {
         let mut state = self.lock();
         if state
@@ -130,15 +130,16 @@ impl Window {
         }
     }
 
-    /// The next frames to send, of `most` bytes together or one; the ack known now; and how many calls were dropped so far.
+    /// Takes the next frames to send, up to `most` bytes but at least one; also returns the highest acknowledged frame and
+    /// the number of dropped calls so far.
     pub fn take_batch(&self, most: usize) -> (Vec<Outgoing>, u64, u64) {
         let mut state = self.lock();
         let due = state.open_due(self.options.linger);
-        // While those before it have to wait, the open frame may as well go on to grow.
+        // While frames before it cannot be sent, the open frame goes on growing.
         let waits = state
             .frames
             .get(state.unsent)
-            .is_some_and(|next| !state.has_way(next));
+            .is_some_and(|next| !state.may_send(next));
         if state.open.count() > 0 && !waits && due.is_some_and(|due| due <= Instant::now()) {
             state.close_frame();
         }
@@ -146,7 +147,7 @@ impl Window {
         let mut size = 0;
         while let Some(frame) = state.frames.get(state.unsent) {
             let length = frame.content.wire();
-            if !state.has_way(frame) || (size + length > most && !batch.is_empty()) {
+            if !state.may_send(frame) || (size + length > most && !batch.is_empty()) {
                 break;
             }
             size += length;
@@ -157,7 +158,7 @@ impl Window {
         (batch, state.acked, state.stats.dropped.total())
     }
 
-    /// Gives a frame its final bytes, outside the lock, and keeps them.
+    /// Seals a frame outside the lock, and stores its final bytes in the window.
     pub fn seal(&self, frame: &Outgoing) -> Arc<Vec<u8>> {
         let bytes = match &frame.content {
             Content::Sealed(bytes) => return bytes.clone(),
@@ -177,8 +178,8 @@ impl Window {
         bytes
     }
 
-    /// A frame from the spool. When it cannot be read its calls are lost; those after it need not be, so its number is
-    /// given to a frame without calls.
+    /// Loads a frame from the spool. When it is unreadable its calls are lost; a frame without calls takes its number, so
+    /// that the frames after it count.
     fn load(&self, seq: u64, location: Location) -> Draft {
         let dir = self.spool_dir.as_deref().unwrap_or_else(|| Path::new(""));
         let error = match spool::load(dir, location) {
@@ -190,11 +191,15 @@ impl Window {
         let lost = index.map_or(0, |index| std::mem::take(&mut state.frames[index].count));
         state.stats.dropped.unreadable += lost as u64;
         drop(state);
-        tracing::error!(frame = seq, calls = lost, "calls are lost: {error}");
+        tracing::error!(
+            frame = seq,
+            calls = lost,
+            "spooled frame is unreadable, its calls are lost: {error}"
+        );
         Draft::new(Vec::new(), 0, 0)
     }
 
-    /// The broker stored a frame under this id.
+    /// Records the id of the stream entry that holds a frame.
     pub fn stored(&self, seq: u64, entry: StreamId) {
         let mut state = self.lock();
         if let Some(index) = state.index_of(seq) {
@@ -202,7 +207,7 @@ impl Window {
         }
     }
 
-    /// The server has done everything up to `acked`. Returns whether that is news.
+    /// Records that the server acknowledged every frame up to `acked`. Returns whether that is new.
     pub fn on_ack(&self, acked: u64) -> bool {
         let mut state = self.lock();
         if acked <= state.acked {
@@ -211,10 +216,14 @@ impl Window {
         let known = state.next - 1;
         if acked > known && !self.only_delivers {
             drop(state);
-            tracing::warn!(acked, "ack of a frame that was never sent; ignored");
+            tracing::warn!(
+                acked,
+                last_sent = known,
+                "ignoring an acknowledgement of a frame that was never sent"
+            );
             return false;
         }
-        // Of frames that are not in the spool only the process knew that wrote it.
+        // The process that wrote the spool may have sent frames that are not in it.
         let acked = acked.min(known);
         if acked <= state.acked {
             return false;
@@ -229,7 +238,7 @@ impl Window {
         self.progress.notify_all();
         for path in useless.into_iter().flatten() {
             if let Err(error) = spool::remove_if_there(&path) {
-                tracing::warn!(path = %path.display(), %error, "cannot remove what is acknowledged");
+                tracing::warn!(path = %path.display(), %error, "cannot remove an acknowledged spool segment");
             }
         }
         true
@@ -289,7 +298,7 @@ impl Window {
         }
     }
 
-    /// Sends everything from frame `from` on again.
+    /// Makes every frame from number `from` on due again.
     pub fn rewind(&self, from: u64) {
         let mut state = self.lock();
         let Some(index) = state
@@ -312,7 +321,7 @@ impl Window {
         }
     }
 
-    /// First and last frame that are sent and not acked, with the ids under which they were stored.
+    /// First and last frame in flight, with the ids of their stream entries.
     pub fn sent(&self) -> Option<(SentFrame, SentFrame)> {
         let state = self.lock();
         let at = |index: usize| {
@@ -325,7 +334,7 @@ impl Window {
         Some((at(0)?, at(last)?))
     }
 
-    /// Frames with replies may be among those to be sent.
+    /// True if a call asked for a reply, so that the reply stream has to exist.
     pub fn wants_replies(&self) -> bool {
         self.lock().wants_replies
     }
@@ -344,10 +353,10 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
     const DEADLINE: Duration = Duration::from_secs(60);
 
-    /// Of a broker that is away: the reader of replies pauses before it tries again, and then comes the first call. It was
-    /// lost when the wake-up went to the reader.
+    /// Regression test: while the broker was unreachable, the first call's wake-up went to the reader that was backing off,
+    /// and the sender slept on.
     #[test]
-    fn who_pauses_takes_no_wake_up_from_the_sender() {
+    fn a_thread_that_backs_off_takes_no_wake_up_from_the_sender() {
         let window = Window::new(crate::ProducerId::random().unwrap(), ClientOptions::default());
         let call = NewCall {
             method: "a",
