@@ -22,7 +22,6 @@ pub struct Drained {
 
 /// Result of the delivery of one spool.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum DrainOutcome {
     /// The server acknowledged all frames, and the spool is removed.
     Delivered {
