@@ -11,6 +11,7 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 mod reply;
+mod safe_name;
 mod scalar_value;
 mod type_name;
 mod varint;
@@ -23,4 +24,5 @@ pub use frame::{
     MAX_FRAME, NewCall, OVERHEAD, ProducerId, ReplyMode,
 };
 pub use reply::{ASK, MAX_RESULT, Outbox, Replies, Reply, ReplyError, ReplyValue};
+pub use safe_name::safe_part;
 pub use scalar_value::ScalarValue;
