@@ -43,6 +43,10 @@ impl Handle {
                 std::mem::forget(thread.take());
             }
         }
+        // Its lock may be held by a thread of the parent.
+        if let Ok(ended) = self.sender_has_ended.get_mut() {
+            std::mem::forget(ended.take());
+        }
     }
 }
 

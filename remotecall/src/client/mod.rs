@@ -24,7 +24,9 @@ mod stats;
 mod window;
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -54,6 +56,8 @@ pub const MISSING_AFTER: Duration = Duration::from_secs(30);
 /// Granularity of call times, 256 ns: finer bits would be most of the bytes of a small call in a frame, and a time as
 /// float64 seconds since 1970 cannot hold them (its neighbours are 238 ns apart).
 const CLOCK_STEP: i64 = 256;
+/// Longest wait of a closing client for the end of its sender thread, 200 ms.
+const GOODBYE: Duration = Duration::from_millis(200);
 /// Capacity of the encode buffer that each calling thread keeps, in bytes.
 const KEEP_ENCODED: usize = 64 << 10;
 
@@ -161,6 +165,8 @@ struct Handle {
     reading: Arc<Handoff<reader::Reader>>,
     reader: Mutex<Option<std::thread::JoinHandle<()>>>,
     sender: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Disconnects when the sender thread ends.
+    sender_has_ended: Mutex<Option<Receiver<Infallible>>>,
 }
 
 impl Client {
@@ -377,7 +383,7 @@ impl Handle {
     fn start(access: Endpoint, keys: Keys, owner: Owner, window: Window) -> Result<Self, ConnectError> {
         let window = Arc::new(window);
         let sending = Arc::new(Handoff::new());
-        let sender =
+        let (sender, sender_has_ended) =
             sender::start(window.clone(), access.clone(), keys.clone(), sending.clone()).map_err(refused)?;
         Ok(Self {
             window,
@@ -389,6 +395,7 @@ impl Handle {
             reading: Arc::new(Handoff::new()),
             reader: Mutex::new(None),
             sender: Mutex::new(Some(sender)),
+            sender_has_ended: Mutex::new(Some(sender_has_ended)),
         })
     }
 
@@ -428,6 +435,14 @@ impl Handle {
         if !self.window.close() && stats.dropped.total() + stats.unspooled > 0 {
             let (address, unspooled) = (&self.access.address, stats.unspooled);
             tracing::warn!(%address, unspooled, "client closed; dropped calls: {}", stats.dropped);
+        }
+        if result.is_ok() {
+            // It says goodbye to the server; a process that exits at once would cut it off.
+            let ended = self
+                .sender_has_ended
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let _ = ended.as_ref().map(|ended| ended.recv_timeout(GOODBYE));
         }
         // The threads end by themselves; a thread that hangs in network I/O is not joined.
         for thread in [&self.sender, &self.reader] {

@@ -11,7 +11,9 @@
 //! A frame that is still in the stream waits for its server and is not sent again: a server that was away for
 //! a day must not find a day's repetitions.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
 use redis::RedisResult;
@@ -32,16 +34,21 @@ pub(super) fn start(
     access: Endpoint,
     keys: Keys,
     handoff: Arc<Handoff<Session>>,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<(JoinHandle<()>, Receiver<Infallible>)> {
     let sender = Sender {
         window,
         access,
         keys,
         handoff,
     };
-    std::thread::Builder::new()
+    let (ended, has_ended) = channel();
+    let thread = std::thread::Builder::new()
         .name("remotecall-send".into())
-        .spawn(move || sender.run())
+        .spawn(move || {
+            sender.run();
+            drop(ended);
+        })?;
+    Ok((thread, has_ended))
 }
 
 struct Sender {
@@ -55,15 +62,18 @@ impl Sender {
     fn run(self) {
         let mut backoff = Backoff::new();
         let mut failures = 0;
+        // True while the broker has answered each `XADD`.
+        let mut is_certain = true;
         while self.window.wait_for_any() {
             match Session::open(self.window.clone(), &self.access, self.keys.clone()) {
                 Ok(session) => {
                     self.access.is_back();
-                    match self.send_over(session, &mut backoff, &mut failures) {
+                    match self.send_over(session, &mut backoff, &mut failures, is_certain) {
                         Ok(()) => return,
                         Err(error) => {
                             tracing::debug!(address = %self.access.address, %error, "connection to the broker failed");
                             failures += 1;
+                            is_certain = false;
                             if failures >= FAILURES {
                                 self.give_up_refused_length();
                             }
@@ -97,7 +107,13 @@ impl Sender {
     }
 
     /// Sends until the client is closed or the connection fails.
-    fn send_over(&self, mut session: Session, backoff: &mut Backoff, failures: &mut u32) -> RedisResult<()> {
+    fn send_over(
+        &self,
+        mut session: Session,
+        backoff: &mut Backoff,
+        failures: &mut u32,
+        is_certain: bool,
+    ) -> RedisResult<()> {
         loop {
             let look = session.next_look();
             self.handoff.offer(session);
@@ -105,6 +121,9 @@ impl Sender {
             session = self.handoff.reclaim();
             session.check()?;
             if matches!(work, Work::Stop) {
+                if self.window.has_every_ack() {
+                    session.say_goodbye(is_certain);
+                }
                 return Ok(());
             }
             if session.exchange(None)? {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use redis::{Pipeline, RedisResult, Value};
 
 use super::window::{Outgoing, SentFrame, Window};
-use super::{inline_io, now_ns};
+use super::{GOODBYE, inline_io, now_ns};
 use remotecall_connection::{
     ANSWER_TIMEOUT, Connection, Endpoint, Keys, StreamId, entries, number, refused_field, reply_key,
 };
@@ -337,6 +337,22 @@ impl Session {
         Ok(found.is_some_and(|bytes| {
             Frame::parse(&bytes).is_ok_and(|it| it.producer == self.window.producer && it.seq == frame.seq)
         }))
+    }
+
+    /// Tells the server that this producer sends no more frames and has every ack, so that it can be forgotten. Best effort: a
+    /// producer that the server does not hear of is forgotten by its age.
+    ///
+    /// `is_certain` is false when the answer to an `XADD` was lost: the broker may still receive that frame.
+    pub fn say_goodbye(&mut self, is_certain: bool) {
+        let mut command = redis::cmd("XADD");
+        command.arg(&self.keys.input).arg("*");
+        command.arg("p").arg(self.window.producer.to_string());
+        command.arg("z").arg(u8::from(is_certain));
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(command);
+        if let Err(error) = self.link.run_within(Some(GOODBYE), &pipeline) {
+            tracing::debug!(%error, "the server was not told that this producer ended");
+        }
     }
 
     /// Queries results of acknowledged calls whose replies are missing: the server may still have them.

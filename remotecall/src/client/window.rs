@@ -427,6 +427,12 @@ impl Window {
         before
     }
 
+    /// True if frames were sent and the server acknowledged all of them.
+    pub fn has_every_ack(&self) -> bool {
+        let state = self.lock();
+        state.acked > 0 && state.acked + 1 == state.next && state.open.count() == 0
+    }
+
     pub fn is_closed(&self) -> bool {
         self.lock().closed
     }
