@@ -3,6 +3,7 @@
 use std::fmt;
 
 use redis::Value;
+use remotecall_wire::ProducerId;
 
 /// One entry of a stream, with the fields we know.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub struct Entry {
     pub sent_ms: Option<u64>,
     /// Field "d": calls that the sender had dropped so far.
     pub dropped: u64,
+    /// Fields "p" and "z": a producer that ended with every ack, and whether the broker answered each of its `XADD`s.
+    pub goodbye: Option<(ProducerId, bool)>,
+    /// Field "m": a mark of the server itself.
+    pub is_mark: bool,
 }
 
 /// The id of a stream entry.
@@ -87,6 +92,7 @@ fn entry(value: Value) -> Option<Entry> {
     };
     if let Some(Value::Array(fields)) = parts.next() {
         let mut fields = fields.into_iter();
+        let (mut producer, mut is_certain) = (None, false);
         while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) =
             (fields.next(), fields.next())
         {
@@ -95,9 +101,13 @@ fn entry(value: Value) -> Option<Entry> {
                 b"a" => entry.acked = number(&value).unwrap_or(0),
                 b"t" => entry.sent_ms = number(&value),
                 b"d" => entry.dropped = number(&value).unwrap_or(0),
+                b"m" => entry.is_mark = true,
+                b"p" => producer = std::str::from_utf8(&value).ok().and_then(ProducerId::parse),
+                b"z" => is_certain = value == b"1",
                 _ => {}
             }
         }
+        entry.goodbye = producer.map(|producer| (producer, is_certain));
     }
     Some(entry)
 }

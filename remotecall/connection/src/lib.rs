@@ -34,6 +34,9 @@ pub const MAX_QUEUE_NAME: usize = 128;
 /// The field of the acks that says how many calls producers have dropped.
 pub const DROPPED_FIELD: &str = "dropped";
 
+/// Field of the acks that counts the frames accepted since the journal began.
+pub const ACCEPTED_FIELD: &str = "accepted";
+
 /// Field of the acks that counts refused calls of a producer: `COUNT TEXT`.
 pub fn refused_field(producer: ProducerId) -> String {
     format!("{producer}:refused")

@@ -9,7 +9,7 @@
 mod dispatch;
 mod names;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use std::time::Duration;
 use super::object::ServedObject;
 use super::reply_cache::ReplyCache;
 use super::stats::Stats;
-use crate::ClientId;
-use remotecall_store::journal::Watermarks;
+use crate::{CallError, ClientId};
+use remotecall_connection::StreamId;
+use remotecall_store::journal::Producers;
 use remotecall_store::mutants::{self, Mutant};
 use remotecall_wire::Outbox;
 use remotecall_wire::{Calls, Frame, FrameError, ProducerId};
@@ -39,7 +40,11 @@ pub(super) enum Verdict {
 
 pub(super) struct Admission {
     pub host: Box<dyn ServedObject>,
-    pub watermarks: Watermarks,
+    pub producers: Producers,
+    /// Producers with a notice to be published in this round.
+    pub noticed: BTreeSet<ProducerId>,
+    /// Entries below this one were in a broker that went back to an older state: see [`Producers::is_older_than_forgotten`].
+    pub suspect_below: Option<StreamId>,
     pub outbox: Outbox,
     stats: Arc<Stats>,
     kept: ReplyCache,
@@ -62,7 +67,9 @@ impl Admission {
     ) -> Self {
         Self {
             host,
-            watermarks: Watermarks::new(),
+            producers: Producers::default(),
+            noticed: BTreeSet::new(),
+            suspect_below: None,
             outbox: Outbox::default(),
             stats,
             kept: ReplyCache::default(),
@@ -78,11 +85,32 @@ impl Admission {
     /// The replies so far have gone out.
     pub fn end_round(&mut self) {
         self.outbox.clear();
+        self.noticed.clear();
         self.read_time = Duration::ZERO;
     }
 
-    /// Decides about a frame and, when it is accepted, moves its producer's watermark.
-    pub fn admit(&mut self, acked: u64, bytes: &[u8]) -> (Verdict, Option<ProducerId>) {
+    /// Decides about a frame of a stream entry. In a broker that went back to an older state a frame of an unknown producer
+    /// does not count: it may be one of a forgotten producer, which counted already. A live sender sends it again.
+    pub fn admit_entry(
+        &mut self,
+        id: StreamId,
+        acked: u64,
+        clock_ms: u64,
+        bytes: &[u8],
+    ) -> (Verdict, Option<ProducerId>) {
+        if self.suspect_below.is_some_and(|below| id < below)
+            && let Ok(frame) = Frame::parse(bytes)
+            && self.producers.get(frame.producer).is_none()
+        {
+            self.stats.gaps.fetch_add(1, Relaxed);
+            return (Verdict::Gap, Some(frame.producer));
+        }
+        self.admit(acked, clock_ms, bytes)
+    }
+
+    /// Decides about a frame and, when it is accepted, moves its producer's watermark. `clock_ms` is what the sender's
+    /// clock showed when the server took the frame.
+    pub fn admit(&mut self, acked: u64, clock_ms: u64, bytes: &[u8]) -> (Verdict, Option<ProducerId>) {
         let frame = match Frame::parse(bytes) {
             Ok(frame) => frame,
             Err(error) => {
@@ -90,7 +118,7 @@ impl Admission {
                 return (Verdict::Garbage, None);
             }
         };
-        let watermark = self.watermarks.get(&frame.producer).copied().unwrap_or(0);
+        let watermark = self.producers.watermark(frame.producer);
         let before = watermark.max(acked);
         let verdict = match frame.seq {
             seq if seq <= watermark && mutants::is_on(Mutant::DedupeByStreamId) => Verdict::Accepted,
@@ -103,7 +131,7 @@ impl Admission {
         };
         match verdict {
             Verdict::Accepted => {
-                self.watermarks.insert(frame.producer, frame.seq);
+                self.producers.accept(frame.producer, frame.seq, clock_ms);
                 self.stats.frames.fetch_add(1, Relaxed);
                 self.stats.bytes.fetch_add(bytes.len() as u64, Relaxed);
             }
@@ -129,8 +157,28 @@ impl Admission {
     /// The number before that of the frame of `producer` that was accepted last. A replay takes it for acknowledged:
     /// frames before it that only read are not in the journal.
     pub fn before(&self, producer: ProducerId) -> u64 {
-        let last = self.watermarks.get(&producer).copied().unwrap_or(0);
-        last.saturating_sub(1)
+        self.producers.watermark(producer).saturating_sub(1)
+    }
+
+    /// Forgets a producer that said goodbye and whose acks are published.
+    pub fn forget(&mut self, producer: ProducerId) {
+        self.producers.forget(producer);
+        self.dropped.remove(&producer);
+    }
+
+    /// Forgets producers that have been silent for too long.
+    pub fn forget_expired(&mut self) {
+        for producer in self.producers.forget_expired() {
+            self.dropped.remove(&producer);
+        }
+    }
+
+    /// Counts a refused one-way call, and leaves its producer a notice.
+    fn refuse_call(&mut self, producer: ProducerId, call: &str, error: &CallError) {
+        let detail = format!("{call}: {error}");
+        self.stats.refuse(dispatch::cause(error), &detail);
+        self.producers.refuse(producer, &detail);
+        self.noticed.insert(producer);
     }
 
     /// Whether a frame holds only calls that read, so that it need not be journaled. No for one that is too long to be

@@ -124,9 +124,10 @@ impl Commit {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
+        self.core.forget_expired();
         match self.core.host.checkpoint() {
             None => Ok(()),
-            Some(Ok(state)) => Ok(journal.checkpoint(state, &self.core.watermarks)?),
+            Some(Ok(state)) => Ok(journal.checkpoint(state, &self.core.producers)?),
             Some(Err(error)) => Err(RunError::Checkpoint(error)),
         }
     }
@@ -166,7 +167,7 @@ fn until_done(
 fn recover(dir: &Path, core: &mut Admission) -> Result<Journal, RunError> {
     let (mut recovery, checkpoint) = Recovery::open(dir)?;
     recovery.agree_on(&core.host.settings())?;
-    core.watermarks = checkpoint.watermarks;
+    core.producers = checkpoint.producers;
     let restored = !checkpoint.object.is_empty();
     if restored {
         core.host.restore(&checkpoint.object).map_err(RunError::Restore)?;
@@ -174,7 +175,7 @@ fn recover(dir: &Path, core: &mut Admission) -> Result<Journal, RunError> {
     let mut frames = 0;
     let mut failed = None;
     recovery.replay(|accepted| {
-        if let (Verdict::Accepted, _) = core.admit(accepted.acked, accepted.frame) {
+        if let (Verdict::Accepted, _) = core.admit(accepted.acked, accepted.clock_ms, accepted.frame) {
             core.apply_again(accepted.frame, accepted.clock_ms);
             frames += 1;
             // The files are brought up to date bit by bit: a journal need not fit into memory.
@@ -195,7 +196,7 @@ fn recover(dir: &Path, core: &mut Admission) -> Result<Journal, RunError> {
     if (restored || frames > 0)
         && let Some(state) = core.host.checkpoint()
     {
-        journal.checkpoint(state.map_err(RunError::Checkpoint)?, &core.watermarks)?;
+        journal.checkpoint(state.map_err(RunError::Checkpoint)?, &core.producers)?;
     }
     Ok(journal)
 }

@@ -1,6 +1,6 @@
 //! The server's loop: read, admit, journal, apply, make visible, acknowledge.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -14,7 +14,9 @@ use super::lease_guard::LeaseGuard;
 use super::stats::{Stats, WRONG_TYPE};
 use super::stream_reader::{Batch, Input, StreamReader, pause};
 use crate::client::Backoff;
-use remotecall_connection::{Connection, Endpoint, Keys, StreamId, reply_key};
+use remotecall_connection::{
+    ACCEPTED_FIELD, Connection, Endpoint, Keys, StreamId, number, refused_field, reply_key,
+};
 use remotecall_store::journal::{Accepted, BATCH_SIZE};
 use remotecall_store::mutants::{self, Mutant};
 use remotecall_wire::{Frame, ProducerId};
@@ -37,6 +39,8 @@ pub(super) struct EventLoop {
     pub stats: Arc<Stats>,
     pub feed: StreamReader,
     pub hold: LeaseGuard,
+    /// Number of the stream's connection after which the broker was checked for an older state.
+    pub checked: u64,
 }
 
 /// What one round leaves to be told to the broker.
@@ -49,8 +53,12 @@ struct Round {
     work: usize,
     /// Producers whose ack is to be published.
     acks: BTreeSet<ProducerId>,
+    /// All producers are published, with their notices.
+    is_full: bool,
     /// Everything below may be trimmed, as seen over this connection.
     trim: Option<(u64, StreamId)>,
+    /// Producers that ended with every ack, and whether each of their frames was answered.
+    goodbyes: BTreeMap<ProducerId, bool>,
 }
 
 impl EventLoop {
@@ -70,7 +78,7 @@ impl EventLoop {
             let mut input = self.feed.next();
             let drained = loop {
                 match input {
-                    Input::Batch(batch) => self.admit(&mut round, batch),
+                    Input::Batch(batch) => self.admit(&mut round, batch)?,
                     Input::Nothing => break false,
                     Input::Drained => break true,
                 }
@@ -93,23 +101,36 @@ impl EventLoop {
         Ok(())
     }
 
-    fn admit(&mut self, round: &mut Round, batch: Batch) {
+    fn admit(&mut self, round: &mut Round, batch: Batch) -> Result<(), RunError> {
         let Batch {
             connection,
             list,
             broker_ms,
         } = batch;
+        if self.checked != connection && !self.check_broker_state()? {
+            return Ok(());
+        }
+        self.checked = connection;
         for entry in list {
             let clock_ms = entry.senders_clock(broker_ms);
             round.trim = Some((connection, entry.id.next()));
             if mutants::is_on(Mutant::DedupeByStreamId) && super::mutants::seen_before(entry.id) {
                 continue;
             }
+            if let Some((producer, is_certain)) = entry.goodbye {
+                round.goodbyes.insert(producer, is_certain);
+                continue;
+            }
             let Some(frame) = entry.frame else {
-                self.stats.refuse("entry without a frame", &entry.id);
+                if !entry.is_mark {
+                    self.stats.refuse("entry without a frame", &entry.id);
+                }
                 continue;
             };
-            let (verdict, producer) = self.ledger.core.admit(entry.acked, &frame);
+            let (verdict, producer) = self
+                .ledger
+                .core
+                .admit_entry(entry.id, entry.acked, clock_ms, &frame);
             if let Some(producer) = producer {
                 self.ledger.core.hear_of_drops(producer, entry.dropped);
             }
@@ -128,6 +149,58 @@ impl EventLoop {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Checks over the lease's connection whether the broker went back to an older state, until it answers. Returns false
+    /// when the server stops before that.
+    fn check_broker_state(&mut self) -> Result<bool, RunError> {
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.look_at_broker_state() {
+            tracing::debug!(%error, "broker state unknown; asking again");
+            if self.stop.load(Relaxed) {
+                return Ok(false);
+            }
+            self.hold.keep(&self.keys, &self.access, &self.stats)?;
+            pause(backoff.next(), &self.stop);
+            if let Ok(link) = Connection::open(&self.access, Duration::ZERO) {
+                self.hold.link = link;
+                self.hold.is_reconnected = true;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Compares the broker's count of accepted frames with that of the last forgetting. Has to come before this server
+    /// publishes its own count over a new connection.
+    fn look_at_broker_state(&mut self) -> RedisResult<()> {
+        let command = redis::cmd("HGET")
+            .arg(&self.keys.acks)
+            .arg(ACCEPTED_FIELD)
+            .clone();
+        let published = match self.hold.link.one(&command) {
+            Ok(Value::BulkString(text)) => number(&text).unwrap_or(0),
+            Err(error) if error.code() != Some("WRONGTYPE") => return Err(error),
+            Ok(_) | Err(_) => 0,
+        };
+        let core = &mut self.ledger.core;
+        if !core.producers.is_older_than_forgotten(published) {
+            return Ok(());
+        }
+        let mark = self
+            .hold
+            .link
+            .one(redis::cmd("XADD").arg(&self.keys.input).arg("*").arg("m").arg(1))?;
+        if let Value::BulkString(id) = mark {
+            core.suspect_below = StreamId::parse(&id).max(core.suspect_below);
+        }
+        let accepted = core.producers.accepted();
+        tracing::warn!(
+            published,
+            accepted,
+            "the broker went back to an older state; frames of unknown senders in it are left to be sent again"
+        );
+        Ok(())
     }
 
     /// Brings a round to disk, to the object, to the readers, and then to the senders' knowledge. Returns false when
@@ -198,17 +271,45 @@ impl EventLoop {
                 .arg(REPLY_ENTRIES);
             pipeline.arg("*").arg("f").arg(entry.as_slice());
         }
-        let acks: Vec<_> = round.acks.iter().collect();
+        for (producer, _) in round.goodbyes.iter().filter(|(_, is_certain)| **is_certain) {
+            pipeline.cmd("HDEL").arg(&self.keys.acks);
+            pipeline.arg(producer.to_string()).arg(refused_field(*producer));
+        }
+        let is_gone = |producer: &ProducerId| round.goodbyes.get(producer) == Some(&true);
+        let acks: Vec<_> = round.acks.iter().filter(|it| !is_gone(it)).collect();
+        let producers = &self.ledger.core.producers;
         for chunk in acks.chunks(ACKS) {
             pipeline.cmd("HSET").arg(&self.keys.acks);
-            for producer in chunk {
-                let watermark = self.ledger.core.watermarks.get(producer).copied().unwrap_or(0);
-                pipeline.arg(producer.to_string()).arg(watermark);
+            for &&producer in chunk {
+                pipeline
+                    .arg(producer.to_string())
+                    .arg(producers.watermark(producer));
+                let noticed = round.is_full || self.ledger.core.noticed.contains(&producer);
+                if let Some(it) = producers
+                    .get(producer)
+                    .filter(|it| noticed && !it.notice.is_empty())
+                {
+                    pipeline
+                        .arg(refused_field(producer))
+                        .arg(format!("{} {}", it.refused, it.notice));
+                }
             }
         }
+        pipeline
+            .cmd("HSET")
+            .arg(&self.keys.acks)
+            .arg(ACCEPTED_FIELD)
+            .arg(producers.accepted());
         let answers = self.hold.link.run(&pipeline)?;
         // Errors of trims and replies are not worth a repetition.
-        self.check_acks(answers.into_iter().rev().take(acks.len().div_ceil(ACKS)))
+        self.check_acks(answers.into_iter().rev().take(1 + acks.len().div_ceil(ACKS)))?;
+        for (&producer, &is_certain) in &round.goodbyes {
+            match is_certain {
+                true => self.ledger.core.forget(producer),
+                false => self.ledger.core.producers.expire_soon(producer),
+            }
+        }
+        Ok(())
     }
 
     fn check_acks(&mut self, answers: impl Iterator<Item = Value>) -> RedisResult<()> {
@@ -229,10 +330,11 @@ impl EventLoop {
     /// After a connect: a broker that lost its memory hears all acks again.
     fn publish_all_acks(&mut self) -> Result<(), RunError> {
         let round = Round {
-            acks: self.ledger.core.watermarks.keys().copied().collect(),
+            acks: self.ledger.core.producers.ids().collect(),
+            is_full: true,
             ..Round::default()
         };
-        if let Err(error) = self.tell(&round) {
+        if let Err(error) = self.look_at_broker_state().and_then(|()| self.tell(&round)) {
             tracing::debug!(%error, "acks not published; the next round tries again");
         }
         Ok(())

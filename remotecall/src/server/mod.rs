@@ -278,6 +278,7 @@ impl Starting {
             stats: self.stats,
             feed,
             hold: LeaseGuard::new(lease, link),
+            checked: 0,
         };
         serve.run()
     }

@@ -19,6 +19,9 @@ pub(super) const MAX_READ_REPLIES: usize = 64 << 20;
 /// Time that calls that read may take in a round before further ones are refused: who writes does not wait for longer.
 pub(super) const MAX_READ_TIME: Duration = Duration::from_millis(500);
 
+/// Characters of an argument that logs show.
+const MAX_SHOWN: usize = 80;
+
 impl Admission {
     /// Runs the calls of an accepted frame. `clock_ms` is what its sender's clock showed when the frame was taken.
     pub fn apply(&mut self, bytes: &[u8], clock_ms: u64) {
@@ -71,7 +74,12 @@ impl Admission {
             false => self.call(call, method, names),
         };
         if let Err(error) = &outcome {
-            self.stats.refuse(cause(error), error);
+            match call.reply {
+                ReplyMode::Nothing if !reads => {
+                    self.refuse_call(frame.producer, &described(call, names), error)
+                }
+                _ => self.stats.refuse(cause(error), error),
+            }
         }
         let reply = match (outcome, call.reply) {
             (_, ReplyMode::Nothing) | (Ok(()), ReplyMode::ErrorOnly) => return,
@@ -92,6 +100,7 @@ impl Admission {
             // The first call of a client is run like any other one: what is wrong with it, and who it is, is seen there.
             self.run(frame, index + row as u32, &block.call(row), names);
             let client = block.clients[row];
+            let method_name = names.names[block.method];
             if let (Meaning::Method(method), Ok(id)) = (meaning, &names.caller(client as usize).id)
                 && !method.reads
             {
@@ -99,7 +108,7 @@ impl Admission {
                     .iter()
                     .take_while(|&&other| other == client);
                 let rows = left.start..left.start + same.count();
-                left.start = self.run_rows(block, rows, method, id);
+                left.start = self.run_rows(frame.producer, block, rows, (method, method_name), id);
             }
         }
     }
@@ -107,9 +116,10 @@ impl Admission {
     /// Runs calls of one client, up to one that panics; returns where the next one is.
     fn run_rows(
         &mut self,
+        producer: ProducerId,
         block: &ColumnBlock<'_>,
         rows: Range<usize>,
-        method: Method,
+        (method, method_name): (Method, &str),
         id: &ClientId,
     ) -> usize {
         let mut row = rows.start;
@@ -123,13 +133,14 @@ impl Admission {
                     time_ns,
                 };
                 if let Err(error) = self.invoke(&cx, method, &args) {
-                    self.stats.refuse(cause(&error), &error);
+                    self.refuse_call(producer, &text_of_call(method_name, &args, id.as_str()), &error);
                 }
             }
         }));
         if let Err(panic) = ran {
             let error = CallError::Panicked(panic_text(&*panic));
-            self.stats.refuse(cause(&error), &error);
+            let args = Args::of_row(block, row.saturating_sub(1));
+            self.refuse_call(producer, &text_of_call(method_name, &args, id.as_str()), &error);
         }
         row
     }
@@ -236,6 +247,22 @@ fn in_time(call: &Call<'_>, clock_ms: u64) -> Result<(), CallError> {
     }
 }
 
+/// A call as logs name it: method, first argument if it is a text, client id.
+fn described(call: &Call<'_>, names: &Names<'_>) -> String {
+    let args = call.args.get().unwrap_or_default();
+    text_of_call(names.names[call.method], &args, names.names[call.client])
+}
+
+fn text_of_call(method: &str, args: &Args<'_>, client: &str) -> String {
+    // For records and log lines that is the tag, or the beginning of the line.
+    let first = args.required::<&str>(0, "").unwrap_or_default();
+    let first: String = first.chars().take(MAX_SHOWN).collect();
+    match first.is_empty() {
+        true => format!("{method} of client {client:?}"),
+        false => format!("{method}({first:?}, …) of client {client:?}"),
+    }
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -243,7 +270,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .to_owned()
 }
 
-fn cause(error: &CallError) -> &'static str {
+pub(super) fn cause(error: &CallError) -> &'static str {
     match error {
         CallError::UnknownMethod(_) => "unknown method",
         CallError::BadArgument { .. } => "bad argument",

@@ -78,7 +78,7 @@ fn one(seq: u64) -> Vec<u8> {
 #[track_caller]
 fn check(core: &mut Admission, acked: u64, seq: u64, expect: Verdict) {
     assert_eq!(
-        core.admit(acked, &one(seq)).0,
+        core.admit(acked, 0, &one(seq)).0,
         expect,
         "frame {seq}, acked {acked}"
     );
@@ -112,7 +112,7 @@ fn garbage_moves_nothing() {
     let mut damaged = one(1);
     damaged[50] ^= 1;
     for bytes in [&b""[..], b"garbage", &damaged, &[0; 1000]] {
-        assert_eq!(core.admit(0, bytes).0, Verdict::Garbage);
+        assert_eq!(core.admit(0, 0, bytes).0, Verdict::Garbage);
     }
     check(&mut core, 0, 1, Verdict::Accepted);
     let refused = core.stats.snapshot().refused;
@@ -218,7 +218,7 @@ fn a_frame_with_a_broken_body_counts_and_does_nothing() {
     let crc = crc32c::crc32c(&bytes[..end]);
     bytes[end..].copy_from_slice(&crc.to_le_bytes());
     let mut core = core();
-    assert_eq!(core.admit(0, &bytes).0, Verdict::Accepted);
+    assert_eq!(core.admit(0, 0, &bytes).0, Verdict::Accepted);
     core.apply(&bytes, 0);
     assert_eq!(core.stats.snapshot().refused["unreadable frame body"], 1);
     check(&mut core, 0, 2, Verdict::Accepted);

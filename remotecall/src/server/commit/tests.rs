@@ -191,12 +191,7 @@ impl Place {
         );
         let mut ledger = Commit::recover(core, Some(&root.join("private")), stop)?;
         for (producer, acked) in &self.acked {
-            let recovered = ledger
-                .core
-                .watermarks
-                .get(&ProducerId(*producer))
-                .copied()
-                .unwrap_or(0);
+            let recovered = ledger.core.producers.watermark(ProducerId(*producer));
             assert!(
                 recovered >= *acked,
                 "frame {acked} was acknowledged, {recovered} was recovered"
@@ -206,7 +201,7 @@ impl Place {
             let mut accepted = Vec::new();
             for (producer, seq, frame) in &round {
                 let acked = self.acked.get(&producer.0).copied().unwrap_or(0);
-                if *seq > acked && ledger.core.admit(acked, frame).0 == Verdict::Accepted {
+                if *seq > acked && ledger.core.admit(acked, 0, frame).0 == Verdict::Accepted {
                     accepted.push(Accepted {
                         acked: ledger.core.before(*producer),
                         clock_ms: 0,

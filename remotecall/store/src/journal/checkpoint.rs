@@ -2,33 +2,29 @@
 //!
 //! ```text
 //! "RCC1" | crc u32 LE | body        crc: CRC-32C of the body
-//! body     MessagePack (first segment still needed, object's state, [(producer, watermark)])
+//! body     MessagePack (first segment still needed, object's state, [(producer, watermark)], details of producers)
 //! ```
 //!
 //! It replaces the old one: there is always a whole one.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
+use super::producers::{Details, Producers};
 use crate::disk;
 use crate::mutants::{self, Mutant};
-use remotecall_wire::ProducerId;
 
 const MAGIC: [u8; 4] = *b"RCC1";
 const HEADER: usize = 8;
-
-/// Per producer, the highest frame that is journaled.
-pub type Watermarks = HashMap<ProducerId, u64>;
 
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     pub segment: u64,
     pub object: Vec<u8>,
-    pub watermarks: Watermarks,
+    pub producers: Producers,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,20 +33,21 @@ struct Body {
     #[serde(with = "as_bytes")]
     object: Vec<u8>,
     watermarks: Vec<([u8; 16], u64)>,
+    #[serde(default)]
+    details: Details,
 }
 
 impl Checkpoint {
     pub fn save(&self, dir: &Path) -> Result<(), JournalError> {
-        let watermarks = self
-            .watermarks
-            .iter()
-            .map(|(producer, &seq)| (producer.0, seq))
-            .filter(|_| !mutants::is_on(Mutant::WatermarkNotPersisted))
-            .collect();
+        let (watermarks, details) = match mutants::is_on(Mutant::WatermarkNotPersisted) {
+            true => (Vec::new(), Details::default()),
+            false => self.producers.save(),
+        };
         let body = Body {
             segment: self.segment,
             object: self.object.clone(),
             watermarks,
+            details,
         };
         let mut content = vec![0; HEADER];
         rmp_serde::encode::write(&mut content, &body).expect("plain data serializes");
@@ -83,15 +80,10 @@ impl Checkpoint {
             return Err(damaged("its checksum is wrong"));
         }
         let body: Body = rmp_serde::from_slice(body).map_err(|why| damaged(&why.to_string()))?;
-        let watermarks = body
-            .watermarks
-            .into_iter()
-            .map(|(id, seq)| (ProducerId(id), seq))
-            .collect();
         Ok(Self {
             segment: body.segment,
             object: body.object,
-            watermarks,
+            producers: Producers::restore(body.watermarks, body.details),
         })
     }
 }

@@ -18,6 +18,7 @@
 mod checkpoint;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod producers;
 mod recovery;
 mod settings;
 
@@ -27,7 +28,8 @@ use std::path::{Path, PathBuf};
 
 use crate::disk;
 
-pub use checkpoint::{Checkpoint, Watermarks};
+pub use checkpoint::Checkpoint;
+pub use producers::{MAX_NOTICE, MAX_SILENCE_MS, Producer, Producers, UNCERTAIN_MS};
 pub use recovery::Recovery;
 
 /// A checkpoint is due when this many bytes were journaled since the last one.
@@ -190,7 +192,7 @@ impl Journal {
     /// Saves the state after everything journaled so far, and drops the segments that led to it.
     ///
     /// After [`JournalError::Io`] the journal goes on, and the old state is the one that counts.
-    pub fn checkpoint(&mut self, object: Vec<u8>, watermarks: &Watermarks) -> Result<(), JournalError> {
+    pub fn checkpoint(&mut self, object: Vec<u8>, producers: &Producers) -> Result<(), JournalError> {
         let next = self.segment + 1;
         self.file = create_segment(&self.dir, next)?;
         self.segment = next;
@@ -198,7 +200,7 @@ impl Journal {
         Checkpoint {
             segment: next,
             object,
-            watermarks: watermarks.clone(),
+            producers: producers.clone(),
         }
         .save(&self.dir)?;
         self.since_checkpoint = 0;
