@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use remotecall::Environment;
+
 use crate::broker_files::BrokerFiles;
 
 /// Where a server without `--redis` listens.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8008";
+
+/// Variables with the credentials that an address does not name.
+pub const ENVIRONMENT: Environment = Environment::with_prefix("TENSORPLEX");
 
 /// Where the server is reached.
 #[derive(clap::Args, Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use remotecall::{DrainError, DrainOutcome, Drained};
 
 use crate::broker_files::BrokerFiles;
-use crate::client_options::duration;
+use crate::client_options::{ENVIRONMENT, duration};
 use crate::exit::{FINE, FOUND};
 
 /// Deliver what workers that were killed have left in their spools; exit 0 only when nothing of it is left
@@ -66,14 +66,21 @@ impl Drain {
         })?;
         let (mut code, mut printed) = (FINE, Ok(()));
         let address = self.redis.as_ref().map(|address| self.files.apply(address));
-        remotecall::drain(&self.dir, address.as_deref(), self.timeout, &mut |drained| {
+        let mut report = |drained: &Drained| {
             if !drained.is_done() {
                 code = FOUND;
             }
             if printed.is_ok() {
                 printed = writeln!(io::stdout(), "{}", line(drained));
             }
-        })?;
+        };
+        remotecall::drain(
+            &self.dir,
+            address.as_deref(),
+            &ENVIRONMENT,
+            self.timeout,
+            &mut report,
+        )?;
         printed?;
         Ok(code)
     }

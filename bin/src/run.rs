@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use crate::client_options::{Spooling, Target, duration};
+use crate::client_options::{ENVIRONMENT, Spooling, Target, duration};
 use crate::server::live::size;
 use capture::{Capture, copy_size};
 
@@ -115,6 +115,7 @@ impl Run {
         let (program, args) = self.command.split_first().ok_or(RunError::NoCommand)?;
         let options = ClientOptions {
             spool: self.spooling.spool.clone(),
+            environment: ENVIRONMENT,
             ..ClientOptions::default()
         };
         let client = Client::connect_with(

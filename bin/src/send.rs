@@ -8,7 +8,7 @@ use remotecall::{Client, ClientOptions, ConnectError, RemoteError, RemoteFuture,
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client_options::{Spooling, Target, duration};
+use crate::client_options::{ENVIRONMENT, Spooling, Target, duration};
 
 /// Most calls whose outcome is not known yet.
 const IN_FLIGHT: usize = 100_000;
@@ -90,6 +90,7 @@ impl Send {
         let options = ClientOptions {
             when_full: WhenFull::Block(self.timeout),
             spool: self.spooling.spool.clone(),
+            environment: ENVIRONMENT,
             ..ClientOptions::default()
         };
         let client = Client::connect_with(&self.target.address(), &self.queue, &self.client_id, options)?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use remotecall::{AddressError, BrokerWatch};
 use tensorplex::logdir::{FindError, Pattern, Watch};
 
-use crate::client_options::{Target, duration};
+use crate::client_options::{ENVIRONMENT, Target, duration};
 use crate::exit::FINE;
 use crate::terminal::has_colours;
 use frame::Look;
@@ -89,7 +89,7 @@ impl Top {
             signal_hook::flag::register(number, end.clone()).map_err(TopError::Signals)?;
         }
         let mut watch = Watch::default();
-        let mut broker = BrokerWatch::new(&self.target.address())?;
+        let mut broker = BrokerWatch::with_environment(&self.target.address(), &ENVIRONMENT)?;
         let shown = broker.address().to_string();
         let mut state = State::new(self.run.clone(), self.tag.clone());
         self.look(&mut watch, &mut broker, &mut state)?;

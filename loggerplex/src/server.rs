@@ -96,6 +96,7 @@ impl Loggerplex {
         let private = self.private.clone();
         RemoteCall::new(self)
             .queue(QUEUE)
+            .environment("TENSORPLEX")
             .durable(&private)
             .start(address)
     }
@@ -138,7 +139,7 @@ impl Loggerplex {
     }
 }
 
-#[remote]
+#[remote(environment = "TENSORPLEX")]
 impl Loggerplex {
     /// Logs a message with a level of your choice.
     pub fn log(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use remotecall::{
-    ClientId, ClientOptions, EncodedArgs, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError, WhenFull,
+    ClientId, ClientOptions, EncodedArgs, Environment, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError, WhenFull,
 };
 
 use crate::errors;
@@ -46,6 +46,7 @@ impl Client {
         let options = ClientOptions {
             when_full: when_full.try_into()?,
             spool,
+            environment: Environment::with_prefix("TENSORPLEX"),
             ..ClientOptions::default()
         };
         let made = py.detach(|| remotecall::Client::connect_with(address, queue, client_id, options));

@@ -52,6 +52,7 @@ impl Server {
         let object = Object::new(methods, set_client_id, stop.clone(), interrupt.clone());
         let mut remote = RemoteCall::new(object)
             .queue(queue)
+            .environment("TENSORPLEX")
             .has_client_id(has_client_id)
             .has_return_value(has_return_value);
         if let Some(dir) = journal {

@@ -5,9 +5,11 @@ use std::time::Duration;
 use redis::{Pipeline, RedisError, Value};
 
 use remotecall_connection::{
-    Address, AddressError, Connection, DROPPED_FIELD, Endpoint, Keys, QueueNameError, Role, entries, number,
-    time_ms,
+    Address, AddressError, Connection, DROPPED_FIELD, Endpoint, Environment, Keys, QueueNameError, Role,
+    entries, number, time_ms,
 };
+
+use crate::DEFAULT_ENVIRONMENT;
 
 /// Reads the backlogs of queues over one connection; changes nothing.
 pub struct BrokerWatch {
@@ -40,13 +42,22 @@ pub enum WatchError {
 }
 
 impl BrokerWatch {
-    /// Makes a watch on the broker at `address`; connects on the first look.
+    /// Makes a watch on the broker at `address`; connects on the first look. Credentials that the address does not name
+    /// come from the variables of [`DEFAULT_ENVIRONMENT`](crate::DEFAULT_ENVIRONMENT).
     ///
     /// # Errors
     /// When the address cannot be parsed.
     pub fn new(address: &str) -> Result<Self, AddressError> {
+        Self::with_environment(address, &DEFAULT_ENVIRONMENT)
+    }
+
+    /// Like [`new`](Self::new), with the variables of another environment.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub fn with_environment(address: &str, environment: &Environment) -> Result<Self, AddressError> {
         Ok(Self {
-            access: Endpoint::new(address.parse()?, Role::Reader),
+            access: Endpoint::new(Address::parse_with(address, environment)?, Role::Reader),
             link: None,
         })
     }

@@ -75,14 +75,15 @@ pub use mode::{Mode, OneWay, Returning};
 pub use remote::{CallContext, Durable, Method, Remote};
 pub use remotecall_broker as embedded;
 pub use remotecall_connection::{
-    Address, AddressError, ENVIRONMENT, FileError, MAX_PASSWORD, MAX_QUEUE_NAME, QueueNameError,
+    Address, AddressError, Environment, FileError, MAX_PASSWORD, MAX_QUEUE_NAME, QueueNameError, Variable,
     read_password, warn_if_others_can_read,
 };
 /// Makes the `pub` methods of a struct callable from other processes.
 ///
 /// The attribute goes on an inherent `impl` and leaves it as it is. It adds an implementation of [`Remote`], which the
 /// server runs, and a client with the same method names and argument lists: `Counter` gets a
-/// `CounterClient`; `#[remote(client = Name)]` names it otherwise.
+/// `CounterClient`; `#[remote(client = Name)]` names it otherwise. Its `connect` reads credentials that the address
+/// lacks from the variables of [`DEFAULT_ENVIRONMENT`], or of `#[remote(environment = "PREFIX")]`.
 ///
 /// ```no_run
 /// use remotecall::{CallContext, ClientId, OneWay, remote};
@@ -164,6 +165,9 @@ pub use remotecall_wire::{
 };
 pub use rmp_serde;
 pub use server::{RemoteCall, RunError, ServerHandle, StatsSnapshot};
+
+/// Environment variables read unless the application names its own: `REMOTECALL_PASSWORD` and so on.
+pub const DEFAULT_ENVIRONMENT: Environment = Environment::with_prefix("REMOTECALL");
 
 /// The tour's code compiles.
 #[cfg(doctest)]

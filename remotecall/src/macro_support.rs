@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::CallError;
+use crate::{CallError, Client, ClientOptions, ConnectError, Environment};
 
 /// Serializes as bytes, not as a list of numbers.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,23 @@ impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(self.0)
     }
+}
+
+/// Connects with the environment variables that `#[remote(environment = "PREFIX")]` names.
+///
+/// # Errors
+/// As for [`Client::connect`].
+pub fn connect(
+    address: &str,
+    queue: &str,
+    client_id: &str,
+    prefix: &'static str,
+) -> Result<Client, ConnectError> {
+    let options = ClientOptions {
+        environment: Environment::with_prefix(prefix),
+        ..ClientOptions::default()
+    };
+    Client::connect_with(address, queue, client_id, options)
 }
 
 /// Appends `value` to `result`, or nothing when it cannot be encoded.

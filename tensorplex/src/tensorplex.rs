@@ -67,6 +67,7 @@ impl Tensorplex {
         let private = self.private.clone();
         RemoteCall::new(self)
             .queue(QUEUE)
+            .environment("TENSORPLEX")
             .durable(&private)
             .start(address)
     }
@@ -208,7 +209,7 @@ impl Counts {
 }
 
 /// What clients call. A step that is not given is 0; a wall time that is not given is the time of the call.
-#[remote]
+#[remote(environment = "TENSORPLEX")]
 impl Tensorplex {
     /// Records a number.
     ///

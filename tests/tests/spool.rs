@@ -341,13 +341,20 @@ fn a_damaged_spool_is_delivered_up_to_the_damage_and_set_aside() {
     assert_eq!(other.stats().taken, 0, "its numbers are not gone on with");
     other.close(Duration::ZERO).unwrap();
     let mut all = Vec::new();
-    remotecall::drain(spool.path(), Some(server.address()), DEADLINE, &mut |drained| {
-        assert!(!drained.is_done());
-        let DrainOutcome::Damaged { calls, aside, .. } = &drained.outcome else {
-            panic!("{drained:?}");
-        };
-        all.push((*calls, aside.exists()));
-    })
+    let environment = remotecall::Environment::none();
+    remotecall::drain(
+        spool.path(),
+        Some(server.address()),
+        &environment,
+        DEADLINE,
+        &mut |drained| {
+            assert!(!drained.is_done());
+            let DrainOutcome::Damaged { calls, aside, .. } = &drained.outcome else {
+                panic!("{drained:?}");
+            };
+            all.push((*calls, aside.exists()));
+        },
+    )
     .unwrap();
     let [(calls, true)] = all[..] else {
         panic!("{all:?}")

@@ -10,9 +10,10 @@
 //! ?cert=FILE&key=FILE                          a certificate of our own, for a broker that asks for one
 //! ```
 //!
-//! Credentials that the address does not name are taken from the environment ([`ENVIRONMENT`]): workers in all languages, servers and
-//! programs read addresses here, and need no other way to be told. All files are PEM or one line of text, are looked
-//! at when the address is read, and are read again for each connection: what is renewed counts at the next one.
+//! An address that names no password, CA or client certificate takes it from the variables of an
+//! [`Environment`]; [`Address::from_str`] reads no variables. Every file is PEM or one line of text.
+//! Parsing checks each file, and each connection reads it again: a renewed file takes effect at the next
+//! connection.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,17 +22,12 @@ use std::str::FromStr;
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
-use super::percent;
 use crate::credentials::{Credentials, FileError};
+use crate::environment::{Environment, Variable};
+use crate::percent;
 
-/// The variables that name a file for addresses that do not: with TLS for `ca`, `cert` and `key`, without a password for
-/// `password_file`.
-pub const ENVIRONMENT: [(&str, &str); 4] = [
-    ("ca", "TENSORPLEX_TLS_CA"),
-    ("cert", "TENSORPLEX_TLS_CERT"),
-    ("key", "TENSORPLEX_TLS_KEY"),
-    ("password_file", "TENSORPLEX_PASSWORD_FILE"),
-];
+/// Parameters that name a file; the first three need TLS.
+const FILES: [&str; 4] = ["ca", "cert", "key", "password_file"];
 
 /// Where a broker is: `host:port`, `redis://user:password@host:port/db` or `unix:///path?db=0`; with TLS `rediss://…`. After a
 /// `?` may follow `password_file=FILE`, `ca=FILE`, `cert=FILE` and `key=FILE`, joined by `&` and percent-encoded.
@@ -39,6 +35,7 @@ pub const ENVIRONMENT: [(&str, &str); 4] = [
 pub struct Address {
     pub(crate) info: ConnectionInfo,
     pub(crate) files: Credentials,
+    pub(crate) environment: Environment,
     shown: String,
 }
 
@@ -82,6 +79,16 @@ pub enum AddressError {
     /// It names two passwords.
     #[error("broker address {0:?}: it has a password and a password_file")]
     TwoPasswords(String),
+    /// Two environment variables name a password for an address without one.
+    #[error("broker address {address:?}: {variable} and {file_variable} are both set: unset one of them")]
+    TwoPasswordVariables {
+        /// The address, without secrets.
+        address: String,
+        /// Variable with the password.
+        variable: String,
+        /// Variable with the path of the password file.
+        file_variable: String,
+    },
     /// A file cannot be used.
     #[error("broker address {address:?}: {error}")]
     File {
@@ -96,12 +103,27 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        Self::read(text, &|name| std::env::var(name).ok())
+        Self::parse_with(text, &Environment::none())
     }
 }
 
 impl Address {
-    fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, AddressError> {
+    /// Parses an address; credentials that it does not name come from the variables of `environment`.
+    ///
+    /// `PREFIX_TLS_CA`, `PREFIX_TLS_CERT` and `PREFIX_TLS_KEY` count with TLS only, `PREFIX_PASSWORD` and
+    /// `PREFIX_PASSWORD_FILE` for an address without a password.
+    ///
+    /// # Errors
+    /// When the text is not an address, a file cannot be used, or both password variables are set.
+    pub fn parse_with(text: &str, environment: &Environment) -> Result<Self, AddressError> {
+        Self::parse_from(text, *environment, &|name| std::env::var(name).ok())
+    }
+
+    fn parse_from(
+        text: &str,
+        environment: Environment,
+        read: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, AddressError> {
         let shown = without_password(text);
         let unreadable = || AddressError::Unreadable(shown.clone());
         let url = match text.contains("://") {
@@ -128,17 +150,26 @@ impl Address {
         if matches!(info.addr(), ConnectionAddr::Tcp(host, _) if host.is_empty()) {
             return Err(unreadable());
         }
-        let files = parameters.files(&info, &shown, environment)?;
+        let variables = Variables { environment, read };
+        let (files, password) = parameters.credentials(&info, &shown, &variables)?;
         files.check().map_err(|error| AddressError::File {
             address: shown.clone(),
             error,
         })?;
         // The library would introduce itself by commands for which a user needs further rights.
-        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
+        if let Some(password) = password {
+            settings = settings.set_password(password);
+        }
         let info = info
             .set_redis_settings(settings)
             .set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        Ok(Self { info, files, shown })
+        Ok(Self {
+            info,
+            files,
+            environment,
+            shown,
+        })
     }
 
     /// The text of an address without its secrets, so that it can be shown, whether or not it is one.
@@ -196,8 +227,7 @@ const OF_SOCKETS: [&str; 3] = ["db", "user", "pass"];
 
 impl Parameters {
     fn read(text: &str, shown: &str) -> Result<Self, AddressError> {
-        let known = ENVIRONMENT.iter().map(|(name, _)| *name).chain(OF_SOCKETS);
-        let known: Vec<_> = known.collect();
+        let known: Vec<_> = FILES.into_iter().chain(OF_SOCKETS).collect();
         let read = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let found = known.iter().find(|it| **it == name);
@@ -222,33 +252,32 @@ impl Parameters {
         OF_SOCKETS.into_iter().filter_map(take).collect()
     }
 
-    /// The files, those of the environment included; nothing else may be left.
-    fn files(
+    /// Credential files, and the password of `PREFIX_PASSWORD` if it is used. No other parameter may be left.
+    fn credentials(
         mut self,
         info: &ConnectionInfo,
         shown: &str,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Credentials, AddressError> {
-        let [ca, cert, key, password] = ENVIRONMENT.map(|(name, _)| self.take(name));
+        variables: &Variables<'_>,
+    ) -> Result<(Credentials, Option<String>), AddressError> {
+        let [ca, cert, key, password_file] = FILES.map(|name| self.take(name));
         if let Some((name, _)) = self.0.first() {
             let (address, name) = (shown.to_owned(), (*name).to_owned());
             return Err(AddressError::Parameter { address, name });
         }
         let has_password = info.redis_settings().password().is_some();
-        if has_password && password.is_some() {
+        if has_password && password_file.is_some() {
             return Err(AddressError::TwoPasswords(shown.to_owned()));
         }
         let has_tls = has_tls(info);
-        for (file, (name, _)) in [&ca, &cert, &key].into_iter().zip(ENVIRONMENT) {
+        for (file, name) in [&ca, &cert, &key].into_iter().zip(FILES) {
             if file.is_some() && !has_tls {
                 let address = shown.to_owned();
                 return Err(AddressError::NotTls { address, name });
             }
         }
-        let of_environment = |at: usize| environment(ENVIRONMENT[at].1).filter(|path| !path.is_empty());
-        // A certificate of ours and its key come from the same place.
+        // A client certificate and its key come from the same source.
         let pair = match (cert, key) {
-            (None, None) if has_tls => (of_environment(1), of_environment(2)),
+            (None, None) if has_tls => (variables.get(Variable::TlsCert), variables.get(Variable::TlsKey)),
             (cert, key) => (decoded(cert, shown)?, decoded(key, shown)?),
         };
         let certificate = match pair {
@@ -256,13 +285,53 @@ impl Parameters {
             (None, None) => None,
             _ => return Err(AddressError::HalfCertificate(shown.to_owned())),
         };
-        let ca = decoded(ca, shown)?.or_else(|| of_environment(0).filter(|_| has_tls));
-        let password = decoded(password, shown)?.or_else(|| of_environment(3).filter(|_| !has_password));
-        Ok(Credentials {
+        let ca = match decoded(ca, shown)? {
+            None if has_tls => variables.get(Variable::TlsCa),
+            ca => ca,
+        };
+        let (password, password_file) = match decoded(password_file, shown)? {
+            None if !has_password => variables.password(shown)?,
+            file => (None, file),
+        };
+        let files = Credentials {
             ca: ca.map(PathBuf::from),
             certificate,
-            password: password.map(PathBuf::from),
-        })
+            password: password_file.map(PathBuf::from),
+        };
+        Ok((files, password))
+    }
+}
+
+/// Values of the variables of an environment.
+struct Variables<'a> {
+    environment: Environment,
+    /// Reads a variable by its full name.
+    read: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Variables<'_> {
+    fn get(&self, variable: Variable) -> Option<String> {
+        let name = self.environment.name(variable)?;
+        (self.read)(&name).filter(|value| !value.is_empty())
+    }
+
+    /// Password or path of the password file, or neither.
+    fn password(&self, shown: &str) -> Result<(Option<String>, Option<String>), AddressError> {
+        let names = [Variable::Password, Variable::PasswordFile].map(|it| self.environment.name(it));
+        match (
+            self.get(Variable::Password),
+            self.get(Variable::PasswordFile),
+            names,
+        ) {
+            (Some(_), Some(_), [Some(variable), Some(file_variable)]) => {
+                Err(AddressError::TwoPasswordVariables {
+                    address: shown.to_owned(),
+                    variable,
+                    file_variable,
+                })
+            }
+            (password, file, _) => Ok((password, file)),
+        }
     }
 }
 

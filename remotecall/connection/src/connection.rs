@@ -42,7 +42,7 @@ impl Connection {
         };
         let answers = link
             .exchange(&introduction)
-            .map_err(|error| diagnose::explained(error, address.has_tls()))?;
+            .map_err(|error| diagnose::explained(error, address))?;
         link.check(&answers)?;
         Ok(link)
     }

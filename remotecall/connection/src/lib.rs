@@ -18,13 +18,15 @@ mod credentials;
 mod diagnose;
 mod endpoint;
 mod entry;
+mod environment;
 pub mod percent;
 
-pub use address::{Address, AddressError, ENVIRONMENT};
+pub use address::{Address, AddressError};
 pub use connection::{ANSWER_TIMEOUT, Connection};
 pub use credentials::{FileError, MAX_PASSWORD, read_password, warn_if_others_can_read};
 pub use endpoint::{Endpoint, Role};
 pub use entry::{Entry, StreamId, entries, number, time_ms};
+pub use environment::{Environment, Variable};
 
 use remotecall_wire::ProducerId;
 

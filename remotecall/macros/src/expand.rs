@@ -115,4 +115,22 @@ mod tests {
             quote!(&(x.as_deref().map(#bytes),)),
         );
     }
+
+    #[test]
+    fn connect_reads_the_environment_that_the_impl_names() {
+        #[track_caller]
+        fn connects(options: TokenStream, expect: TokenStream) {
+            let code = expand(&crate::parse::parse(options, parse_quote!(impl Object {}))).to_string();
+            assert!(code.contains(&expect.to_string()), "{code}");
+        }
+        let given = quote!(address, queue, client_id);
+        connects(
+            quote!(environment = "APP", client = Caller),
+            quote!(::remotecall::macro_support::connect(#given, "APP").map(Self::new)),
+        );
+        connects(
+            quote!(client = Caller),
+            quote!(::remotecall::Client::connect(#given).map(Self::new)),
+        );
+    }
 }

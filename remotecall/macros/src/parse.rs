@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Meta, Pat, Result};
+use syn::{Attribute, Expr, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Pat, Result};
 use syn::{Signature, Token, Type, Visibility};
 
 /// An `impl` and the methods in it.
@@ -15,10 +15,40 @@ pub struct Remote {
     pub methods: Vec<Method>,
 }
 
-/// `key = Name`
+/// Option of an impl: `key = Name` or `key = "text"`.
 pub struct ImplOption {
     pub key: Ident,
-    pub name: Ident,
+    pub value: OptionValue,
+}
+
+pub enum OptionValue {
+    Name(Ident),
+    Text(LitStr),
+}
+
+impl Remote {
+    /// Name that the option `key` has as its value.
+    pub fn name_option(&self, key: &str) -> Option<&Ident> {
+        self.option_values(key).find_map(|value| match value {
+            OptionValue::Name(name) => Some(name),
+            OptionValue::Text(_) => None,
+        })
+    }
+
+    /// Text that the option `key` has as its value.
+    pub fn text_option(&self, key: &str) -> Option<&LitStr> {
+        self.option_values(key).find_map(|value| match value {
+            OptionValue::Text(text) => Some(text),
+            OptionValue::Name(_) => None,
+        })
+    }
+
+    fn option_values(&self, key: &str) -> impl Iterator<Item = &OptionValue> {
+        let options = self.options.iter().flatten();
+        options
+            .filter(move |option| option.key == key)
+            .map(|option| &option.value)
+    }
 }
 
 pub struct Method {
@@ -152,7 +182,10 @@ impl Parse for ImplOption {
     fn parse(input: syn::parse::ParseStream<'_>) -> Result<Self> {
         let key = input.parse()?;
         input.parse::<Token![=]>()?;
-        let name = input.parse()?;
-        Ok(Self { key, name })
+        let value = match input.peek(LitStr) {
+            true => OptionValue::Text(input.parse()?),
+            false => OptionValue::Name(input.parse()?),
+        };
+        Ok(Self { key, value })
     }
 }

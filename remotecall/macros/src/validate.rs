@@ -5,7 +5,7 @@ mod remote_method;
 use quote::ToTokens;
 use syn::{Error, Path, PathArguments, ReceiverKind, Result, ReturnType, Safety, Type, TypeReference};
 
-use crate::parse::{Arg, Method, Remote, Role};
+use crate::parse::{Arg, Method, OptionValue, Remote, Role};
 
 const IMPL_RULES: [fn(&Remote) -> Result<()>; 5] = [
     is_inherent,
@@ -90,15 +90,22 @@ fn is_not_generic(remote: &Remote) -> Result<()> {
 
 fn knows_its_options(remote: &Remote) -> Result<()> {
     let options = remote.options.as_ref().map_err(Error::clone)?;
-    all(options.iter().map(|option| {
-        if option.key == "client" {
-            return Ok(());
-        }
-        refuse(
-            &option.key,
-            "unknown option: an impl takes #[remote] or #[remote(client = Name)]",
-        )
-    }))
+    all(options
+        .iter()
+        .map(|option| match (option.key.to_string().as_str(), &option.value) {
+            ("client", OptionValue::Name(_)) | ("environment", OptionValue::Text(_)) => Ok(()),
+            ("client", OptionValue::Text(text)) => {
+                refuse(text, "`client` takes a name: #[remote(client = Name)]")
+            }
+            ("environment", OptionValue::Name(name)) => refuse(
+                name,
+                "`environment` takes a string: #[remote(environment = \"PREFIX\")]",
+            ),
+            _ => refuse(
+                &option.key,
+                "unknown option: an impl takes `client = Name` and `environment = \"PREFIX\"`",
+            ),
+        }))
 }
 
 fn has_one_client_id_method(remote: &Remote) -> Result<()> {

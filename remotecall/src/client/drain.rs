@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::window::Window;
 use super::{ClientOptions, ConnectError, Handle};
 use crate::SpoolError;
-use remotecall_connection::{Address, AddressError, Endpoint, Keys, Role};
+use remotecall_connection::{Address, AddressError, Endpoint, Environment, Keys, Role};
 use remotecall_store::spool::{Found, Spool, SpoolDirectory};
 
 /// Outcome of one spool.
@@ -71,20 +71,22 @@ impl Drained {
 
 /// Delivers every spool below `dir` that no process uses, one after the other, within `timeout` in all.
 ///
-/// Frames go to `address`, or to the address that each spool's process used. Spools hold no passwords, so a broker with
-/// a password has to be named. `report` is called once per spool.
+/// Frames go to `address`, or to the address that each spool's process used. Spools hold no passwords: credentials that
+/// the address does not name come from the variables of `environment`. `report` is called once per spool.
 ///
 /// # Errors
 /// When the directory cannot be read, or the address cannot be parsed.
 pub fn drain(
     dir: &Path,
     address: Option<&str>,
+    environment: &Environment,
     timeout: Duration,
     report: &mut dyn FnMut(&Drained),
 ) -> Result<(), DrainError> {
     let address: Option<Address> = address
-        .map(|address| address.parse().map_err(ConnectError::from))
-        .transpose()?;
+        .map(|address| Address::parse_with(address, environment))
+        .transpose()
+        .map_err(ConnectError::from)?;
     let end = Instant::now() + timeout;
     for found in SpoolDirectory::all(dir)? {
         let (path, owner, outcome) = match found {
@@ -93,7 +95,11 @@ pub fn drain(
             Found::Free(directory) => {
                 let (path, owner) = (directory.dir.clone(), directory.owner.clone());
                 let left = end.saturating_duration_since(Instant::now());
-                let outcome = deliver(directory, address.clone(), left).unwrap_or_else(DrainOutcome::Refused);
+                let address = match &address {
+                    Some(address) => Ok(address.clone()),
+                    None => Address::parse_with(&directory.owner.address, environment),
+                };
+                let outcome = deliver(directory, address, left).unwrap_or_else(DrainOutcome::Refused);
                 (path, Some((owner.queue, owner.client_id)), outcome)
             }
         };
@@ -104,17 +110,11 @@ pub fn drain(
 
 fn deliver(
     directory: SpoolDirectory,
-    address: Option<Address>,
+    address: Result<Address, AddressError>,
     timeout: Duration,
 ) -> Result<DrainOutcome, DrainError> {
     let owner = directory.owner.clone();
-    let address = match address {
-        Some(address) => address,
-        None => owner
-            .address
-            .parse()
-            .map_err(|error: AddressError| ConnectError::from(error))?,
-    };
+    let address = address.map_err(ConnectError::from)?;
     let keys = Keys::new(&owner.queue).map_err(ConnectError::from)?;
     let opened = Spool::take_over(directory)?;
     let bytes = opened.rest.damaged;

@@ -33,8 +33,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{ClientId, ClientIdError, SpoolError};
-use remotecall_connection::{AddressError, Endpoint, Keys, QueueNameError, Role};
+use crate::{ClientId, ClientIdError, DEFAULT_ENVIRONMENT, SpoolError};
+use remotecall_connection::{Address, AddressError, Endpoint, Environment, Keys, QueueNameError, Role};
 use remotecall_store::fork::ForkGeneration;
 use remotecall_store::spool::{Owner, Spool};
 use remotecall_wire::{NewCall, ProducerId, ReplyMode};
@@ -76,6 +76,8 @@ pub struct ClientOptions {
     /// Processes may share a directory; each has its own spool in it. Calls that cannot be written stay in memory and
     /// are counted ([`ClientStats::unspooled`]). Default: none.
     pub spool: Option<PathBuf>,
+    /// Environment variables with the credentials that the address does not name.
+    pub environment: Environment,
 }
 
 impl Default for ClientOptions {
@@ -85,6 +87,7 @@ impl Default for ClientOptions {
             when_full: WhenFull::DropNewest,
             linger: Duration::from_millis(50),
             spool: None,
+            environment: DEFAULT_ENVIRONMENT,
         }
     }
 }
@@ -190,7 +193,8 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
         let id = ClientId::new(client_id)?;
-        let access = Endpoint::new(address.parse()?, Role::Worker);
+        let address = Address::parse_with(address, &options.environment)?;
+        let access = Endpoint::new(address, Role::Worker);
         let owner = Owner {
             queue: queue.to_owned(),
             client_id: client_id.to_owned(),

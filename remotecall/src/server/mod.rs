@@ -20,8 +20,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::client::Backoff;
-use crate::{Durable, Remote};
-use remotecall_connection::{AddressError, Connection, Endpoint, Keys, QueueNameError, Role};
+use crate::{DEFAULT_ENVIRONMENT, Durable, Remote};
+use remotecall_connection::{
+    Address, AddressError, Connection, Endpoint, Environment, Keys, QueueNameError, Role,
+};
 use remotecall_store::disk::make_dir;
 use remotecall_store::journal::JournalError;
 
@@ -96,6 +98,7 @@ pub struct RemoteCall<O> {
     has_client_id: bool,
     has_return_value: bool,
     journal: Option<PathBuf>,
+    environment: Environment,
     host: fn(O) -> Box<dyn ServedObject>,
 }
 
@@ -111,6 +114,7 @@ impl<O: Remote> RemoteCall<O> {
             has_client_id: true,
             has_return_value: true,
             journal: None,
+            environment: DEFAULT_ENVIRONMENT,
             host: |object| Box::new(JournalOnly(object)),
         }
     }
@@ -141,6 +145,14 @@ impl<O: Remote> RemoteCall<O> {
     #[must_use]
     pub fn journal(mut self, dir: &Path) -> Self {
         self.journal = Some(dir.to_owned());
+        self
+    }
+
+    /// Environment variables with the credentials that the address does not name: `PREFIX_PASSWORD` and so on. The
+    /// default prefix is `REMOTECALL`.
+    #[must_use]
+    pub fn environment(mut self, prefix: &'static str) -> Self {
+        self.environment = Environment::with_prefix(prefix);
         self
     }
 
@@ -182,7 +194,7 @@ impl<O: Remote> RemoteCall<O> {
     }
 
     fn prepare(self, address: &str, stop: Arc<AtomicBool>) -> Result<Starting, RunError> {
-        let access = Endpoint::new(address.parse()?, Role::Server);
+        let access = Endpoint::new(Address::parse_with(address, &self.environment)?, Role::Server);
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
         let place = place(self.journal.as_deref());

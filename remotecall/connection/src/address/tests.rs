@@ -76,23 +76,68 @@ fn path(dir: &tempfile::TempDir, name: &str, text: &str) -> String {
 
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
+const PREFIX: Environment = Environment::with_prefix("APP");
+
+/// Parses with the variables that are given, and with those only.
+fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Address, AddressError> {
+    Address::parse_from(text, PREFIX, &|name| {
+        let found = variables.iter().find(|(it, _)| *it == name);
+        found.map(|(_, value)| (*value).to_owned())
+    })
+}
+
 #[test]
-fn the_environment_names_what_the_address_does_not() {
+fn variables_complete_an_address() {
     let dir = tempfile::tempdir().unwrap();
-    let (here, there) = (path(&dir, "a+b", "one\n"), path(&dir, "c", "two"));
+    let (named, other) = (path(&dir, "a+b", "one\n"), path(&dir, "c", "two"));
     let ca = path(&dir, "ca", CERTIFICATE);
-    let environment = |name: &str| match name {
-        "TENSORPLEX_PASSWORD_FILE" => Some(there.clone()),
-        "TENSORPLEX_TLS_CA" => Some(ca.clone()),
-        _ => None,
-    };
-    let files = |text: &str| Address::read(text, &environment).unwrap().files;
+    let variables = [("APP_PASSWORD_FILE", &*other), ("APP_TLS_CA", &ca)];
+    let files = |text: &str| parse(text, &variables).unwrap().files;
     let plain = files("host:1");
-    assert_eq!(plain.password.as_deref(), Some(there.as_ref()));
-    assert_eq!(plain.ca, None, "of no use without TLS");
-    let named = files(&format!("rediss://me@host?password_file={here}"));
-    assert_eq!(named.password.as_deref(), Some(here.as_ref()));
-    assert_eq!(named.ca.as_deref(), Some(ca.as_ref()));
+    assert_eq!(plain.password.as_deref(), Some(other.as_ref()));
+    assert_eq!(plain.ca, None, "needs TLS");
+    let own = files(&format!("rediss://me@host?password_file={named}"));
+    assert_eq!(own.password.as_deref(), Some(named.as_ref()));
+    assert_eq!(own.ca.as_deref(), Some(ca.as_ref()));
     assert_eq!(files("redis://:pw@host").password, None);
     assert_eq!(files("unix:///s?pass=pw").password, None);
+}
+
+#[test]
+fn an_address_without_a_password_takes_the_variable() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = path(&dir, "file", "of the file");
+    let password = |text: &str| {
+        let address = parse(text, &[("APP_PASSWORD", "of the variable")]).unwrap();
+        assert!(!format!("{address} {address:?}").contains("variable"));
+        address.info.redis_settings().password().map(str::to_owned)
+    };
+    for text in ["host:1", "rediss://me@host", "unix:///s"] {
+        assert_eq!(password(text).as_deref(), Some("of the variable"), "{text}");
+    }
+    assert_eq!(password("redis://:pw@host").as_deref(), Some("pw"));
+    assert_eq!(password("unix:///s?pass=pw").as_deref(), Some("pw"));
+    assert_eq!(password(&format!("host:1?password_file={file}")), None);
+}
+
+#[test]
+fn two_password_variables_are_an_error_that_names_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = path(&dir, "file", "secret");
+    let both = [("APP_PASSWORD", "secret"), ("APP_PASSWORD_FILE", &*file)];
+    let error = parse("host:1", &both).unwrap_err().to_string();
+    assert!(
+        error.contains("APP_PASSWORD and APP_PASSWORD_FILE are both set"),
+        "{error}"
+    );
+    assert!(!error.contains("secret"), "{error}");
+    let empty = [("APP_PASSWORD", ""), ("APP_PASSWORD_FILE", &*file)];
+    assert!(parse("host:1", &empty).is_ok(), "an empty variable is unset");
+    assert!(parse("redis://:pw@host", &both).is_ok(), "neither is used");
+}
+
+#[test]
+fn no_variable_is_read_without_a_prefix() {
+    let read = |name: &str| panic!("{name} was read");
+    Address::parse_from("rediss://host", Environment::none(), &read).unwrap();
 }

@@ -20,6 +20,12 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
     let calls = methods
         .iter()
         .map(|method| client_method(method, &object, &remote.item.self_ty));
+    let connect = match remote.text_option("environment") {
+        Some(prefix) => quote! {
+            ::remotecall::macro_support::connect(address, queue, client_id, #prefix)
+        },
+        None => quote!(::remotecall::Client::connect(address, queue, client_id)),
+    };
     let allow = quote! {
         #[automatically_derived]
         #[allow(clippy::all, clippy::pedantic, dead_code, unreachable_pub, private_interfaces)]
@@ -43,7 +49,7 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
                 queue: &str,
                 client_id: &str,
             ) -> ::core::result::Result<Self, ::remotecall::ConnectError> {
-                ::remotecall::Client::connect(address, queue, client_id).map(Self::new)
+                #connect.map(Self::new)
             }
 
             /// Calls through a connection that is there already.
@@ -125,11 +131,8 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
 }
 
 fn client_name(remote: &Remote, object: &Ident) -> Ident {
-    let given = remote.options.iter().flatten().next();
-    given.map_or_else(
-        || format_ident!("{}Client", object.unraw()),
-        |option| option.name.clone(),
-    )
+    let given = remote.name_option("client").cloned();
+    given.unwrap_or_else(|| format_ident!("{}Client", object.unraw()))
 }
 
 fn client_method(method: &Method, object: &Ident, self_ty: &Type) -> TokenStream {
