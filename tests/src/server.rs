@@ -65,6 +65,13 @@ impl TestServer {
         Self::start_program(broker, options, None)
     }
 
+    /// Starts a server with options on a log directory that exists.
+    pub fn start_in(broker: &Broker, logdir: &Path, options: &[&str]) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let logdir = Some((logdir.to_owned(), None));
+        Self::open(Through::of(broker), logdir, options, None)
+    }
+
     fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
         Self::open(Through::of(broker), None, options, open_files)
     }
@@ -74,7 +81,7 @@ impl TestServer {
         let logdir = disk.root().join("runs");
         Self::open(
             Through::of(broker),
-            Some((logdir, disk.namespace())),
+            Some((logdir, Some(disk.namespace()))),
             Vec::new(),
             None,
         )
@@ -96,7 +103,7 @@ impl TestServer {
 
     fn open(
         through: Through,
-        elsewhere: Option<(PathBuf, u32)>,
+        elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
     ) -> Self {
@@ -106,15 +113,12 @@ impl TestServer {
     fn open_in(
         environment: Vec<(OsString, OsString)>,
         through: Through,
-        elsewhere: Option<(PathBuf, u32)>,
+        elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let (logdir, namespace) = match elsewhere {
-            Some((logdir, process)) => (logdir, Some(process)),
-            None => (dir.path().join("runs"), None),
-        };
+        let (logdir, namespace) = elsewhere.unwrap_or_else(|| (dir.path().join("runs"), None));
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
         let start = Start {
             logdir: &logdir,

@@ -21,6 +21,7 @@ mod layers;
 mod loggerplex;
 mod many_ids;
 mod many_workers;
+mod old_files;
 mod oracle;
 mod readme;
 mod records;
