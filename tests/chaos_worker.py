@@ -9,7 +9,7 @@ import threading
 
 import tensorplex
 
-BURST, PAUSE = 10, 0.02
+BURST, PAUSE = 10, 0.05
 FLUSH_EVERY, PATIENCE = 8, 0.3
 DEADLINE = 60.0
 

@@ -14,6 +14,7 @@ Both keep every point: the sampling that TensorBoard does by default is switched
 import contextlib
 import os
 import re
+import struct
 import sys
 import tempfile
 import time
@@ -36,7 +37,7 @@ KEEP_ALL = dict.fromkeys(
 # More points than a test will ever write, as the most that a request may return.
 ALL_POINTS = 1 << 30
 
-# Longest time for one pass of the rust loader over the directory, in seconds.
+# Limit for one pass of either loader over a run, in seconds.
 LOAD_LIMIT = 120
 
 # Time between two looks at something that has not happened yet, in seconds.
@@ -138,6 +139,72 @@ def relay(line):
         print("rust loader:", line.decode(errors="replace"), file=sys.stderr)
 
 
+class BoundedAccumulator(plugin_event_accumulator.EventAccumulator):
+    """An accumulator whose passes end while a writer is faster than the reader.
+
+    TensorBoard's own pass ends when it finds no further record, so with such a writer it never ends. A pass of this
+    class ends with the last record that was there when the pass began, or after LOAD_LIMIT seconds.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._records = RecordCount(self.path)
+        self._read = 0
+        self.timed_out = False
+
+    def Reload(self):
+        deadline = time.monotonic() + LOAD_LIMIT
+        self.timed_out = False
+        with self._generator_mutex:
+            present = self._records.count()
+            for event in self._generator.Load():
+                self._ProcessEvent(event)
+                self._read += 1
+                self.timed_out = time.monotonic() > deadline
+                if self._read >= present or self.timed_out:
+                    # The loader skips a file that has not grown since its last pass; this one was not read to its end.
+                    self._generator._loader._file_size = 0
+                    break
+        return self
+
+
+class RecordCount:
+    """Number of whole records in the event files of a directory, by their headers."""
+
+    HEADER = struct.Struct("<Q")
+    #: Bytes of a record besides its payload: the length and two checksums.
+    FRAMING = 16
+
+    def __init__(self, directory):
+        self._directory = directory
+        self._ends = {}
+        self._count = 0
+
+    def count(self):
+        # A directory or a file that was deleted is for TensorBoard's own code to notice.
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._directory):
+                if "tfevents" in name:
+                    self._walk(os.path.join(self._directory, name))
+        return self._count
+
+    def _walk(self, path):
+        with open(path, "rb") as file:
+            size, at = os.fstat(file.fileno()).st_size, self._ends.get(path, 0)
+            while at + self.HEADER.size <= size:
+                file.seek(at)
+                (length,) = self.HEADER.unpack(file.read(self.HEADER.size))
+                if at + length + self.FRAMING > size:
+                    break
+                at += length + self.FRAMING
+                self._count += 1
+            self._ends[path] = at
+
+
+# The multiplexer looks its accumulators' class up here, each time.
+plugin_event_multiplexer.event_accumulator.EventAccumulator = BoundedAccumulator
+
+
 class PythonLoader:
     """The loader inside the TensorBoard process."""
 
@@ -155,6 +222,12 @@ class PythonLoader:
     def refresh(self):
         self._multiplexer.AddRunsFromDirectory(self._logdir)
         self._multiplexer.Reload()
+        if failed := [it for it in self._accumulators() if it.timed_out]:
+            paths = ", ".join(it.path for it in failed)
+            raise TimeoutError(f"the python loader did not reach the end of {paths} within {LOAD_LIMIT} s")
+
+    def _accumulators(self):
+        return [self._multiplexer.GetAccumulator(run) for run in self._multiplexer.Runs()]
 
     def count_scalars(self):
         return sum(

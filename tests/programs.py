@@ -14,5 +14,5 @@ def built(path):
     and be compiled once more.
     """
     choice = ["--workspace", "--exclude", "remotecall-macros", "--lib", "--bins", "--examples"]
-    subprocess.run(["cargo", "build", "-q", *choice], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "-q", *choice], cwd=ROOT, check=True, timeout=1800)
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug", path)

@@ -13,7 +13,7 @@ import webdriver
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     logdir = tmp_path_factory.mktemp("gallery")
-    subprocess.run([programs.built("examples/gallery"), logdir], check=True)
+    subprocess.run([programs.built("examples/gallery"), logdir], check=True, timeout=120)
     with gallery.tensorboard(logdir) as address:
         yield address
 

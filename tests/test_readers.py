@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import select
 import struct
 import subprocess
 import sys
@@ -11,12 +12,15 @@ import pytest
 from tensorboard.compat.proto import types_pb2
 
 import handwritten as hand
+import loaders
 
 READERS = pathlib.Path(__file__).with_name("readers.py")
 BOTH = ["rust", "python"]
 
 # Longest wait of a following reader, in seconds; met at once when all is well.
 PATIENCE = 30
+# Limit for one answer: each reader has loaders.LOAD_LIMIT for a pass.
+ANSWER_LIMIT = 2 * loaders.LOAD_LIMIT + PATIENCE
 
 
 def run(command, logdir):
@@ -40,6 +44,9 @@ class Follower:
     def ask(self, command):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
+        # Nothing is buffered here: each command has one line as its answer.
+        ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_LIMIT)
+        assert ready, f"waited {ANSWER_LIMIT} s for the answer to {command!r}"
         return json.loads(self.process.stdout.readline())
 
     def wait_for(self, points):
@@ -205,6 +212,29 @@ def test_a_directory_that_appears_later_is_followed(tmp_path):
     for reader in BOTH:
         assert values(seen, reader, "a", "loss") == [1.0, 2.0, 3.0]
         assert values(seen, reader, "b/c", "loss") == [5.0]
+
+
+def test_a_pass_ends_while_a_writer_is_faster_than_the_reader(tmp_path, monkeypatch):
+    file = hand.write(tmp_path / "a", *hand.scalars("loss", [0.0, 1.0, 2.0]))
+    loader = loaders.PythonLoader(str(tmp_path))
+    step = 2
+
+    def process_and_write_two_more(accumulator, event, process=loaders.BoundedAccumulator._ProcessEvent):
+        nonlocal step
+        process(accumulator, event)
+        for step in (step + 1, step + 2):
+            hand.append(file, hand.record(hand.scalar("loss", step, float(step))))
+            assert step < 1000, "the pass does not end"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loaders.BoundedAccumulator, "_ProcessEvent", process_and_write_two_more)
+        loader.refresh()
+        assert loader.count_scalars() == 3
+        loader.refresh()
+        assert loader.count_scalars() == 11
+    # With the writer at rest, a pass reads all that is left.
+    loader.refresh()
+    assert loader.count_scalars() == step + 1
 
 
 def test_waiting_in_vain_ends_and_says_so(tmp_path, follow):

@@ -1,5 +1,6 @@
 //! What the whole-system tests share: real servers in folders of their own, and patience with a deadline.
 
+mod bounded;
 mod broker;
 pub mod chaos;
 mod dice;
@@ -17,6 +18,7 @@ mod tls;
 mod tmux;
 mod wait;
 
+pub use bounded::{BoundedGet, BoundedOutput, Lines, in_time};
 pub use broker::Broker;
 pub use dice::{Dice, SEED};
 pub use log_messages::log_messages;

@@ -3,6 +3,15 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::bounded::end_of;
+use crate::wait::DEADLINE;
+
+/// Limit for a build of the programs from scratch, while other tests wait for the same build.
+const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+/// Limit for the end of a process that has to deliver first: a client gives up after 10 s, a busy machine needs more.
+const END_LIMIT: Duration = DEADLINE.saturating_mul(2);
 
 /// As `make python` builds it, and so that `cargo test` has compiled most of it: with another choice what it depends on would
 /// have other features and be compiled again.
@@ -63,7 +72,9 @@ fn build(what: &[&str]) -> PathBuf {
     if dir.ends_with("release") {
         command.arg("--release");
     }
-    let status = command.status().expect("cargo");
+    let mut cargo = Process::start(&mut command);
+    let status = end_of(cargo.child(), BUILD_LIMIT);
+    let status = status.unwrap_or_else(|| panic!("waited {BUILD_LIMIT:?} for {command:?}"));
     assert!(status.success(), "the programs do not build");
     dir
 }
@@ -175,9 +186,22 @@ impl Process {
     /// Waits for the end.
     ///
     /// # Panics
-    /// When the system cannot wait for it.
+    /// When the process does not end within two minutes; the message says where its threads are.
+    #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        self.0.wait().expect("the end of a process")
+        let status = self.wait_at_most(END_LIMIT);
+        status.unwrap_or_else(|| {
+            panic!(
+                "waited {END_LIMIT:?} for the end of process {}\n{}",
+                self.0.id(),
+                self.whereabouts()
+            )
+        })
+    }
+
+    /// Waits for the end; `None` when `limit` has passed.
+    pub fn wait_at_most(&mut self, limit: Duration) -> Option<ExitStatus> {
+        end_of(&mut self.0, limit)
     }
 }
 

@@ -1,13 +1,20 @@
 //! TensorBoard's two readers, through `tests/readers.py`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::process::{ChildStdin, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::Process;
+use crate::bounded::finish;
+use crate::{Lines, Process};
+
+/// Limit for one answer of the readers: each of the two has 120 s for a pass (`LOAD_LIMIT` in loaders.py).
+const READERS_LIMIT: Duration = Duration::from_secs(300);
+/// Limit for the end of the readers; after it they are killed.
+const QUIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What both readers see of one directory, without the points.
 #[derive(Debug, Deserialize)]
@@ -56,9 +63,14 @@ pub(crate) fn script(name: &str) -> Command {
 }
 
 fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| {
         panic!("{command:?}: {error}; `make setup` installs TensorBoard and its readers")
     });
+    let output = finish(&mut child, READERS_LIMIT, &format!("the end of {command:?}"));
     assert!(
         output.status.success(),
         "{command:?}: {}",
@@ -106,7 +118,7 @@ pub fn dashboards(args: &[&str]) {
 pub struct Follower {
     process: Process,
     commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Lines,
 }
 
 impl Follower {
@@ -123,7 +135,7 @@ impl Follower {
             .stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let commands = process.child().stdin.take().expect("a pipe");
-        let answers = BufReader::new(process.child().stdout.take().expect("a pipe"));
+        let answers = Lines::of(process.child().stdout.take().expect("a pipe"));
         let mut follower = Self {
             process,
             commands,
@@ -159,8 +171,8 @@ impl Follower {
 
     fn ask(&mut self, command: &str) -> Summary {
         writeln!(self.commands, "{command}").expect("the readers take commands");
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("the readers answer");
+        let what = format!("the answer of TensorBoard's readers to {command:?}");
+        let line = self.answers.next_within(READERS_LIMIT, &what);
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 }
@@ -169,9 +181,7 @@ impl Drop for Follower {
     fn drop(&mut self) {
         // Its readers are children of its own, so it is asked to end.
         let _ = writeln!(self.commands, "quit");
-        let mut rest = String::new();
-        let _ = self.answers.read_line(&mut rest);
-        let _ = self.process.child().wait();
+        let _ = self.process.wait_at_most(QUIT_LIMIT);
     }
 }
 

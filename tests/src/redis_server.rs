@@ -5,14 +5,16 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::Value;
 
-use crate::wait_for;
+use crate::{DEADLINE, wait_for};
 
-/// One hour.
+/// Lead of an id over the clock: one hour, in milliseconds.
 const AHEAD_MS: u128 = 3_600_000;
+/// Limit for the answer to one attempt to connect, 1 s: the attempt is repeated.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// A redis-server without persistence. It dies with this value.
 pub struct RedisServer {
@@ -146,9 +148,17 @@ impl RedisServer {
     /// A connection for the test's own questions.
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.address()).expect("an address");
-        wait_for("redis-server to accept a connection", || {
-            client.get_connection().ok()
-        })
+        let connection = wait_for("redis-server to accept a connection", || {
+            client.get_connection_with_timeout(ANSWER_LIMIT).ok()
+        });
+        // A command to a paused Redis is an error, and not a test that hangs.
+        for set in [
+            redis::Connection::set_read_timeout,
+            redis::Connection::set_write_timeout,
+        ] {
+            set(&connection, Some(DEADLINE)).expect("a timeout of a connection");
+        }
+        connection
     }
 
     /// Runs one command, given as words.
@@ -170,6 +180,7 @@ impl RedisServer {
             }
             // An error is an answer as well: it may be loading, or want a password.
             let mut socket = UnixStream::connect(self.socket()).ok()?;
+            socket.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
             socket.write_all(b"PING\r\n").ok()?;
             socket.read_exact(&mut [0]).ok().map(|()| true)
         })

@@ -2,12 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::chaos::Clock;
-use crate::{Broker, Process, SmallDisk, program, wait_for};
+use crate::{Broker, Lines, Process, SmallDisk, program, wait_for};
 
 /// A running server, with its log directory.
 pub struct TestServer {
@@ -26,8 +25,8 @@ pub struct TestServer {
     limits: Option<u32>,
     process: Process,
     address: String,
-    /// Kept open: a server that cannot print must not be the reason of a failure.
-    _stdout: BufReader<ChildStdout>,
+    /// Kept open, because a server that cannot print would end.
+    _stdout: Lines,
 }
 
 /// How workers reach the server.
@@ -298,17 +297,15 @@ fn group_options(groups: &[&str]) -> Vec<String> {
 }
 
 /// Waits until it is ready; returns where workers connect.
-fn wait_until_ready(process: &mut Process, through: &Through) -> (String, BufReader<ChildStdout>) {
-    let mut stdout = BufReader::new(process.child().stdout.take().expect("a pipe"));
+fn wait_until_ready(process: &mut Process, through: &Through) -> (String, Lines) {
+    let stdout = Lines::of(process.child().stdout.take().expect("a pipe"));
     let mut address = match through {
         Through::Redis(address) => Some(address.clone()),
         Through::Own(_) => None,
     };
     loop {
-        let mut line = String::new();
-        let read = stdout.read_line(&mut line).expect("the server's output");
-        assert!(read > 0, "the server ended before it was ready");
-        if let Some(rest) = line.trim().strip_prefix("listening on ") {
+        let line = stdout.next("the server to be ready");
+        if let Some(rest) = line.strip_prefix("listening on ") {
             address = rest.split_whitespace().next().map(str::to_owned);
         }
         if line.contains("to look at:") {

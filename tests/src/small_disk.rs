@@ -1,10 +1,10 @@
 //! A disk that is really full, or really cannot be written.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::Process;
+use crate::{Lines, Process};
 
 /// A file system in memory of a few megabytes, without a mount on this machine: it is mounted in a namespace of its own,
 /// which needs no rights, and reached through the process that holds it.
@@ -33,16 +33,9 @@ impl SmallDisk {
                 .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
                 .stdout(Stdio::piped()),
         );
-        let mut line = String::new();
-        let stdout = holder.child().stdout.take().expect("a pipe");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("what the script says");
-        assert_eq!(
-            line.trim(),
-            "mounted",
-            "unshare and mount, as a user in a namespace, do not work here"
-        );
+        let stdout = Lines::of(holder.child().stdout.take().expect("a pipe"));
+        let line = stdout.next("unshare and mount, which need user namespaces");
+        assert_eq!(line, "mounted");
         let namespace = holder.child().id();
         Self {
             root: PathBuf::from(format!("/proc/{namespace}/root{MOUNTED}")),

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
 
-use crate::{DEADLINE, Process, program, wait_for};
+use crate::{Lines, Process, program, wait_for};
 
 /// A running `tensorplex tail --json`.
 pub struct Tail {
     process: Process,
-    lines: Receiver<String>,
+    lines: Lines,
     stderr: tempfile::NamedTempFile,
 }
 
@@ -37,15 +35,7 @@ impl Tail {
             .stdout(Stdio::piped())
             .stderr(File::create(stderr.path()).expect("a file"));
         let mut process = Process::start(&mut command);
-        let stdout = BufReader::new(process.child().stdout.take().expect("a pipe"));
-        let (shown, lines) = channel();
-        // Ends with the process, or when nobody wants to know any more.
-        std::thread::spawn(move || {
-            stdout
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| shown.send(line))
-        });
+        let lines = Lines::of(process.child().stdout.take().expect("a pipe"));
         Self {
             process,
             lines,
@@ -61,14 +51,15 @@ impl Tail {
     pub fn messages(&mut self, count: usize) -> Messages {
         let mut seen = Messages::new();
         for got in 0..count {
-            let entry = match self.lines.recv_timeout(DEADLINE) {
-                Ok(line) => serde_json::from_str::<Value>(&line).expect("JSON"),
-                Err(error) => panic!(
-                    "{got} of {count} entries, then {error}; tail said {:?} and is at\n{}",
+            let line = self.lines.next_or_else(|end| {
+                panic!(
+                    "{got} of {count} entries, then {end}; tail said {:?} and is at
+{}",
                     self.stderr(),
                     self.process.whereabouts()
-                ),
-            };
+                )
+            });
+            let entry: Value = serde_json::from_str(&line).expect("JSON");
             let text = |key| entry[key].as_str().expect(key).to_owned();
             seen.entry(text("client_id")).or_default().push(text("message"));
         }
@@ -95,6 +86,6 @@ impl Tail {
     /// SIGTERM; entries that came beyond those that were expected, and how it ended.
     pub fn end(mut self) -> (Vec<String>, ExitStatus) {
         let status = self.process.terminate();
-        (self.lines.iter().collect(), status)
+        (self.lines.rest("the end of tail's output"), status)
     }
 }

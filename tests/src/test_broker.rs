@@ -7,7 +7,7 @@ use redis::Value;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 
 use crate::redis_server::id_ahead;
-use crate::{RedisServer, wait_for};
+use crate::{DEADLINE, RedisServer, wait_for};
 
 /// A broker of one test.
 pub enum TestBroker {
@@ -76,7 +76,10 @@ impl TestBroker {
     /// When none can be made.
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.address()).expect("an address");
-        wait_for("a connection to the broker", || client.get_connection().ok())
+        let connection = wait_for("a connection to the broker", || client.get_connection().ok());
+        let timeout = connection.set_read_timeout(Some(DEADLINE));
+        timeout.expect("a timeout of a connection");
+        connection
     }
 
     /// Runs one command, given as words.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::RedisServer;
 use crate::chaos::Clock;
+use crate::{BoundedOutput, RedisServer};
 
 /// A CA and the certificates that it signed, as PEM files in a folder of their own, made by the program openssl.
 pub struct Certificates {
@@ -113,7 +113,7 @@ impl Certificates {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().expect("openssl, which `make setup` installs");
+    let output = command.output_in_time();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
 }

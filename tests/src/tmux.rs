@@ -4,6 +4,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::BoundedOutput;
+
 /// A terminal in which a program runs.
 pub struct Tmux {
     dir: TempDir,
@@ -69,8 +71,7 @@ impl Tmux {
             .args(args)
             .env_remove("TMUX");
         // A machine without a locale has one for text all the same.
-        let output = command.env("LC_ALL", "C.UTF-8").output();
-        let output = output.unwrap_or_else(|error| panic!("tmux: {error}; `make setup` installs it"));
+        let output = command.env("LC_ALL", "C.UTF-8").output_in_time();
         assert!(output.status.success(), "{command:?}: {output:?}");
         output
     }

@@ -9,7 +9,9 @@ use loggerplex::Logger;
 use redis::Value;
 use remotecall::{BrokerWatch, Client, RemoteCall, remote};
 use tensorplex::Recorder;
-use tensorplex_tests::{DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for};
+use tensorplex_tests::{
+    BoundedGet, BoundedOutput, DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for,
+};
 
 /// What docs/security.md has for a role, without the user's name.
 fn rights(role: &str) -> Vec<String> {
@@ -83,7 +85,7 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
     lines.flush(DEADLINE).unwrap();
     let client = Client::connect(&worker, "tensorplex", "agent/1").unwrap();
     let wrong = client.check("add_scalar", &("loss",), &BTreeMap::<String, i64>::new());
-    assert!(wrong.get().is_err(), "an error travels back");
+    assert!(wrong.get_in_time().is_err(), "an error travels back");
     let backlog = BrokerWatch::new(&reader).unwrap().look("tensorplex").unwrap();
     assert!(backlog.server.is_some(), "{backlog:?}");
     serving.kill_and_restart();
@@ -95,7 +97,7 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
     let counter = RemoteCall::new(Counter::default()).queue("tensorplex");
     let counter = counter.start(&server).unwrap();
     let adding = CounterClient::connect(&worker, "tensorplex", "agent/2").unwrap();
-    assert_eq!(adding.add(2).get(), Ok(2));
+    assert_eq!(adding.add(2).get_in_time(), Ok(2));
     counter.stop().unwrap();
     assert_eq!(refusals(&redis), [""; 0]);
 }
@@ -113,7 +115,7 @@ fn send_without(redis: &RedisServer, right: &str) -> String {
     let mut child = command.spawn().unwrap();
     let line = "{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,1]}\n";
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), line.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = child.output_in_time();
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -164,7 +166,7 @@ fn a_server_without_a_right_says_which_one() {
         let wrong = client.check("no_such_method", &[0; 0], &BTreeMap::<String, i64>::new());
         if command == "del" {
             // Only of use at the end.
-            let _ = wrong.get();
+            let _ = wrong.get_in_time();
             server.stop();
         }
         wait_for(&format!("the server to miss {command}"), || {

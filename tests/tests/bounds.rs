@@ -306,7 +306,9 @@ fn each_cause_is_counted() {
     client.send("note", &(" ".repeat(17 * MIB),));
     let (told, heard) = channel();
     client.send("note", &(Unencodable(told),));
-    heard.recv().unwrap();
+    heard
+        .recv_timeout(DEADLINE)
+        .expect("the encoder to serialize the call");
     client.close(Duration::ZERO).unwrap_err();
     client.send("note", &(1,));
     let dropped = client.stats().dropped;

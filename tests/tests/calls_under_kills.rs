@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use remotecall::{CallError, RemoteError, RemoteFuture};
-use tensorplex_tests::{Broker, DEADLINE, Dice, Process, RedisServer, own_program};
+use tensorplex_tests::{Broker, DEADLINE, Dice, Lines, Process, RedisServer, own_program};
 
 /// Who calls.
 #[derive(Clone, Copy)]
@@ -122,11 +122,9 @@ fn serve(broker: &Broker, dir: &std::path::Path, address: &str) -> (Process, Str
     let mut command = Command::new(own_program("test-counter"));
     command.arg(mode).arg(dir).arg(address).stdout(Stdio::piped());
     let mut server = Process::start(&mut command);
-    let mut said = String::new();
-    BufReader::new(server.child().stdout.take().unwrap())
-        .read_line(&mut said)
-        .unwrap();
-    let address = said.trim().strip_prefix("at ").expect("the server's address");
+    let lines = Lines::of(server.child().stdout.take().unwrap());
+    let line = lines.next("the address of the counter");
+    let address = line.strip_prefix("at ").expect("the server's address");
     (server, address.to_owned())
 }
 
@@ -140,6 +138,7 @@ fn call(callers: Callers, address: &str, n: usize, to: Sender<(usize, String)>) 
     command.stdout(Stdio::piped());
     let mut client = Process::start(&mut command);
     let lines = BufReader::new(client.child().stdout.take().unwrap()).lines();
+    // The thread ends with the process, which the test kills.
     std::thread::spawn(move || {
         for line in lines {
             // The test has failed already when nobody listens.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use tensorplex_tests::{RedisServer, Summary, dashboards, program, summary};
+use tensorplex_tests::{BoundedOutput, RedisServer, Summary, dashboards, program, summary};
 
 const STEPS: u64 = 50;
 
@@ -20,7 +20,7 @@ fn run(options: &[&str]) -> tempfile::TempDir {
         &STEPS.to_string(),
     ]);
     command.arg("--logdir").arg(dir.path()).args(options);
-    let output = command.output().unwrap();
+    let output = command.output_in_time();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),

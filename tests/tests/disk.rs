@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tensorplex::Recorder;
-use tensorplex_tests::{Broker, DEADLINE, SmallDisk, TestServer, program, summary};
+use tensorplex_tests::{BoundedOutput, Broker, DEADLINE, SmallDisk, TestServer, program, summary};
 
 /// Too short for what cannot be acknowledged, long enough for what has been.
 const SOON: Duration = Duration::from_millis(500);
@@ -81,7 +81,7 @@ fn a_directory_that_cannot_be_written_is_named() {
     let disk = SmallDisk::new(1 << 20, true);
     let mut command = SmallDisk::enter(disk.namespace(), &program("tensorplex-server"));
     command.args(["--logdir", "/mnt/runs", "--listen", "127.0.0.1:0"]);
-    let output = command.output().unwrap();
+    let output = command.output_in_time();
     let says = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(says.contains("/runs: Read-only file system"), "{says}");

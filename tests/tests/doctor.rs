@@ -11,7 +11,7 @@ use tensorplex::tfevents::messages::{
 };
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
 use tensorplex_tests::event_file::{EventFile, START, double, old_form, shape, single, tensor, text};
-use tensorplex_tests::{dump, program};
+use tensorplex_tests::{BoundedOutput, dump, program};
 
 fn doctor(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(program("tensorplex"));
@@ -19,8 +19,7 @@ fn doctor(dir: &Path, args: &[&str]) -> Output {
         .args(["doctor", "."])
         .args(args)
         .current_dir(dir)
-        .output()
-        .unwrap()
+        .output_in_time()
 }
 
 /// The names of the faults in `dir`, by run.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tensorplex_tests::{TestBroker, dump, example, on_both_brokers, plugins};
+use tensorplex_tests::{BoundedOutput, TestBroker, dump, example, on_both_brokers, plugins};
 
 /// An example that goes through a broker; the embedded one is its own.
 fn through(name: &str, broker: &TestBroker) -> Command {
@@ -20,7 +20,7 @@ fn through(name: &str, broker: &TestBroker) -> Command {
 /// Runs an example on a directory of its own, and returns what it printed.
 fn run(name: &str, logdir: &Path, broker: &TestBroker) -> String {
     let mut command = through(name, broker);
-    let output = command.arg(logdir).env_remove("RUST_LOG").output().unwrap();
+    let output = command.arg(logdir).env_remove("RUST_LOG").output_in_time();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
         output.status.success(),
@@ -191,8 +191,7 @@ fn durable_counter_forgets_nothing_that_it_printed(broker: TestBroker) {
     for round in 0..3 {
         let output = through("durable_counter", &broker)
             .arg(dir.path())
-            .output()
-            .unwrap();
+            .output_in_time();
         assert_eq!(output.status.signal(), Some(9), "{output:?}");
         let printed = String::from_utf8(output.stdout).unwrap();
         let totals: Vec<i64> = printed.lines().map(|line| line.parse().unwrap()).collect();

@@ -9,11 +9,11 @@ use tensorplex::SummaryWriter;
 use tensorplex::tfevents::messages::{Event, What};
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
 use tensorplex_tests::event_file::{self, EventFile, double, old_form, single, tensor};
-use tensorplex_tests::{Tmux, dump, program, wait_for};
+use tensorplex_tests::{BoundedOutput, Tmux, dump, program, wait_for};
 
 fn run(args: &[&str], dir: &Path) -> Output {
     let mut command = Command::new(program("tensorplex"));
-    command.args(args).current_dir(dir).output().unwrap()
+    command.args(args).current_dir(dir).output_in_time()
 }
 
 #[track_caller]
@@ -250,8 +250,7 @@ fn a_hostile_record_costs_its_own_length() {
         let output = Command::new("sh")
             .args(["-c", &script])
             .current_dir(dir.path())
-            .output()
-            .unwrap();
+            .output_in_time();
         assert!(
             matches!(output.status.code(), Some(0 | 1)),
             "{command}: {output:?}"

@@ -1,11 +1,13 @@
 //! Rows of the failure matrix in docs/guarantees.md that no other test has to itself.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use remotecall::{RemoteCall, remote};
 use tensorplex::Recorder;
-use tensorplex_tests::{Broker, DEADLINE, Process, RedisServer, TestServer, own_program, summary};
+use tensorplex_tests::{
+    BoundedGet, Broker, DEADLINE, Lines, Process, RedisServer, TestServer, own_program, summary,
+};
 
 /// Both readers see each of so many steps of `agent` once.
 #[track_caller]
@@ -73,7 +75,7 @@ fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped()),
     );
-    let mut said = BufReader::new(worker.child().stdout.take().unwrap());
+    let lines = Lines::of(worker.child().stdout.take().unwrap());
     worker
         .child()
         .stdin
@@ -81,10 +83,7 @@ fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
         .unwrap()
         .write_all(b"flush\n")
         .unwrap();
-    let mut lines = String::new();
-    while !lines.ends_with("flushed\n") {
-        assert!(said.read_line(&mut lines).unwrap() > 0, "it said {lines:?}");
-    }
+    while lines.next("the flush of the worker") != "flushed" {}
     worker.kill();
     if let Broker::Redis(redis) = &mut broker {
         redis.kill();
@@ -124,10 +123,10 @@ fn an_object_without_a_journal_is_gone_with_its_process_and_calls_go_on() {
     let start = || RemoteCall::new(Counter(0)).start(&redis.address()).unwrap();
     let client = CounterClient::connect(&redis.address(), "remotecall", "c").unwrap();
     let first = start();
-    assert_eq!(client.add(5).get(), Ok(5));
+    assert_eq!(client.add(5).get_in_time(), Ok(5));
     first.stop().unwrap();
     let waiting = client.add(2);
     let second = start();
-    assert_eq!(waiting.get(), Ok(2));
+    assert_eq!(waiting.get_in_time(), Ok(2));
     second.stop().unwrap();
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tensorplex_tests::BoundedOutput;
+
 /// Each crate of ours, and what of ours it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("remotecall-macros", &[]),
@@ -54,8 +56,7 @@ fn arrows_point_down() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root())
-        .output()
-        .unwrap();
+        .output_in_time();
     assert!(
         output.status.success(),
         "{}",

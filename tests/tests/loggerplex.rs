@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use loggerplex::{Level, LogLayer, Logger, Loggerplex, TextFormat};
 use remotecall::{RemoteCall, remote};
-use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer, wait_for};
+use tensorplex_tests::{BoundedGet, Broker, DEADLINE, RedisServer, TestServer, wait_for};
 use tracing_subscriber::layer::SubscriberExt;
 
 #[test]
@@ -80,12 +80,12 @@ fn what_a_generated_client_sends_arrives_as_it_was() {
     let values = echo.values(&["x", "y"], &by_name);
     let (parsed, failed) = (echo.parse("-3"), echo.parse("three"));
 
-    nothing.get().unwrap();
-    assert_eq!(none.get().unwrap(), None);
-    assert_eq!(some.get().unwrap(), Some(vec![0, 255, 7]));
-    assert_eq!(values.get().unwrap(), [Some(0.5), None]);
-    assert_eq!(parsed.get().unwrap(), -3);
-    let error = failed.get().unwrap_err().to_string();
+    nothing.get_in_time().unwrap();
+    assert_eq!(none.get_in_time().unwrap(), None);
+    assert_eq!(some.get_in_time().unwrap(), Some(vec![0, 255, 7]));
+    assert_eq!(values.get_in_time().unwrap(), [Some(0.5), None]);
+    assert_eq!(parsed.get_in_time().unwrap(), -3);
+    let error = failed.get_in_time().unwrap_err().to_string();
     assert!(error.contains("ParseIntError: invalid digit"), "{error}");
     drop(echo);
     server.stop().unwrap();

@@ -1,6 +1,5 @@
 //! All whole-system tests as one program: forty would take longer to link than most of them run.
 
-mod absent;
 mod acl;
 mod bounds;
 mod broker_errors;
@@ -21,6 +20,7 @@ mod layers;
 mod loggerplex;
 mod many_ids;
 mod many_workers;
+mod no_server;
 mod old_files;
 mod oracle;
 mod readme;

@@ -3,20 +3,23 @@
 #![cfg(feature = "mutants")]
 
 use std::process::Command;
+use std::time::Duration;
 
-use tensorplex_tests::own_program;
+use tensorplex_tests::{BoundedOutput, own_program};
 
 /// As long as `make chaos` runs unless told otherwise: half of it through Redis, half through the embedded broker.
 const SECONDS: &str = "60";
 
-/// What the harness says of a run with this fault.
+/// Limit for one run: the schedule, and two deliveries of the rest.
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// Outcome and output of a chaos run with this fault.
 fn chaos(mutant: &str) -> (bool, String) {
     let mut command = Command::new(own_program("chaos"));
     let output = command
         .arg(SECONDS)
         .env("TENSORPLEX_MUTANT", mutant)
-        .output()
-        .expect("the harness");
+        .output_within(LIMIT);
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stderr),

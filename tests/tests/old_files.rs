@@ -8,7 +8,9 @@ use remotecall::{CallError, Client, RemoteCall, RemoteError, RemoteFuture, remot
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tensorplex::tfevents::{Content, EventView, RecordReader};
-use tensorplex_tests::{Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for};
+use tensorplex_tests::{
+    BoundedOutput, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for,
+};
 
 /// Files below a directory, by their relative path.
 type Tree = BTreeMap<PathBuf, Vec<u8>>;
@@ -28,8 +30,9 @@ fn read_json<T: for<'a> Deserialize<'a>>(name: &str) -> T {
 fn copy_of(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let source = fixture(name).join(".");
-    let copied = Command::new("cp").arg("-r").arg(source).arg(dir.path()).status();
-    assert!(copied.unwrap().success());
+    let mut copy = Command::new("cp");
+    let copied = copy.arg("-r").arg(source).arg(dir.path()).output_in_time();
+    assert!(copied.status.success(), "{copied:?}");
     dir
 }
 
@@ -132,8 +135,7 @@ fn a_log_directory_of_a_killed_older_server_is_recovered_to_the_same_bytes() {
     let doctor = Command::new(program("tensorplex"))
         .arg("doctor")
         .arg(logdir.path())
-        .output()
-        .unwrap();
+        .output_in_time();
     assert!(doctor.status.success(), "{doctor:?}");
 }
 
@@ -145,8 +147,7 @@ fn the_spool_of_an_older_worker_is_drained() {
         .arg("drain")
         .arg(spool.path())
         .args(["--redis", server.address()])
-        .output()
-        .unwrap();
+        .output_in_time();
     assert!(drained.status.success(), "{drained:?}");
     assert!(visible_files(spool.path()).is_empty(), "the spool is left");
     server.stop();
@@ -372,7 +373,7 @@ fn older_event_files_of_every_kind_of_record_are_read() {
     }
     let run = |command: &str| {
         let mut tensorplex = Command::new(program("tensorplex"));
-        let output = tensorplex.arg(command).arg(fixture("records")).output().unwrap();
+        let output = tensorplex.arg(command).arg(fixture("records")).output_in_time();
         assert!(output.status.success(), "{output:?}");
         output.stdout
     };

@@ -8,7 +8,7 @@ use remotecall::{
     ServerHandle,
 };
 use rustix::process::Signal;
-use tensorplex_tests::{DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for};
+use tensorplex_tests::{BoundedGet, DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for};
 
 /// Appends numbers to one file per client, and counts.
 struct Numbers {
@@ -109,7 +109,7 @@ fn calls_arrive_once_and_in_order(broker: TestBroker) {
     }
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), (0..50_000).collect::<Vec<_>>());
-    assert_eq!(client.call::<_, u64>("count", &[(); 0]).get(), Ok(50_000));
+    assert_eq!(client.call::<_, u64>("count", &[(); 0]).get_in_time(), Ok(50_000));
     assert_eq!(client.stats().rewinds, 0);
     server.stop().unwrap();
 }
@@ -122,21 +122,24 @@ fn futures_end_with_a_value_or_an_error(broker: TestBroker) {
         .map(|n| client.call::<_, u64>("put", &(n,)))
         .collect();
     for (n, future) in many.into_iter().enumerate() {
-        assert_eq!(future.get(), Ok(n as u64 + 1));
+        assert_eq!(future.get_in_time(), Ok(n as u64 + 1));
     }
     let error = |result: Result<u64, RemoteError>| result.unwrap_err().to_string();
     assert_eq!(
-        error(client.call("fail", &[(); 0]).get()),
+        error(client.call("fail", &[(); 0]).get_in_time()),
         "Error: an error occurred when formatting an argument"
     );
-    assert!(error(client.call("put", &("text",)).get()).starts_with("argument n: "));
-    assert!(error(client.call("put", &[(); 0]).get()).contains("missing"));
-    assert!(error(client.call("none", &[(); 0]).get()).contains("unknown method"));
-    let text = client.call::<_, String>("count", &[(); 0]).get().unwrap_err();
+    assert!(error(client.call("put", &("text",)).get_in_time()).starts_with("argument n: "));
+    assert!(error(client.call("put", &[(); 0]).get_in_time()).contains("missing"));
+    assert!(error(client.call("none", &[(); 0]).get_in_time()).contains("unknown method"));
+    let text = client
+        .call::<_, String>("count", &[(); 0])
+        .get_in_time()
+        .unwrap_err();
     assert!(matches!(text, RemoteError::BadResult(_)), "{text}");
     client.call::<_, u64>("count", &[(); 0]).discard();
-    assert_eq!(client.check("put", &[1u64], &NoNames {}).get(), Ok(()));
-    assert!(client.check("put", &["x"], &NoNames {}).get().is_err());
+    assert_eq!(client.check("put", &[1u64], &NoNames {}).get_in_time(), Ok(()));
+    assert!(client.check("put", &["x"], &NoNames {}).get_in_time().is_err());
     server.stop().unwrap();
 }
 
@@ -220,7 +223,7 @@ fn a_restarted_server_knows_what_it_had(broker: TestBroker) {
         }
         client.flush(DEADLINE).unwrap();
         assert_eq!(
-            client.call::<_, u64>("count", &[(); 0]).get(),
+            client.call::<_, u64>("count", &[(); 0]).get_in_time(),
             Ok((round + 1) * 100)
         );
         server.stop().unwrap();

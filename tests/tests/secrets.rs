@@ -1,10 +1,10 @@
 //! No program says a password: whatever it does, and however much it logs.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use tensorplex_tests::{Process, RedisServer, program};
+use tensorplex_tests::{BoundedOutput, Lines, Process, RedisServer, program};
 
 /// With every character that has another form in an address or in quotes.
 const SECRET: &str = "s3cr3t \"pä@ss:w/rd?+%#'\\";
@@ -54,13 +54,13 @@ fn run(name: &str, args: &[&str], input: &str) -> Output {
     let mut child = command.spawn().unwrap();
     // It may have ended without reading it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    child.output_in_time()
 }
 
 /// A server's output is read while it runs.
 struct Server {
     process: Process,
-    stdout: BufReader<std::process::ChildStdout>,
+    stdout: Lines,
     log: PathBuf,
 }
 
@@ -71,7 +71,7 @@ fn serve(log: &Path, args: &[&str]) -> Server {
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(log).unwrap());
     let mut process = Process::start(&mut command);
-    let stdout = BufReader::new(process.child().stdout.take().unwrap());
+    let stdout = Lines::of(process.child().stdout.take().unwrap());
     Server {
         process,
         stdout,
@@ -84,10 +84,9 @@ impl Server {
     fn ready(&mut self, printed: &mut Printed) -> String {
         let mut address = String::new();
         loop {
-            let mut line = String::new();
-            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it has ended");
+            let line = self.stdout.next("the server to be ready");
             printed.add("server", line.as_bytes());
-            if let Some(rest) = line.trim().strip_prefix("listening on ") {
+            if let Some(rest) = line.strip_prefix("listening on ") {
                 address = rest.split_whitespace().next().unwrap().to_owned();
             }
             if line.contains("to look at:") {
@@ -99,9 +98,8 @@ impl Server {
     fn end(mut self, printed: &mut Printed) {
         printed.add("list of processes", &command_line(self.process.child()));
         assert!(self.process.terminate().success());
-        let mut rest = Vec::new();
-        self.stdout.read_to_end(&mut rest).unwrap();
-        printed.add("server", &rest);
+        let rest = self.stdout.rest("the end of the server's output").join("\n");
+        printed.add("server", rest.as_bytes());
         printed.add("server", &std::fs::read(&self.log).unwrap());
     }
 }
@@ -208,8 +206,7 @@ fn no_program_says_a_password() {
             &command
                 .args(args)
                 .env("TENSORPLEX_URL", &in_address)
-                .output()
-                .unwrap(),
+                .output_in_time(),
         );
     }
     let mut command = Command::new(program("tensorplex-server"));
@@ -217,7 +214,7 @@ fn no_program_says_a_password() {
         .arg("--help")
         .env("TENSORPLEX_REDIS", &in_address)
         .env("TENSORPLEX_PASSWORD", SECRET);
-    printed.add_output("help", &command.output().unwrap());
+    printed.add_output("help", &command.output_in_time());
     printed.holds_no_secret();
 }
 

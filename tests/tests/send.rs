@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use tensorplex_tests::{Broker, RedisServer, TestServer, dump, program};
+use tensorplex_tests::{BoundedOutput, Broker, RedisServer, TestServer, dump, program};
 
 /// Sends `lines` to `address`.
 fn send(address: &str, options: &[&str], lines: &[&str]) -> Output {
@@ -21,7 +21,7 @@ fn send(address: &str, options: &[&str], lines: &[&str]) -> Output {
         writeln!(input, "{line}").unwrap();
     }
     drop(input);
-    child.wait_with_output().unwrap()
+    child.output_in_time()
 }
 
 fn errors(output: &Output) -> Vec<String> {
@@ -184,7 +184,7 @@ fn a_line_that_is_not_utf_8_is_named() {
         .write_all(b"\xff\xfe\n{\"method\": \"add_scalar\", \"args\": [\"a\", 1]}\n")
         .unwrap();
     drop(input);
-    let output = child.wait_with_output().unwrap();
+    let output = child.output_in_time();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(errors(&output), ["tensorplex send: line 1: not UTF-8"]);
     assert!(server.logdir().join("send").is_dir());
@@ -225,8 +225,7 @@ fn an_address_or_an_id_that_cannot_be_used_is_refused() {
 fn the_help_shows_how() {
     let output = Command::new(program("tensorplex"))
         .args(["send", "--help"])
-        .output()
-        .unwrap();
+        .output_in_time();
     let text = String::from_utf8(output.stdout).unwrap();
     let pipe = "| tensorplex send --client-id agent/0";
     for part in [

@@ -11,7 +11,9 @@ use rustix::process::Signal;
 use tensorplex::tfevents::RecordReader;
 use tensorplex::tfevents::messages::{Datum, Event, What};
 use tensorplex_tests::chaos::{Ledger, value};
-use tensorplex_tests::{Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for};
+use tensorplex_tests::{
+    BoundedOutput, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for,
+};
 
 /// A worker of the chaos harness; it records until it is killed or its input ends.
 struct Worker {
@@ -72,7 +74,7 @@ impl Worker {
 fn drain(spool: &Path, options: &[&str]) -> Output {
     let mut command = Command::new(program("tensorplex"));
     command.arg("drain").arg(spool).args(options);
-    let output = command.env_remove("TENSORPLEX_URL").output().unwrap();
+    let output = command.env_remove("TENSORPLEX_URL").output_in_time();
     eprintln!("drain: {}", String::from_utf8_lossy(&output.stdout));
     output
 }
@@ -223,8 +225,8 @@ fn what_was_delivered_and_not_noticed_is_not_doubled() {
         .arg("-r")
         .arg(spool.path())
         .arg(copy.path().join("spool"))
-        .status();
-    assert!(copied.unwrap().success());
+        .output_in_time();
+    assert!(copied.status.success(), "{copied:?}");
     assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
     server.kill();
     let Broker::Redis(back) = broker else {
@@ -389,7 +391,7 @@ fn run_and_send_have_a_spool_too() {
         command.env("TENSORPLEX_SPOOL", spool.path()).args(options);
         command
     };
-    let ran = command("run", &["--", "echo", "printed"]).output().unwrap();
+    let ran = command("run", &["--", "echo", "printed"]).output_in_time();
     assert!(ran.status.success());
     let mut send = command("send", &[]).stdin(Stdio::piped()).spawn().unwrap();
     let line = format!(
@@ -397,7 +399,11 @@ fn run_and_send_have_a_spool_too() {
         value(0, 7)
     );
     send.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
-    assert_eq!(send.wait().unwrap().code(), Some(1), "nobody acknowledged it");
+    assert_eq!(
+        send.output_in_time().status.code(),
+        Some(1),
+        "nobody acknowledged it"
+    );
     server.restart();
     assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
     let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loggerplex::{Logger, words};
 use serde_json::Value;
-use tensorplex_tests::{Broker, Tail, TestServer, Tmux, program, wait_for};
+use tensorplex_tests::{BoundedOutput, Broker, Tail, TestServer, Tmux, program, wait_for};
 
 fn tail(logdir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program("tensorplex"));
@@ -19,8 +19,7 @@ fn tail(logdir: &Path, args: &[&str]) -> Command {
 fn once(logdir: &Path, args: &[&str]) -> Output {
     tail(logdir, args)
         .args(["--no-follow", "--time-zone", "UTC"])
-        .output()
-        .unwrap()
+        .output_in_time()
 }
 
 #[track_caller]
@@ -94,7 +93,7 @@ fn entries_are_chosen_by_client_level_time_and_text() {
 
 /// The time as the file would have it; GNU date knows it without another dependency.
 fn chrono_now() -> String {
-    let output = Command::new("date").args(["-u", "+%FT%TZ"]).output().unwrap();
+    let output = Command::new("date").args(["-u", "+%FT%TZ"]).output_in_time();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 

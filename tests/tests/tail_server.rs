@@ -7,7 +7,8 @@ use loggerplex::reading::LogId;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{Client, RemoteCall, RemoteError, remote};
 use tensorplex_tests::{
-    Broker, DEADLINE, Messages, Process, Tail, TestServer, Through, log_messages, own_program, program,
+    BoundedGet, BoundedOutput, Broker, DEADLINE, Messages, Process, Tail, TestServer, Through, log_messages,
+    own_program, program,
 };
 
 const ROTATE: [&str; 8] = [
@@ -28,7 +29,7 @@ fn tail(place: [&str; 2], args: &[&str]) -> Output {
         .args(place)
         .args(args)
         .args(["--no-follow", "--time-zone", "UTC"]);
-    command.output().unwrap()
+    command.output_in_time()
 }
 
 /// Every option gives the same from the server as from the files.
@@ -266,7 +267,7 @@ fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
         command
             .env("TENSORPLEX_URL", server.address())
             .current_dir(elsewhere.path());
-        String::from_utf8(command.output().unwrap().stdout)
+        String::from_utf8(command.output_in_time().stdout)
             .unwrap()
             .lines()
             .count()
@@ -287,7 +288,7 @@ fn nothing_but_logs_can_be_read_through_the_server() {
     std::os::unix::fs::symlink(server.outside(), server.logdir().join("logs/out")).unwrap();
     std::os::unix::fs::symlink("../../secret.log", server.logdir().join("logs/link.log")).unwrap();
     let client = Client::connect(server.address(), loggerplex::QUEUE, "reader").unwrap();
-    let listed: loggerplex::LogListing = client.call("list_logs", &(0, 0)).get().unwrap();
+    let listed: loggerplex::LogListing = client.call("list_logs", &(0, 0)).get_in_time().unwrap();
     let paths: Vec<&str> = listed.files.iter().map(|file| &file.path[..]).collect();
     assert_eq!(paths, ["a.log"]);
     let id = |path: &std::path::Path| LogId {
@@ -295,7 +296,7 @@ fn nothing_but_logs_can_be_read_through_the_server() {
         head: Vec::new(),
     };
     let read = |path: &str, id: &LogId, at: u64, max: u64| -> Result<Option<Vec<u8>>, RemoteError> {
-        client.call("read_log", &(path, id, at, max)).get()
+        client.call("read_log", &(path, id, at, max)).get_in_time()
     };
     let own = id(&server.logdir().join("logs/a.log"));
     let text = read("a.log", &own, 0, u64::MAX).unwrap().unwrap();

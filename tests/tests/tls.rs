@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use remotecall::{Address, BrokerWatch};
 use tensorplex::Recorder;
-use tensorplex_tests::{Certificates, Named, RedisServer, TestServer, Through, TlsRedis, summary};
+use tensorplex_tests::{
+    BoundedOutput, Certificates, Named, RedisServer, TestServer, Through, TlsRedis, summary,
+};
 
 const FLUSH: Duration = Duration::from_secs(60);
 
@@ -115,7 +117,7 @@ fn a_program_says_who_was_not_let_in_and_where() {
             .args(["--redis", &address, "--redis-ca"])
             .arg(ca.ca())
             .env_remove("RUST_LOG");
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
+        String::from_utf8(command.output_in_time().stdout).unwrap()
     };
     let refused = top(&others);
     let address = broker.address("localhost");

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use remotecall::{Args, CallContext, CallError, Client, Durable, Remote, RemoteCall};
 use tensorplex::Recorder;
-use tensorplex_tests::{DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for};
+use tensorplex_tests::{
+    BoundedOutput, DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for,
+};
 
 /// What a server says that does not start.
 fn refused(redis: &RedisServer, logdir: &std::path::Path) -> String {
     let mut command = Command::new(program("tensorplex-server"));
     command.arg("--logdir").arg(logdir);
     command.args(["--redis", &redis.address()]).stdout(Stdio::null());
-    let output = command.output().unwrap();
+    let output = command.output_in_time();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
 }

@@ -19,7 +19,7 @@ use tensorplex_tests::{DEADLINE, Dice};
 
 /// Most numbers between two pauses, and the pause.
 const BURST: u64 = 10;
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(50);
 /// A flush comes after about so many bursts, and does not wait long: work goes on without a server.
 const FLUSH_EVERY: u64 = 8;
 const PATIENCE: Duration = Duration::from_millis(300);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -11,6 +12,7 @@ use super::ledger::Ledger;
 use super::proxy::{Proxy, Target};
 use super::report::Fault;
 use super::schedule::{Act, Memory, Whose, Wire};
+use crate::bounded::finish;
 use crate::readers::script;
 use crate::{Process, RedisServer, TestServer, Through, own_program, program};
 
@@ -19,6 +21,8 @@ const IDS: usize = 4;
 /// Every so many slots a worker is in Python, or has a spool; every tenth one both.
 const IN_PYTHON: usize = 5;
 const WITH_SPOOL: usize = 2;
+/// Limit for the delivery of the rest by one worker, and by `tensorplex drain`: twice what each of them gives itself.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(150);
 
 /// Everything that runs.
 pub struct Stage {
@@ -228,7 +232,9 @@ impl Stage {
         command
             .args(["--timeout", "60s", "--redis"])
             .arg(self.near.address().to_string());
-        let output = command.output().expect("tensorplex drain");
+        command.stdout(Stdio::piped());
+        let mut drain = Process::start(&mut command);
+        let output = finish(drain.child(), DELIVERY_LIMIT, "the end of tensorplex drain");
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             self.faults.push(Fault::NotDelivered(format!("drain: {said}")));
@@ -242,11 +248,22 @@ impl Stage {
             drop(worker.process.child().stdin.take());
         }
         for mut worker in workers {
-            let closed = worker.process.wait().success();
+            let status = worker.process.wait_at_most(DELIVERY_LIMIT);
+            let closed = status.is_some_and(|status| status.success());
             if !closed {
+                let how = status.map_or_else(
+                    || {
+                        format!(
+                            "did not end within {DELIVERY_LIMIT:?}: {}",
+                            worker.process.whereabouts()
+                        )
+                    },
+                    |status| format!("ended with {status}"),
+                );
                 self.faults
-                    .push(Fault::NotDelivered(format!("life {}", worker.life)));
+                    .push(Fault::NotDelivered(format!("life {} {how}", worker.life)));
             }
+            worker.process.kill();
             self.bury(&worker, closed);
         }
         self.drain();

@@ -1,12 +1,12 @@
 //! With nobody there a worker starts, works and ends as if all were well, and what it recorded arrives when somebody comes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::io::Write;
+use std::process::{ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use remotecall::CLOSE_TIMEOUT;
 use rustix::process::Signal;
-use tensorplex_tests::{Broker, Process, RedisServer, SmallDisk, TestServer, own_program, summary};
+use tensorplex_tests::{Broker, Lines, Process, RedisServer, SmallDisk, TestServer, own_program, summary};
 
 const COUNT: u64 = 20_000;
 /// Far more than the calls need, and far less than any of them would take to wait for the network.
@@ -17,7 +17,9 @@ const SLACK: Duration = Duration::from_secs(5);
 struct Worker {
     process: Process,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    output: Lines,
+    /// Messages of the client.
+    errors: Lines,
 }
 
 impl Worker {
@@ -31,14 +33,16 @@ impl Worker {
             .stderr(Stdio::piped());
         let mut process = Process::start(&mut command);
         let input = process.child().stdin.take().unwrap();
-        let output = BufReader::new(process.child().stdout.take().unwrap());
-        let mut worker = Self {
+        let output = Lines::of(process.child().stdout.take().unwrap());
+        let errors = Lines::of(process.child().stderr.take().unwrap());
+        let worker = Self {
             process,
             input,
             output,
+            errors,
         };
-        let line = worker.line();
-        let time: u64 = line.strip_prefix("called ").unwrap().trim().parse().unwrap();
+        let line = worker.output.next("the calls of the worker");
+        let time: u64 = line.strip_prefix("called ").unwrap().parse().unwrap();
         assert!(
             Duration::from_millis(time) < CALLS,
             "{COUNT} calls took {time} ms"
@@ -46,28 +50,23 @@ impl Worker {
         worker
     }
 
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line
-    }
-
     fn flush(&mut self) {
         writeln!(self.input, "flush").unwrap();
-        assert_eq!(self.line(), "flushed\n");
+        assert_eq!(self.output.next("the flush of the worker"), "flushed");
     }
 
     /// Lets it end, and says how long that took and what it said.
     fn end(self) -> (Duration, String) {
         let Self {
-            mut process, input, ..
+            mut process,
+            input,
+            errors,
+            ..
         } = self;
         let start = Instant::now();
         drop(input);
-        let mut said = String::new();
-        let mut stderr = process.child().stderr.take().unwrap();
-        stderr.read_to_string(&mut said).unwrap();
         let status = process.wait();
+        let said = errors.rest("the end of the worker's messages").join("\n");
         assert!(status.success(), "the worker ended with {status}: {said}");
         (start.elapsed(), said)
     }
