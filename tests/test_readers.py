@@ -18,9 +18,9 @@ READERS = pathlib.Path(__file__).with_name("readers.py")
 BOTH = ["rust", "python"]
 
 # Longest wait of a following reader, in seconds; met at once when all is well.
-PATIENCE = 30
+WAIT_LIMIT = 30
 # Limit for one answer: each reader has loaders.LOAD_LIMIT for a pass.
-ANSWER_LIMIT = 2 * loaders.LOAD_LIMIT + PATIENCE
+ANSWER_LIMIT = 2 * loaders.LOAD_LIMIT + WAIT_LIMIT
 
 
 def run(command, logdir):
@@ -50,7 +50,7 @@ class Follower:
         return json.loads(self.process.stdout.readline())
 
     def wait_for(self, points):
-        answer = self.ask(f"await {points} {PATIENCE}")
+        answer = self.ask(f"await {points} {WAIT_LIMIT}")
         assert answer["reached"], answer
         return answer
 
@@ -59,7 +59,7 @@ class Follower:
 
     def __exit__(self, *_):
         # The end of standard input says quit.
-        self.process.communicate(timeout=PATIENCE)
+        self.process.communicate(timeout=WAIT_LIMIT)
         assert self.process.returncode == 0
 
 

@@ -8,8 +8,8 @@ use remotecall::{Client, ClientOptions, WhenFull};
 use tensorplex::records::{Array, Image};
 use tensorplex::{QUEUE, Recorder};
 
-use crate::measures::{PATIENCE, TAGS, median, value};
-use crate::setting::{SELF, Setting, Through};
+use crate::measurements::{PATIENCE, TAGS, median, value};
+use crate::servers::{BrokerKind, SELF, Servers};
 
 /// Scalars of one point.
 const SCALARS: usize = 1_000_000;
@@ -105,7 +105,7 @@ fn send(clients: &[Client], tags: &[impl AsRef<str>], count: usize) {
 }
 
 fn ids_and_tags(ids: usize, tags: usize) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let first = client(&setting.address, "agent/0", ClientOptions::default());
     let others = (1..ids).map(|n| first.with_client_id(&format!("agent/{n}")).expect("an id"));
     let clients: Vec<Client> = std::iter::once(first.clone()).chain(others).collect();
@@ -117,7 +117,7 @@ fn ids_and_tags(ids: usize, tags: usize) -> f64 {
 }
 
 fn processes(count: usize) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let each = SCALARS / count;
     let start = |n: usize| {
         let mut worker = Command::new(SELF);
@@ -142,7 +142,7 @@ fn processes(count: usize) -> f64 {
 }
 
 fn linger(ms: u64) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let options = ClientOptions {
         linger: Duration::from_millis(ms),
         ..ClientOptions::default()
@@ -155,7 +155,7 @@ fn linger(ms: u64) -> f64 {
 }
 
 fn mix(count: usize, record: impl Fn(&Recorder, i64)) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let log = Recorder::connect(&setting.address, "agent/0").expect("an address");
     let start = Instant::now();
     for n in 0..count {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use remotecall::Client;
 use tensorplex::tfevents::{FOOTER, HEADER};
 
-use crate::measures::{PATIENCE, TAGS, client, value};
-use crate::setting::{Setting, Through};
+use crate::measurements::{PATIENCE, TAGS, client, value};
+use crate::servers::{BrokerKind, Servers};
 
 const TIME: Duration = Duration::from_secs(4);
 /// The training loop's step, in which a burst of scalars is logged; and how often the file is looked at.
@@ -24,7 +24,7 @@ pub fn print() {
         "\n{:<44} {:>8} {:>8} {:>8}",
         "from add_scalar to the file, ms", "median", "p99", "longest"
     );
-    for (name, through) in [("Redis", Through::Redis), ("embedded", Through::Embedded)] {
+    for (name, through) in [("Redis", BrokerKind::Redis), ("embedded", BrokerKind::Embedded)] {
         let most = highest_rate(through);
         for percent in [10, 50, 90] {
             let rate = most * f64::from(percent) / 100.0;
@@ -43,8 +43,8 @@ fn log(client: &Client, from: usize, count: usize) {
     }
 }
 
-fn highest_rate(through: Through) -> f64 {
-    let setting = Setting::start(through);
+fn highest_rate(through: BrokerKind) -> f64 {
+    let setting = Servers::start(through);
     let client = client(&setting);
     let start = Instant::now();
     log(&client, 0, PROBE);
@@ -53,8 +53,8 @@ fn highest_rate(through: Through) -> f64 {
 }
 
 /// In seconds, sorted.
-fn latencies(through: Through, rate: f64) -> Vec<f64> {
-    let setting = Setting::start(through);
+fn latencies(through: BrokerKind, rate: f64) -> Vec<f64> {
+    let setting = Servers::start(through);
     let client = client(&setting);
     log(&client, 0, 1);
     client.flush(PATIENCE).expect("everything acknowledged");

@@ -5,23 +5,23 @@
 //! on the command line: only the measurements whose names contain it, or one of the tables `outages`, `latency`, `rest` and
 //! `cliffs`. With `all` and a path: everything, and the numbers as JSON there.
 
-mod bare;
+mod baseline;
 mod brpop;
 mod cliffs;
 mod latency;
-mod measures;
+mod measurements;
 mod outages;
 #[cfg(feature = "tensorboard-rs")]
 mod peer;
 mod rest;
-mod setting;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use measures::{MEASURES, Measure};
-use setting::Setting;
+use measurements::{MEASURES, Measure};
+use servers::Servers;
 
 /// Rounds of every measurement.
 const ROUNDS: usize = 5;
@@ -86,15 +86,15 @@ fn machine() -> serde_json::Value {
 
 /// Those whose names contain this word, in turns.
 fn measure(wanted: &str) -> BTreeMap<&'static str, Vec<f64>> {
-    let measures = || MEASURES.iter().filter(|measure| measure.name.contains(wanted));
+    let measurements = || MEASURES.iter().filter(|measure| measure.name.contains(wanted));
     let on_terminal = std::io::stderr().is_terminal();
     let mut results: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     for round in 1..=ROUNDS {
-        for measure in measures() {
+        for measure in measurements() {
             if on_terminal {
                 eprint!("\r\x1b[Kround {round} of {ROUNDS}: {}", measure.name);
             }
-            let setting = Setting::start(measure.through);
+            let setting = Servers::start(measure.through);
             results
                 .entry(measure.name)
                 .or_default()

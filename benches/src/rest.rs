@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tensorplex::Recorder;
 use tensorplex_tests::{Broker, RawFrame, RedisServer, TestServer};
 
-use crate::measures::{PATIENCE, client_of, connection_to};
-use crate::setting::SELF;
+use crate::measurements::{PATIENCE, client_of, connection_to};
+use crate::servers::SELF;
 
 /// The word that makes this program a worker that has nothing to do.
 pub const IDLER: &str = "idler";
@@ -191,7 +191,7 @@ fn start(runs: usize) -> f64 {
 fn recovery() -> (u64, f64) {
     let mut server = TestServer::start(&Broker::Embedded);
     let client = client_of(server.address());
-    crate::measures::send_all(&client, JOURNAL);
+    crate::measurements::send_all(&client, JOURNAL);
     client.flush(PATIENCE).expect("everything acknowledged");
     server.kill();
     let size = size_of(&server.logdir().join(".tensorplex"));

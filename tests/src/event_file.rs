@@ -19,12 +19,12 @@ impl EventFile {
     /// With the version that every file should begin with.
     pub fn new() -> Self {
         let mut file = Self::default();
-        file.say(START, 0, What::FileVersion("brain.Event:2".to_owned()));
+        file.event(START, 0, What::FileVersion("brain.Event:2".to_owned()));
         file
     }
 
     /// A record.
-    pub fn say(&mut self, wall_time: f64, step: i64, what: What) -> &mut Self {
+    pub fn event(&mut self, wall_time: f64, step: i64, what: What) -> &mut Self {
         let event = Event {
             wall_time,
             step,
@@ -38,13 +38,13 @@ impl EventFile {
     /// A value, a second after START for each step.
     pub fn value(&mut self, step: i64, value: Value) -> &mut Self {
         let what = What::Summary(Summary { value: vec![value] });
-        self.say(START + step as f64, step, what)
+        self.event(START + step as f64, step, what)
     }
 
     /// Numbers in the old form.
     pub fn scalars(&mut self, tag: &str, steps: impl IntoIterator<Item = i64>) -> &mut Self {
         for step in steps {
-            self.value(step, old_form(tag, step as f32 / 2.0));
+            self.value(step, simple_value(tag, step as f32 / 2.0));
         }
         self
     }
@@ -52,7 +52,7 @@ impl EventFile {
     /// A session starts.
     pub fn start(&mut self, step: i64) -> &mut Self {
         let status = SessionStatus::Start.into();
-        self.say(START + step as f64, step, What::SessionLog(SessionLog { status }))
+        self.event(START + step as f64, step, What::SessionLog(SessionLog { status }))
     }
 
     /// Any bytes.
@@ -69,7 +69,7 @@ impl EventFile {
 }
 
 /// A number in the old form.
-pub fn old_form(tag: &str, number: f32) -> Value {
+pub fn simple_value(tag: &str, number: f32) -> Value {
     Value {
         tag: tag.to_owned(),
         metadata: None,

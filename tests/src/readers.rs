@@ -165,7 +165,7 @@ impl Follower {
     ///
     /// # Panics
     /// When they have died.
-    pub fn look(&mut self) -> Summary {
+    pub fn summary(&mut self) -> Summary {
         self.ask("summary")
     }
 

@@ -98,11 +98,11 @@ impl RedisServer {
         crate::programs::send(&self.process, signal);
     }
 
-    /// Has every save fail until [`mend_saving`](Self::mend_saving): there is a folder where the snapshot would go.
+    /// Has every save fail until [`allow_saves`](Self::allow_saves): there is a folder where the snapshot would go.
     ///
     /// # Panics
     /// When the system does not make it.
-    pub fn break_saving(&self) {
+    pub fn fail_saves(&self) {
         std::fs::create_dir(self.dir.path().join("dump.rdb")).expect("a folder");
     }
 
@@ -110,12 +110,12 @@ impl RedisServer {
     ///
     /// # Panics
     /// When they did not fail.
-    pub fn mend_saving(&self) {
+    pub fn allow_saves(&self) {
         std::fs::remove_dir(self.dir.path().join("dump.rdb")).expect("the folder");
     }
 
     /// Throws the snapshot away to which a `SAVE` would have it go back after a kill.
-    pub fn forget(&self) {
+    pub fn remove_snapshot(&self) {
         // There is none as a rule.
         let _ = std::fs::remove_file(self.dir.path().join("dump.rdb"));
     }
@@ -124,7 +124,7 @@ impl RedisServer {
     ///
     /// # Panics
     /// When Redis does not answer.
-    pub fn hurry(&self, stream: &str) {
+    pub fn advance_ids(&self, stream: &str) {
         let mut add = redis::cmd("XADD");
         add.arg(stream).arg(id_ahead()).arg("x").arg("");
         let added = add.query::<Value>(&mut self.connection());

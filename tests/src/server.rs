@@ -19,7 +19,7 @@ pub struct TestServer {
     environment: Vec<(OsString, OsString)>,
     /// What it says on standard error, over all its lives.
     log: tempfile::NamedTempFile,
-    through: Through,
+    through: BrokerAddress,
     /// Besides where to write and what to read from.
     options: Vec<String>,
     limits: Option<u32>,
@@ -31,18 +31,18 @@ pub struct TestServer {
 
 /// How workers reach the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Through {
+pub enum BrokerAddress {
     /// By this Redis.
     Redis(String),
     /// By its own broker, on this address.
-    Own(String),
+    Embedded(String),
 }
 
-impl Through {
+impl BrokerAddress {
     fn of(broker: &Broker) -> Self {
         match broker {
             Broker::Redis(redis) => Self::Redis(redis.address()),
-            Broker::Embedded => Self::Own("127.0.0.1:0".to_owned()),
+            Broker::Embedded => Self::Embedded("127.0.0.1:0".to_owned()),
         }
     }
 }
@@ -68,18 +68,18 @@ impl TestServer {
     pub fn start_in(broker: &Broker, logdir: &Path, options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
         let logdir = Some((logdir.to_owned(), None));
-        Self::open(Through::of(broker), logdir, options, None)
+        Self::open(BrokerAddress::of(broker), logdir, options, None)
     }
 
     fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
-        Self::open(Through::of(broker), None, options, open_files)
+        Self::open(BrokerAddress::of(broker), None, options, open_files)
     }
 
     /// Starts a server on this disk.
     pub fn start_on(broker: &Broker, disk: &SmallDisk) -> Self {
         let logdir = disk.root().join("runs");
         Self::open(
-            Through::of(broker),
+            BrokerAddress::of(broker),
             Some((logdir, Some(disk.namespace()))),
             Vec::new(),
             None,
@@ -87,12 +87,12 @@ impl TestServer {
     }
 
     /// Starts a server that is reached in this way.
-    pub fn through(through: Through) -> Self {
+    pub fn start_at(through: BrokerAddress) -> Self {
         Self::open(through, None, Vec::new(), None)
     }
 
     /// Starts one that has this clock, in all its lives.
-    pub fn with_clock(through: Through, clock: &Clock) -> Self {
+    pub fn with_clock(through: BrokerAddress, clock: &Clock) -> Self {
         let mut environment = Command::new("");
         clock.set_up(&mut environment);
         let environment = environment.get_envs();
@@ -101,7 +101,7 @@ impl TestServer {
     }
 
     fn open(
-        through: Through,
+        through: BrokerAddress,
         elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
@@ -111,7 +111,7 @@ impl TestServer {
 
     fn open_in(
         environment: Vec<(OsString, OsString)>,
-        through: Through,
+        through: BrokerAddress,
         elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
@@ -227,7 +227,7 @@ impl TestServer {
     }
 
     /// The last lines that it said.
-    pub fn last_words(&self) -> String {
+    pub fn last_log_lines(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(3)..].join(" | ")
@@ -241,7 +241,7 @@ impl TestServer {
     }
 
     /// Other groups, from the next start on.
-    pub fn regroup(&mut self, groups: &[&str]) {
+    pub fn set_groups(&mut self, groups: &[&str]) {
         self.options = group_options(groups);
     }
 
@@ -253,7 +253,7 @@ impl TestServer {
 
     /// On the same directory, at the same address.
     fn command(&mut self) -> Command {
-        if let Through::Own(address) = &mut self.through {
+        if let BrokerAddress::Embedded(address) = &mut self.through {
             address.clone_from(&self.address);
         }
         let start = Start {
@@ -297,15 +297,15 @@ fn group_options(groups: &[&str]) -> Vec<String> {
 }
 
 /// Waits until it is ready; returns where workers connect.
-fn wait_until_ready(process: &mut Process, through: &Through) -> (String, Lines) {
+fn wait_until_ready(process: &mut Process, through: &BrokerAddress) -> (String, Lines) {
     let stdout = Lines::of(process.child().stdout.take().expect("a pipe"));
     let mut address = match through {
-        Through::Redis(address) => Some(address.clone()),
-        Through::Own(_) => None,
+        BrokerAddress::Redis(address) => Some(address.clone()),
+        BrokerAddress::Embedded(_) => None,
     };
     loop {
         let line = stdout.next("the server to be ready");
-        if let Some(rest) = line.strip_prefix("listening on ") {
+        if let Some(rest) = line.trim_start().strip_prefix("listening on ") {
             address = rest.split_whitespace().next().map(str::to_owned);
         }
         if line.contains("to look at:") {
@@ -320,7 +320,7 @@ struct Start<'a> {
     namespace: Option<u32>,
     environment: &'a [(OsString, OsString)],
     log: &'a Path,
-    through: &'a Through,
+    through: &'a BrokerAddress,
     options: &'a [String],
     open_files: Option<u32>,
 }
@@ -350,8 +350,8 @@ impl Start<'_> {
         command.arg("--logdir").arg(logdir).env_remove("RUST_LOG");
         command.stdout(Stdio::piped()).stderr(log);
         match self.through {
-            Through::Redis(address) => command.arg("--redis").arg(address),
-            Through::Own(address) => command.arg("--listen").arg(address),
+            BrokerAddress::Redis(address) => command.arg("--redis").arg(address),
+            BrokerAddress::Embedded(address) => command.arg("--listen").arg(address),
         };
         command.args(self.options);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

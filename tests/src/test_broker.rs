@@ -66,7 +66,7 @@ impl TestBroker {
     }
 
     /// Has a stream number its entries as if the broker's clock had been ahead so far.
-    pub fn hurry(&self, stream: &str) {
+    pub fn advance_ids(&self, stream: &str) {
         self.command(&["XADD", stream, &id_ahead(), "x", ""]);
     }
 

@@ -12,7 +12,7 @@ pub struct Certificates {
 }
 
 /// A certificate and its key.
-pub struct Named {
+pub struct CertificateFiles {
     /// The certificate's file.
     pub cert: PathBuf,
     /// The key's file.
@@ -66,17 +66,17 @@ impl Certificates {
     }
 
     /// A certificate for a host.
-    pub fn host(&self, name: &str) -> Named {
+    pub fn host(&self, name: &str) -> CertificateFiles {
         self.sign(name, 0)
     }
 
     /// A certificate for a host that is not valid any more.
-    pub fn expired(&self, name: &str) -> Named {
+    pub fn expired(&self, name: &str) -> CertificateFiles {
         self.sign(name, LONG_AGO)
     }
 
     /// One that is valid for a year, by a clock that is off by so many seconds.
-    fn sign(&self, name: &str, seconds: i64) -> Named {
+    fn sign(&self, name: &str, seconds: i64) -> CertificateFiles {
         let file = |ending: &str| self.dir.path().join(format!("{name}{seconds}.{ending}"));
         let (request, cert, key) = (file("csr"), file("pem"), file("key"));
         let kind = if name.parse::<std::net::IpAddr>().is_ok() {
@@ -102,7 +102,7 @@ impl Certificates {
         clock.step(seconds);
         clock.set_up(&mut command);
         run(&mut command);
-        Named { cert, key }
+        CertificateFiles { cert, key }
     }
 
     fn openssl(&self, words: &[&str]) -> Command {
@@ -130,7 +130,7 @@ impl TlsRedis {
     ///
     /// # Panics
     /// When it does not come up, as when it was built without TLS.
-    pub fn start(certificates: &Certificates, own: &Named, asks_clients: bool) -> Self {
+    pub fn start(certificates: &Certificates, own: &CertificateFiles, asks_clients: bool) -> Self {
         let (redis, port) = RedisServer::start_on_a_port(|port| {
             let path = |path: &Path| path.to_str().expect("a temporary folder in UTF-8").to_owned();
             let options = [

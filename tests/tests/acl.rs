@@ -10,7 +10,7 @@ use redis::Value;
 use remotecall::{BrokerWatch, Client, RemoteCall, remote};
 use tensorplex::Recorder;
 use tensorplex_tests::{
-    BoundedGet, BoundedOutput, DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for,
+    BoundedGet, BoundedOutput, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
 };
 
 /// What docs/security.md has for a role, without the user's name.
@@ -73,7 +73,7 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
         set_user(&redis, role, role, None);
     }
     let [worker, server, reader] = ["worker", "server", "reader"].map(|role| address(&redis, role));
-    let mut serving = TestServer::through(Through::Redis(server.clone()));
+    let mut serving = TestServer::start_at(BrokerAddress::Redis(server.clone()));
     let record = |step| {
         let recorder = Recorder::connect(&worker, "agent/0").unwrap();
         recorder.scalar("loss", 0.5, step);
@@ -136,7 +136,7 @@ fn names(said: &str, command: &str, role: &str) {
 #[test]
 fn a_worker_without_a_right_says_which_one() {
     let redis = RedisServer::start();
-    let _server = TestServer::through(Through::Redis(redis.address()));
+    let _server = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     let send = |right: &str| send_without(&redis, right);
     std::thread::scope(|scope| {
         let sent: Vec<_> = commands("worker")
@@ -161,7 +161,7 @@ fn a_server_without_a_right_says_which_one() {
     for command in commands {
         let redis = RedisServer::start();
         set_user(&redis, "server", "server", Some(&format!("+{command}")));
-        let mut server = TestServer::through(Through::Redis(address(&redis, "server")));
+        let mut server = TestServer::start_at(BrokerAddress::Redis(address(&redis, "server")));
         let client = Client::connect(&redis.address(), "tensorplex", "agent/0").unwrap();
         let wrong = client.check("no_such_method", &[0; 0], &BTreeMap::<String, i64>::new());
         if command == "del" {
@@ -201,7 +201,7 @@ fn a_changed_password_is_found_in_its_file() {
         let file = dir.path().join(role);
         format!("{}?user={role}&password_file={}", redis.address(), file.display())
     };
-    let mut server = TestServer::through(Through::Redis(through("server")));
+    let mut server = TestServer::start_at(BrokerAddress::Redis(through("server")));
     let recorder = Recorder::connect(&through("worker"), "agent/0").unwrap();
     recorder.scalar("loss", 0.5, 0);
     recorder.flush(DEADLINE).unwrap();

@@ -9,7 +9,7 @@ use remotecall::{Client, ClientOptions, NotQueued, RemoteError, RemoteFuture, Wh
 use rustix::process::Signal;
 use tensorplex::tfevents::RecordReader;
 use tensorplex::tfevents::messages::{Event, What};
-use tensorplex_tests::{Broker, DEADLINE, Dice, RawFrame, RedisServer, TestServer, wait_for};
+use tensorplex_tests::{Broker, DEADLINE, RawFrame, RedisServer, Rng, TestServer, wait_for};
 
 const MIB: usize = 1 << 20;
 
@@ -19,9 +19,9 @@ fn connect(address: &str, options: ClientOptions) -> Client {
 
 /// A text that does not become shorter on its way.
 fn noise(length: usize) -> String {
-    let mut dice = Dice::new(1);
+    let mut rng = Rng::new(1);
     (0..length)
-        .map(|_| (b' ' + dice.below(95) as u8) as char)
+        .map(|_| (b' ' + rng.below(95) as u8) as char)
         .collect()
 }
 

@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use redis::Value;
 use tensorplex::Recorder;
-use tensorplex_tests::{DEADLINE, RedisServer, TestServer, Through, summary, wait_for};
+use tensorplex_tests::{BrokerAddress, DEADLINE, RedisServer, TestServer, summary, wait_for};
 
 /// A server and a worker that has recorded step 0.
-struct Scene {
+struct Setup {
     server: TestServer,
     recorder: Recorder,
 }
 
-impl Scene {
+impl Setup {
     fn start(address: &str) -> Self {
-        let server = TestServer::through(Through::Redis(address.to_owned()));
-        let scene = Self {
+        let server = TestServer::start_at(BrokerAddress::Redis(address.to_owned()));
+        let setup = Self {
             server,
             recorder: Recorder::connect(address, "agent/0").unwrap(),
         };
-        scene.record(0);
-        scene
+        setup.record(0);
+        setup
     }
 
     fn record(&self, step: i64) {
@@ -59,14 +59,14 @@ impl Scene {
 #[test]
 fn out_of_memory() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    scene.keeps(1);
+    setup.keeps(1);
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    scene.flush();
+    setup.flush();
     // Full while a server starts and finds a frame: it has to make room before it can acknowledge.
-    let Scene { mut server, recorder } = scene;
+    let Setup { mut server, recorder } = setup;
     server.kill();
     recorder.scalar("loss", 0.5, 2);
     wait_for("the frame", || {
@@ -79,26 +79,26 @@ fn out_of_memory() {
         (redis.command(&["XLEN", "rc:{tensorplex.0}:in"]) == Value::Int(0)).then_some(())
     });
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    Scene { server, recorder }.has_recorded(3);
+    Setup { server, recorder }.has_recorded(3);
 }
 
 #[test]
 fn read_only() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
-    scene.keeps(1);
-    scene.server.wait_for_log(&["the broker refuses", "READONLY"]);
+    setup.keeps(1);
+    setup.server.wait_for_log(&["the broker refuses", "READONLY"]);
     redis.command(&["REPLICAOF", "NO", "ONE"]);
-    scene.has_recorded(2);
+    setup.has_recorded(2);
 }
 
 #[test]
 fn a_save_that_failed() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     let save = |status: &str| {
         wait_for("a save to end", || {
             let mut connection = redis.connection();
@@ -113,20 +113,20 @@ fn a_save_that_failed() {
         });
     };
     redis.command(&["CONFIG", "SET", "save", "3600 1"]);
-    redis.break_saving();
+    redis.fail_saves();
     save("err");
-    scene.keeps(1);
-    scene.server.wait_for_log(&["the broker refuses", "MISCONF"]);
-    redis.mend_saving();
+    setup.keeps(1);
+    setup.server.wait_for_log(&["the broker refuses", "MISCONF"]);
+    redis.allow_saves();
     save("ok");
-    scene.has_recorded(2);
+    setup.has_recorded(2);
 }
 
 #[test]
 fn a_password_that_came_and_went() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     let mut admin = redis.connection();
     let mut command = |words: &[&str]| {
         let mut command = redis::cmd(words[0]);
@@ -134,10 +134,10 @@ fn a_password_that_came_and_went() {
     };
     command(&["CONFIG", "SET", "requirepass", "pw"]);
     command(&["CLIENT", "KILL", "TYPE", "normal"]);
-    scene.keeps(1);
-    scene.server.wait_for_log(&["broker is away", "NOAUTH"]);
+    setup.keeps(1);
+    setup.server.wait_for_log(&["broker is away", "NOAUTH"]);
     command(&["CONFIG", "SET", "requirepass", ""]);
-    scene.has_recorded(2);
+    setup.has_recorded(2);
 }
 
 #[test]
@@ -150,15 +150,15 @@ fn loading() {
         "--key-load-delay",
         "1000",
     ]);
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     redis.command(&["DEBUG", "POPULATE", "4000", "key", "600"]);
     redis.command(&["SAVE"]);
     redis.kill();
-    scene.record(1);
+    setup.record(1);
     redis.restart();
-    scene.server.wait_for_log(&["broker is away", "LOADING"]);
-    scene.has_recorded(2);
+    setup.server.wait_for_log(&["broker is away", "LOADING"]);
+    setup.has_recorded(2);
 }
 
 #[test]
@@ -168,9 +168,9 @@ fn a_cluster_without_slots() {
             .map(str::to_owned)
             .to_vec()
     });
-    let scene = Scene::start(&redis.address());
-    scene.server.wait_for_log(&["the broker refuses", "CLUSTERDOWN"]);
-    scene.holds();
+    let setup = Setup::start(&redis.address());
+    setup.server.wait_for_log(&["the broker refuses", "CLUSTERDOWN"]);
+    setup.holds();
     redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    scene.has_recorded(1);
+    setup.has_recorded(1);
 }

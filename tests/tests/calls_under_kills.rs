@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use remotecall::{CallError, RemoteError, RemoteFuture};
-use tensorplex_tests::{Broker, DEADLINE, Dice, Lines, Process, RedisServer, own_program};
+use tensorplex_tests::{Broker, DEADLINE, Lines, Process, RedisServer, Rng, own_program};
 
 /// Who calls.
 #[derive(Clone, Copy)]
@@ -39,11 +39,11 @@ impl Callers {
 }
 
 /// Strikes of one run, spread over the answers.
-const STRIKES: u64 = 10;
+const KILLS: u64 = 10;
 
 /// What is killed with `kill -9`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Strike {
+enum Kill {
     /// The server, and with it the broker when that is its own.
     Server,
     /// The server, and once more before it can have recovered.
@@ -55,21 +55,21 @@ enum Strike {
 }
 
 /// The number of answers after which something is killed, in order.
-fn schedule(calls: u64, dice: &mut Dice, kinds: &[Strike]) -> Vec<(u64, Strike)> {
-    let part = calls / (STRIKES + 1);
-    let strike = |n: u64, dice: &mut Dice| (n * part + dice.below(part), dice.pick(kinds));
-    (0..STRIKES).map(|n| strike(n, dice)).collect()
+fn schedule(calls: u64, rng: &mut Rng, kinds: &[Kill]) -> Vec<(u64, Kill)> {
+    let part = calls / (KILLS + 1);
+    let kill = |n: u64, rng: &mut Rng| (n * part + rng.below(part), rng.pick(kinds));
+    (0..KILLS).map(|n| kill(n, rng)).collect()
 }
 
 /// The counter's server, and the broker before it.
-struct Side {
+struct System {
     dir: tempfile::TempDir,
     broker: Broker,
     address: String,
     server: Process,
 }
 
-impl Side {
+impl System {
     fn start(broker: Broker) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listen = match &broker {
@@ -96,16 +96,16 @@ impl Side {
         }
     }
 
-    fn strike(&mut self, what: Strike) {
+    fn kill(&mut self, what: Kill) {
         match what {
-            Strike::Server => self.server.kill(),
-            Strike::ServerTwice => {
+            Kill::Server => self.server.kill(),
+            Kill::ServerTwice => {
                 self.server.kill();
                 self.restart();
                 self.server.kill();
             }
-            Strike::Redis => return self.redis().kill_and_restart(),
-            Strike::Both => {
+            Kill::Redis => return self.redis().kill_and_restart(),
+            Kill::Both => {
                 self.server.kill();
                 self.redis().kill_and_restart();
             }
@@ -148,32 +148,32 @@ fn call(callers: Callers, address: &str, n: usize, to: Sender<(usize, String)>) 
     client
 }
 
-/// The answers of each client in the order of its calls; meanwhile `side` suffers.
+/// The answers of each client in the order of its calls; meanwhile `system` suffers.
 fn collect(
     callers: Callers,
     answers: &Receiver<(usize, String)>,
-    side: &mut Side,
-    strikes: Vec<(u64, Strike)>,
+    system: &mut System,
+    kills: Vec<(u64, Kill)>,
 ) -> Vec<Vec<String>> {
-    let mut heard = vec![Vec::new(); callers.count as usize];
-    let mut strikes = strikes.into_iter().peekable();
+    let mut answers_by_client = vec![Vec::new(); callers.count as usize];
+    let mut kills = kills.into_iter().peekable();
     for count in 0..callers.calls() {
-        while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
-            side.strike(what);
+        while let Some((_, what)) = kills.next_if(|&(at, _)| at <= count) {
+            system.kill(what);
         }
         let (client, answer) = answers
             .recv_timeout(2 * DEADLINE)
             .unwrap_or_else(|_| panic!("{count} futures ended, and then none for a long time"));
-        heard[client].push(answer);
+        answers_by_client[client].push(answer);
     }
-    heard
+    answers_by_client
 }
 
 /// Every value once; those that are missing were kept for a while and then not any more.
-fn check(calls: u64, heard: &[Vec<String>]) {
+fn check(calls: u64, answers_by_client: &[Vec<String>]) {
     let mut counts = Vec::new();
     let mut expired = 0;
-    for (client, answers) in heard.iter().enumerate() {
+    for (client, answers) in answers_by_client.iter().enumerate() {
         let mut last = 0;
         for answer in answers {
             match answer.parse() {
@@ -196,18 +196,18 @@ fn check(calls: u64, heard: &[Vec<String>]) {
     eprintln!("{} values, {expired} results expired", counts.len());
 }
 
-fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers, kinds: &[Strike]) {
-    let mut dice = Dice::new(Dice::seed());
-    let mut side = Side::start(broker);
+fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers, kinds: &[Kill]) {
+    let mut rng = Rng::new(Rng::seed());
+    let mut system = System::start(broker);
     let (to, answers) = channel();
     let clients: Vec<Process> = (0..callers.count as usize)
-        .map(|n| call(callers, &side.address, n, to.clone()))
+        .map(|n| call(callers, &system.address, n, to.clone()))
         .collect();
-    let heard = collect(
+    let answers_by_client = collect(
         callers,
         &answers,
-        &mut side,
-        schedule(callers.calls(), &mut dice, kinds),
+        &mut system,
+        schedule(callers.calls(), &mut rng, kinds),
     );
     for mut client in clients {
         assert!(
@@ -215,45 +215,45 @@ fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers
             "a client could not deliver all its calls"
         );
     }
-    check(callers.calls(), &heard);
+    check(callers.calls(), &answers_by_client);
 
     // One more call, after one more kill: the count is what the journal says.
-    side.strike(Strike::Server);
-    let client = remotecall::Client::connect(&side.address, "remotecall", "check").unwrap();
+    system.kill(Kill::Server);
+    let client = remotecall::Client::connect(&system.address, "remotecall", "check").unwrap();
     assert_eq!(
         client.call::<_, u64>("add", &(0,)).get_timeout(DEADLINE),
         Ok(Some(callers.calls()))
     );
-    assert!(side.server.terminate().success());
+    assert!(system.server.terminate().success());
 }
 
 /// Reads are not journaled, and the calls between them are: each read sees exactly the calls before it.
-fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Strike]) {
+fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Kill]) {
     const CALLS: u64 = 2_000;
-    let mut dice = Dice::new(Dice::seed());
-    let mut side = Side::start(broker);
-    let mut strikes = schedule(CALLS, &mut dice, kinds).into_iter().peekable();
-    let client = remotecall::Client::connect(&side.address, "remotecall", "one").unwrap();
+    let mut rng = Rng::new(Rng::seed());
+    let mut system = System::start(broker);
+    let mut kills = schedule(CALLS, &mut rng, kinds).into_iter().peekable();
+    let client = remotecall::Client::connect(&system.address, "remotecall", "one").unwrap();
     let (mut reads, mut read) = (VecDeque::new(), 0);
     for count in 1..=CALLS {
         client.send("add", &(1,));
-        // One that is waited for alone has a frame of its own, and the next call is sent before its ack is heard.
-        let (new, outstanding) = dice.pick(&[(0, 20), (1, 20), (3, 20), (1, 0), (2, 0)]);
+        // One that is waited for alone has a frame of its own, and the next call is sent before its ack is answers_by_client.
+        let (new, outstanding) = rng.pick(&[(0, 20), (1, 20), (3, 20), (1, 0), (2, 0)]);
         for _ in 0..new {
             reads.push_back((count, client.call("count", &[(); 0])));
             read += settle(&mut reads, outstanding);
         }
-        while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
-            side.strike(what);
+        while let Some((_, what)) = kills.next_if(|&(at, _)| at <= count) {
+            system.kill(what);
         }
     }
     read += settle(&mut reads, 0);
     client.flush(DEADLINE).unwrap();
     assert!(read > CALLS / 2, "only {read} reads were answered");
-    side.strike(Strike::Server);
+    system.kill(Kill::Server);
     let count = client.call::<_, u64>("count", &[(); 0]).get_timeout(DEADLINE);
     assert_eq!(count, Ok(Some(CALLS)));
-    assert!(side.server.terminate().success());
+    assert!(system.server.terminate().success());
 }
 
 /// Waits for reads until only so many are outstanding; returns how many were answered.
@@ -283,8 +283,8 @@ fn reads_through_the_embedded_broker() {
     reads_among_calls_see_what_was_called_before_them(Broker::Embedded, OF_EMBEDDED);
 }
 
-const OF_REDIS: &[Strike] = &[Strike::Server, Strike::ServerTwice, Strike::Redis, Strike::Both];
-const OF_EMBEDDED: &[Strike] = &[Strike::Server, Strike::ServerTwice];
+const OF_REDIS: &[Kill] = &[Kill::Server, Kill::ServerTwice, Kill::Redis, Kill::Both];
+const OF_EMBEDDED: &[Kill] = &[Kill::Server, Kill::ServerTwice];
 
 #[test]
 fn through_redis() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tensorplex_tests::Dice;
+use tensorplex_tests::Rng;
 use tensorplex_tests::chaos::{Plan, run};
 
 fn nothing_is_lost_and_nothing_comes_twice(has_redis: bool) {
-    let report = run(Plan::new(Dice::seed(), Duration::from_secs(30), has_redis));
+    let report = run(Plan::new(Rng::seed(), Duration::from_secs(30), has_redis));
     eprintln!("{report}");
     assert!(report.faults.is_empty(), "see above");
 }

@@ -13,7 +13,7 @@ use tensorplex::Recorder;
 use tensorplex::records::{Array, Audio, Encode, Image, PrCurve, ReadySummary, ScalarTensor};
 use tensorplex::tfevents::messages::{Datum, Event, SessionStatus, Summary, TensorProto, Value, What};
 use tensorplex::tfevents::{RecordReader, bucket};
-use tensorplex_tests::{Broker, DEADLINE, Dice, TestServer, dump};
+use tensorplex_tests::{Broker, DEADLINE, Rng, TestServer, dump};
 
 const CLIENTS: [&str; 4] = ["a", "a/b", "x.y_z-1/0", "learner/rank/17"];
 const RECORDS: u64 = 600;
@@ -66,7 +66,7 @@ impl Kind {
     }
 }
 
-fn tag(dice: &mut Dice) -> String {
+fn tag(rng: &mut Rng) -> String {
     let odd = [
         "loss",
         "loss/train",
@@ -81,13 +81,13 @@ fn tag(dice: &mut Dice) -> String {
         "\"quoted\\\"",
         " ",
     ];
-    match dice.below(8) {
-        0 => "x".repeat(1 + dice.below(900) as usize),
-        _ => dice.pick(&odd).to_owned(),
+    match rng.below(8) {
+        0 => "x".repeat(1 + rng.below(900) as usize),
+        _ => rng.pick(&odd).to_owned(),
     }
 }
 
-fn number(dice: &mut Dice) -> f64 {
+fn number(rng: &mut Rng) -> f64 {
     let odd = [
         f64::NAN,
         f64::INFINITY,
@@ -100,9 +100,9 @@ fn number(dice: &mut Dice) -> f64 {
         f64::from(f32::MAX),
         16_777_217.0,
     ];
-    match dice.below(3) {
-        0 => dice.pick(&odd),
-        _ => dice.below(1 << 40) as f64 / 1e6 - 1e5,
+    match rng.below(3) {
+        0 => rng.pick(&odd),
+        _ => rng.below(1 << 40) as f64 / 1e6 - 1e5,
     }
 }
 
@@ -132,11 +132,11 @@ impl Caller {
         }
     }
 
-    fn record(&mut self, dice: &mut Dice, model: &mut Model) {
-        let (tag, kind) = (tag(dice), dice.pick(&KINDS));
+    fn record(&mut self, rng: &mut Rng, model: &mut Model) {
+        let (tag, kind) = (tag(rng), rng.pick(&KINDS));
         let written = kind.written_tag(&tag);
-        let step = self.next_step(dice, &written);
-        let value = self.send(kind, &tag, step, dice);
+        let step = self.next_step(rng, &written);
+        let value = self.send(kind, &tag, step, rng);
         let is_taken = *self.kinds.entry(written.clone()).or_insert(kind.family()) == kind.family();
         if is_taken {
             self.last.insert(written.clone(), step);
@@ -145,35 +145,35 @@ impl Caller {
         }
     }
 
-    fn next_step(&self, dice: &mut Dice, written: &str) -> i64 {
+    fn next_step(&self, rng: &mut Rng, written: &str) -> i64 {
         match self.last.get(written) {
-            None => dice.pick(&[0, 0, 1, -7, i64::MIN, 1 << 40]),
+            None => rng.pick(&[0, 0, 1, -7, i64::MIN, 1 << 40]),
             // A jump to the end leaves no step after it.
-            Some(&last) => last.saturating_add(1 + dice.below(1000) as i64),
+            Some(&last) => last.saturating_add(1 + rng.below(1000) as i64),
         }
     }
 
     /// Makes the call; returns what a reader should show.
-    fn send(&self, kind: Kind, tag: &str, step: i64, dice: &mut Dice) -> Option<Json> {
+    fn send(&self, kind: Kind, tag: &str, step: i64, rng: &mut Rng) -> Option<Json> {
         let client = self.log.client();
         let ready = |record: &dyn Fn() -> Result<tensorplex::records::Record, tensorplex::RecordError>| {
             client.add(record().unwrap(), Some(step), TIME).unwrap();
         };
-        let size = 1 + dice.below(40) as usize;
+        let size = 1 + rng.below(40) as usize;
         let single = |value: f64| Some(json_number(f64::from(value as f32)));
         match kind {
             Kind::Scalar => {
-                let value = number(dice);
+                let value = number(rng);
                 self.log.scalar(tag, value, step);
                 single(value)
             }
             Kind::Described => {
-                let value = number(dice);
+                let value = number(rng);
                 ready(&|| ScalarTensor::new(tag, value, "name", "words")?.encode(TIME));
                 single(value)
             }
             Kind::Ready => {
-                let value = number(dice) as f32;
+                let value = number(rng) as f32;
                 let summary = Summary {
                     value: vec![Value {
                         tag: tag.to_owned(),
@@ -185,31 +185,31 @@ impl Caller {
                 single(f64::from(value))
             }
             Kind::Histogram => {
-                let values: Vec<f64> = (0..size - 1).map(|_| dice.below(1 << 20) as f64 - 1e5).collect();
+                let values: Vec<f64> = (0..size - 1).map(|_| rng.below(1 << 20) as f64 - 1e5).collect();
                 self.log.histogram(tag, &values, step);
                 Some(json!(bucket(&values)))
             }
             Kind::Text => {
                 let text: String = (0..size)
-                    .map(|_| dice.pick(&['a', '\n', 'ü', '🦀', '\0', '<', '|']))
+                    .map(|_| rng.pick(&['a', '\n', 'ü', '🦀', '\0', '<', '|']))
                     .collect();
                 self.log.text(tag, &text, step);
                 Some(json!([text]))
             }
             Kind::Image => {
-                let pixels: Vec<u8> = (0..size * 3).map(|_| dice.any() as u8).collect();
+                let pixels: Vec<u8> = (0..size * 3).map(|_| rng.any() as u8).collect();
                 let array = Array::new(&[1, size, 3], pixels).unwrap();
                 ready(&|| Image::new(tag, array.clone(), "HWC")?.encode(TIME));
                 None
             }
             Kind::Audio => {
-                let samples: Vec<f32> = (0..size).map(|_| dice.below(3) as f32 - 1.5).collect();
+                let samples: Vec<f32> = (0..size).map(|_| rng.below(3) as f32 - 1.5).collect();
                 ready(&|| Audio::new(tag, samples.clone(), 1, 8000)?.encode(TIME));
                 None
             }
             Kind::Curve => {
-                let labels: Vec<bool> = (0..size).map(|_| dice.below(2) == 0).collect();
-                let predictions: Vec<f32> = (0..size).map(|_| dice.below(1000) as f32 / 1000.0).collect();
+                let labels: Vec<bool> = (0..size).map(|_| rng.below(2) == 0).collect();
+                let predictions: Vec<f32> = (0..size).map(|_| rng.below(1000) as f32 / 1000.0).collect();
                 ready(&|| PrCurve::new(tag, labels.clone(), predictions.clone(), None, 5)?.encode(TIME));
                 None
             }
@@ -217,7 +217,7 @@ impl Caller {
     }
 
     /// Rewinds to a step after the first of every tag: a tag without an earlier point stays in a reader that runs.
-    fn rewind(&mut self, dice: &mut Dice, model: &mut Model) {
+    fn rewind(&mut self, rng: &mut Rng, model: &mut Model) {
         let Some(series) = model.get_mut(&self.run) else {
             return;
         };
@@ -230,7 +230,7 @@ impl Caller {
         let Some(span) = last.checked_sub(first).filter(|&span| span > 0) else {
             return;
         };
-        let step = first + 1 + dice.below(span as u64) as i64;
+        let step = first + 1 + rng.below(span as u64) as i64;
         self.log.rewind(step);
         for (tag, points) in series {
             points.retain(|&(at, _)| at < step);
@@ -389,15 +389,15 @@ fn blob(bytes: &[u8]) -> Json {
 }
 
 fn three_readers_agree(broker: &Broker) {
-    let mut dice = Dice::new(Dice::seed());
+    let mut rng = Rng::new(Rng::seed());
     let mut server = TestServer::start(broker);
     let mut callers = CLIENTS.map(|run| Caller::connect(&server, run));
     let mut model = Model::new();
     for n in 1..=RECORDS {
-        let caller = &mut callers[dice.below(CLIENTS.len() as u64) as usize];
-        match dice.below(60) {
-            0 => caller.rewind(&mut dice, &mut model),
-            _ => caller.record(&mut dice, &mut model),
+        let caller = &mut callers[rng.below(CLIENTS.len() as u64) as usize];
+        match rng.below(60) {
+            0 => caller.rewind(&mut rng, &mut model),
+            _ => caller.record(&mut rng, &mut model),
         }
         if n % (RECORDS / (RESTARTS + 1)) == 0 {
             server.kill_and_restart();

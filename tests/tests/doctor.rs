@@ -10,7 +10,7 @@ use tensorplex::tfevents::messages::{
     DataClass, DataType, Datum, HistogramProto, SummaryMetadata, TensorProto, Value as Stored, What,
 };
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
-use tensorplex_tests::event_file::{EventFile, START, double, old_form, shape, single, tensor, text};
+use tensorplex_tests::event_file::{EventFile, START, double, shape, simple_value, single, tensor, text};
 use tensorplex_tests::{BoundedOutput, dump, program};
 
 fn doctor(dir: &Path, args: &[&str]) -> Output {
@@ -203,8 +203,8 @@ fn a_time_that_is_no_number() {
     for time in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut file = EventFile::new();
         file.scalars("loss", 0..3);
-        let value = vec![old_form("loss", 1.5)];
-        file.say(
+        let value = vec![simple_value("loss", 1.5)];
+        file.event(
             time,
             3,
             What::Summary(tensorplex::tfevents::messages::Summary { value }),
@@ -320,7 +320,7 @@ fn a_tensor_of_an_unknown_plugin() {
 fn an_old_form_with_a_data_class() {
     let mut file = EventFile::new();
     for step in 0..3 {
-        let mut value = old_form("loss", step as f32 / 2.0);
+        let mut value = simple_value("loss", step as f32 / 2.0);
         value.metadata = Some(SummaryMetadata {
             data_class: DataClass::Scalar.into(),
             ..SummaryMetadata::default()
@@ -340,7 +340,7 @@ fn an_old_form_with_a_data_class() {
 fn a_description_beside_an_old_form() {
     let mut file = EventFile::new();
     for step in 0..3 {
-        let mut value = old_form("loss", step as f32 / 2.0);
+        let mut value = simple_value("loss", step as f32 / 2.0);
         let display_name = if step == 0 { "The loss" } else { "" };
         value.metadata = Some(SummaryMetadata {
             display_name: display_name.to_owned(),
@@ -367,7 +367,7 @@ fn a_record_that_is_too_long() {
 fn two_files_that_grew_at_once() {
     let (mut a, mut b) = (EventFile::new(), EventFile::new());
     a.scalars("loss", 0..20).scalars("only a", 20..22);
-    b.say(START + 5.0, 0, What::FileVersion("brain.Event:2".to_owned()))
+    b.event(START + 5.0, 0, What::FileVersion("brain.Event:2".to_owned()))
         .scalars("loss", 6..30);
     let dir = tempfile::tempdir().unwrap();
     a.save(&dir.path().join("run/events.out.tfevents.1700000000.a.1.0"));
@@ -397,7 +397,7 @@ fn two_files_that_grew_at_once_with_tags_of_their_own_stay_one_run() {
 fn files_whose_names_are_not_in_the_order_of_writing() {
     let (mut early, mut late) = (EventFile::new(), EventFile::default());
     early.scalars("loss", 0..5);
-    late.say(START + 10.0, 0, What::FileVersion("brain.Event:2".to_owned()));
+    late.event(START + 10.0, 0, What::FileVersion("brain.Event:2".to_owned()));
     late.scalars("loss", 10..15);
     let files = [
         ("events.out.tfevents.1.late", &late),
@@ -417,15 +417,15 @@ fn a_restart_that_the_python_loader_does_not_see() {
     let (mut first, mut second) = (EventFile::new(), EventFile::default());
     first.scalars("loss", 0..10).scalars("once", 7..8);
     let later = START + 100.0;
-    second.say(later, 0, What::FileVersion("brain.Event:2".to_owned()));
-    second.say(
+    second.event(later, 0, What::FileVersion("brain.Event:2".to_owned()));
+    second.event(
         later,
         5,
         What::SessionLog(tensorplex::tfevents::messages::SessionLog { status: 1 }),
     );
     for step in 5..8 {
-        let value = vec![old_form("loss", 9.0)];
-        second.say(
+        let value = vec![simple_value("loss", 9.0)];
+        second.event(
             later + step as f64,
             step,
             What::Summary(tensorplex::tfevents::messages::Summary { value }),
@@ -445,8 +445,8 @@ fn steps_that_are_logged_again() {
     let mut file = EventFile::new();
     file.scalars("loss", 0..5);
     for step in 2..4 {
-        let value = vec![old_form("loss", 9.0)];
-        file.say(
+        let value = vec![simple_value("loss", 9.0)];
+        file.event(
             START + 10.0,
             step,
             What::Summary(tensorplex::tfevents::messages::Summary { value }),
@@ -466,7 +466,7 @@ fn steps_that_are_logged_again() {
 fn a_tag_whose_step_was_forgotten() {
     let mut file = EventFile::new();
     for number in 0..5 {
-        file.value(0, old_form("loss", number as f32 / 2.0));
+        file.value(0, simple_value("loss", number as f32 / 2.0));
     }
     check(&file, "same-step", &[("loss", halves(0..5))]);
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tensorplex::SummaryWriter;
 use tensorplex::tfevents::messages::{Event, What};
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
-use tensorplex_tests::event_file::{self, EventFile, double, old_form, single, tensor};
+use tensorplex_tests::event_file::{self, EventFile, double, simple_value, single, tensor};
 use tensorplex_tests::{BoundedOutput, Tmux, dump, program, wait_for};
 
 fn run(args: &[&str], dir: &Path) -> Output {
@@ -30,8 +30,8 @@ fn export(dir: &Path, args: &[&str]) -> String {
 fn of_others() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
-    file.value(1, old_form("loss", 0.1))
-        .value(2, old_form("loss", f32::NAN));
+    file.value(1, simple_value("loss", 0.1))
+        .value(2, simple_value("loss", f32::NAN));
     file.value(1, tensor("exact", Some("scalars"), double(0.1)));
     file.value(2, tensor("exact", None, double(f64::NEG_INFINITY)));
     file.value(3, tensor("a \"b\", c", Some("scalars"), single(1e30)));

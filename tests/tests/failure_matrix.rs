@@ -87,7 +87,7 @@ fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
     worker.kill();
     if let Broker::Redis(redis) = &mut broker {
         redis.kill();
-        redis.forget();
+        redis.remove_snapshot();
         redis.restart();
     }
     server.kill_and_restart();

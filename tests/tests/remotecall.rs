@@ -375,7 +375,7 @@ fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on(broker: TestBr
     let dir = tempfile::tempdir().unwrap();
     let server = serve(&broker.address(), dir.path());
     let client = connect(&broker.address());
-    broker.hurry("rc:{remotecall.0}:in");
+    broker.advance_ids("rc:{remotecall.0}:in");
     client.send("put", &(1u64,));
     client.flush(DEADLINE).unwrap();
     broker.command(&["FLUSHALL"]);
@@ -395,7 +395,7 @@ fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found(brok
         .arg("rc:{r.*")
         .query(&mut broker.connection())
         .unwrap();
-    broker.hurry(&replies[0]);
+    broker.advance_ids(&replies[0]);
     assert_eq!(put(2), Ok(Some(2)));
     broker.command(&["FLUSHALL"]);
     assert_eq!(put(3), Ok(Some(3)));

@@ -86,7 +86,7 @@ impl Server {
         loop {
             let line = self.stdout.next("the server to be ready");
             printed.add("server", line.as_bytes());
-            if let Some(rest) = line.strip_prefix("listening on ") {
+            if let Some(rest) = line.trim_start().strip_prefix("listening on ") {
                 address = rest.split_whitespace().next().unwrap().to_owned();
             }
             if line.contains("to look at:") {

@@ -28,7 +28,7 @@ fn a_server_with_other_groups_does_not_rewrite_what_was_seen() {
 
     server.restart();
     server.stop();
-    server.regroup(&["agent"]);
+    server.set_groups(&["agent"]);
     server.restart();
     server.stop();
 }

@@ -10,7 +10,7 @@ use remotecall::{Client, ClientOptions, DrainOutcome, WhenFull};
 use rustix::process::Signal;
 use tensorplex::tfevents::RecordReader;
 use tensorplex::tfevents::messages::{Datum, Event, What};
-use tensorplex_tests::chaos::{Ledger, value};
+use tensorplex_tests::chaos::{Progress, value};
 use tensorplex_tests::{
     BoundedOutput, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for,
 };
@@ -18,7 +18,7 @@ use tensorplex_tests::{
 /// A worker of the chaos harness; it records until it is killed or its input ends.
 struct Worker {
     process: Process,
-    ledger: tempfile::NamedTempFile,
+    progress: tempfile::NamedTempFile,
 }
 
 impl Worker {
@@ -28,7 +28,7 @@ impl Worker {
 
     /// Started by another program, which limits it.
     fn start_in(by: &[&str], address: &str, id: &str, life: u64, spool: &Path) -> Self {
-        let ledger = tempfile::NamedTempFile::new().unwrap();
+        let progress = tempfile::NamedTempFile::new().unwrap();
         let worker = own_program("test-chaos-worker");
         let mut command = match by.split_first() {
             None => Command::new(worker),
@@ -39,35 +39,35 @@ impl Worker {
             }
         };
         command.args([address, id, &life.to_string()]);
-        command.arg(ledger.path()).arg(spool);
+        command.arg(progress.path()).arg(spool);
         command.stdin(Stdio::piped());
         Self {
             process: Process::start(&mut command),
-            ledger,
+            progress,
         }
     }
 
-    fn ledger(&self) -> Ledger {
-        Ledger::read(self.ledger.path())
+    fn progress(&self) -> Progress {
+        Progress::read(self.progress.path())
     }
 
     /// Kills it as soon as it has accepted this many numbers.
-    fn kill_after(mut self, accepted: u64) -> Ledger {
+    fn kill_after(mut self, accepted: u64) -> Progress {
         wait_for("the worker to accept enough", || {
-            (self.ledger().accepted >= accepted).then_some(())
+            (self.progress().accepted >= accepted).then_some(())
         });
         self.process.kill();
-        self.ledger()
+        self.progress()
     }
 
     /// Ends its input; it delivers everything and ends.
-    fn end(mut self) -> Ledger {
+    fn end(mut self) -> Progress {
         wait_for("the worker to start", || {
-            (self.ledger().accepted > 0).then_some(())
+            (self.progress().accepted > 0).then_some(())
         });
         drop(self.process.child().stdin.take());
         assert!(self.process.wait().success(), "it could not deliver");
-        self.ledger()
+        self.progress()
     }
 }
 
@@ -117,7 +117,7 @@ fn lines(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
 
 /// Every accepted number is there once and in order; one that was on its way may be.
 #[track_caller]
-fn all_there(logdir: &Path, id: &str, life: u64, ledger: Ledger) {
+fn all_there(logdir: &Path, id: &str, life: u64, progress: Progress) {
     for (kind, list) in [
         ("record", records(logdir, id, life)),
         ("line", lines(logdir, id, life)),
@@ -126,8 +126,8 @@ fn all_there(logdir: &Path, id: &str, life: u64, ledger: Ledger) {
         assert_eq!(list, expected, "{kind}s of life {life}");
         let count = list.len() as u64;
         assert!(
-            (ledger.accepted..=ledger.submitted).contains(&count),
-            "{count} {kind}s of life {life}, {ledger:?}"
+            (progress.accepted..=progress.submitted).contains(&count),
+            "{count} {kind}s of life {life}, {progress:?}"
         );
     }
 }
@@ -155,8 +155,8 @@ fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
         let third = Worker::start(&address, "agent/0", 2, spool.path()).kill_after(100);
         server.signal(Signal::CONT);
         let last = Worker::start(&address, "agent/0", 3, spool.path()).end();
-        for (life, ledger) in (0..).zip([first, second, third, last]) {
-            all_there(server.logdir(), "agent/0", life, ledger);
+        for (life, progress) in (0..).zip([first, second, third, last]) {
+            all_there(server.logdir(), "agent/0", life, progress);
         }
         // In the log the lives come one after the other: what was left is delivered first.
         let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
@@ -174,7 +174,7 @@ fn drain_delivers_what_nobody_takes_over() {
         let address = server.address().to_owned();
         server.kill();
         let ids = ["agent/0", "agent/1"];
-        let ledgers: Vec<Ledger> = (0..)
+        let progress_files: Vec<Progress> = (0..)
             .zip(ids)
             .map(|(life, id)| Worker::start(&address, id, life, spool.path()).kill_after(50))
             .collect();
@@ -193,8 +193,8 @@ fn drain_delivers_what_nobody_takes_over() {
             4,
             "{said}"
         );
-        for (life, (id, ledger)) in (0..).zip(ids.into_iter().zip(ledgers)) {
-            all_there(server.logdir(), id, life, ledger);
+        for (life, (id, progress)) in (0..).zip(ids.into_iter().zip(progress_files)) {
+            all_there(server.logdir(), id, life, progress);
         }
         assert!(is_empty(spool.path()));
         assert_eq!(
@@ -217,9 +217,9 @@ fn what_was_delivered_and_not_noticed_is_not_doubled() {
     let copy = tempfile::tempdir().unwrap();
     let worker = Worker::start(&address, "agent/0", 0, spool.path());
     wait_for("a confirmed record", || {
-        (worker.ledger().records > 20).then_some(())
+        (worker.progress().records > 20).then_some(())
     });
-    let ledger = worker.kill_after(100);
+    let progress = worker.kill_after(100);
     // What is delivered now is delivered again below.
     let copied = Command::new("cp")
         .arg("-r")
@@ -236,7 +236,7 @@ fn what_was_delivered_and_not_noticed_is_not_doubled() {
     redis.kill_and_restart();
     server.restart();
     assert_eq!(drain(&copy.path().join("spool"), &[]).status.code(), Some(0));
-    all_there(server.logdir(), "agent/0", 0, ledger);
+    all_there(server.logdir(), "agent/0", 0, progress);
     server.stop();
 }
 
@@ -247,11 +247,11 @@ fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
     server.kill();
     let first = Worker::start(&address, "agent/0", 0, spool.path());
     wait_for("the first worker", || {
-        (first.ledger().accepted > 10).then_some(())
+        (first.progress().accepted > 10).then_some(())
     });
     let second = Worker::start(&address, "agent/0", 1, spool.path());
     wait_for("the second worker", || {
-        (second.ledger().accepted > 10).then_some(())
+        (second.progress().accepted > 10).then_some(())
     });
     assert_eq!(
         std::fs::read_dir(spool.path()).unwrap().count(),
@@ -269,8 +269,8 @@ fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
     server.restart();
     let third = Worker::start(&address, "agent/0", 2, spool.path());
     let (second, third) = (second.end(), third.end());
-    for (life, ledger) in (0..).zip([first, second, third]) {
-        all_there(server.logdir(), "agent/0", life, ledger);
+    for (life, progress) in (0..).zip([first, second, third]) {
+        all_there(server.logdir(), "agent/0", life, progress);
     }
     assert!(is_empty(spool.path()));
     server.stop();
@@ -284,13 +284,13 @@ fn on_a_full_disk_the_worker_goes_on_and_what_was_written_is_delivered() {
     server.kill();
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"];
     let worker = Worker::start_in(&limited, &address, "agent/0", 0, spool.path());
-    let ledger = worker.kill_after(200);
+    let progress = worker.kill_after(200);
     server.restart();
     assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
     let there = records(server.logdir(), "agent/0", 0);
     assert_eq!(there, (0..there.len() as i64).collect::<Vec<_>>());
     assert!(
-        !there.is_empty() && (there.len() as u64) < ledger.accepted,
+        !there.is_empty() && (there.len() as u64) < progress.accepted,
         "{}",
         there.len()
     );

@@ -7,8 +7,8 @@ use loggerplex::reading::LogId;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{Client, RemoteCall, RemoteError, remote};
 use tensorplex_tests::{
-    BoundedGet, BoundedOutput, Broker, DEADLINE, Messages, Process, Tail, TestServer, Through, log_messages,
-    own_program, program,
+    BoundedGet, BoundedOutput, Broker, BrokerAddress, DEADLINE, Messages, Process, Tail, TestServer,
+    log_messages, own_program, program,
 };
 
 const ROTATE: [&str; 8] = [
@@ -279,7 +279,7 @@ fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
 /// What a hostile caller may ask for.
 #[test]
 fn nothing_but_logs_can_be_read_through_the_server() {
-    let server = TestServer::through(Through::Own("127.0.0.1:0".to_owned()));
+    let server = TestServer::start_at(BrokerAddress::Embedded("127.0.0.1:0".to_owned()));
     let log = Logger::connect(server.address(), "a").unwrap();
     log.info("hello");
     log.flush(DEADLINE).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use remotecall::{Address, BrokerWatch};
 use tensorplex::Recorder;
 use tensorplex_tests::{
-    BoundedOutput, Certificates, Named, RedisServer, TestServer, Through, TlsRedis, summary,
+    BoundedOutput, BrokerAddress, CertificateFiles, Certificates, RedisServer, TestServer, TlsRedis, summary,
 };
 
 const FLUSH: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
     let made = Certificates::new();
     let mut broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let address = with(&broker.address("localhost"), &[("ca", &made.ca())]);
-    let mut server = TestServer::through(Through::Redis(address.clone()));
+    let mut server = TestServer::start_at(BrokerAddress::Redis(address.clone()));
     let recorder = Recorder::connect(&address, "agent/0").unwrap();
     for step in 0..100 {
         recorder.scalar("loss", 0.5, step);
@@ -60,7 +60,8 @@ fn a_broker_that_asks_for_certificates_gets_ours() {
     let (made, others) = (Certificates::new(), Certificates::new());
     let broker = TlsRedis::start(&made, &made.host("localhost"), true);
     let known = with(&broker.address("localhost"), &[("ca", &made.ca())]);
-    let shown = |Named { cert, key }: &Named| with(&known, &[("cert", cert), ("key", key)]);
+    let shown =
+        |CertificateFiles { cert, key }: &CertificateFiles| with(&known, &[("cert", cert), ("key", key)]);
     looks(&shown(&made.host("worker"))).unwrap();
     is_refused(&known, &["cert=FILE&key=FILE"]);
     is_refused(&shown(&others.host("worker")), &["alert"]);

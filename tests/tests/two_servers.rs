@@ -9,7 +9,7 @@ use std::time::Duration;
 use remotecall::{Args, CallContext, CallError, Client, Durable, Remote, RemoteCall};
 use tensorplex::Recorder;
 use tensorplex_tests::{
-    BoundedOutput, DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for,
+    BoundedOutput, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
 };
 
 /// What a server says that does not start.
@@ -32,7 +32,7 @@ fn says_who(text: &str, pid: u32) {
 #[test]
 fn the_second_is_told_who_came_first_and_follows_when_it_is_dead() {
     let redis = RedisServer::start();
-    let mut first = TestServer::through(Through::Redis(redis.address()));
+    let mut first = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     wait_for("the lease", || {
         let lease = redis.command(&["EXISTS", "rc:{tensorplex.0}:lease"]);
         (lease == redis::Value::Int(1)).then_some(())
@@ -51,7 +51,7 @@ fn the_second_is_told_who_came_first_and_follows_when_it_is_dead() {
     says_who(&other, pid);
 
     first.kill();
-    let mut second = TestServer::through(Through::Redis(redis.address()));
+    let mut second = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     recorder.scalar("loss", 0.5, 1);
     recorder.flush(DEADLINE).unwrap();
     second.stop();

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tensorplex_tests::Dice;
+use tensorplex_tests::Rng;
 use tensorplex_tests::chaos::{Plan, run};
 
 fn main() -> ExitCode {
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         eprintln!("usage: chaos SECONDS");
         return ExitCode::from(2);
     };
-    let seed = Dice::seed();
+    let seed = Rng::seed();
     let faults: usize = [true, false]
         .map(|has_redis| {
             let report = run(Plan::new(seed, Duration::from_secs(seconds) / 2, has_redis));

@@ -63,8 +63,7 @@ impl Clock {
 /// Where Debian's package libfaketime has it.
 fn library() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
-    let mut places = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-    places
-        .find(|path| Path::exists(path))
+    let mut ids = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    ids.find(|path| Path::exists(path))
         .expect("libfaketime is missing; `make setup` installs it")
 }

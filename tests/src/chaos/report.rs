@@ -62,8 +62,8 @@ impl Fault {
 pub struct Report {
     /// Repeats the schedule.
     pub seed: u64,
-    /// How often each kind of act was done.
-    pub acts: BTreeMap<&'static str, u64>,
+    /// How often each kind of action was done.
+    pub actions: BTreeMap<&'static str, u64>,
     /// Lives of workers.
     pub lives: u64,
     /// Numbers that were submitted, each as a record and as a log line.
@@ -100,12 +100,12 @@ impl fmt::Display for Report {
             self.seed, self.lives, self.submitted, self.acked
         )?;
         writeln!(f, "on disk: {} records, {} lines", self.records, self.lines)?;
-        let acts: Vec<String> = self
-            .acts
+        let actions: Vec<String> = self
+            .actions
             .iter()
-            .map(|(act, count)| format!("{count} {act}"))
+            .map(|(action, count)| format!("{count} {action}"))
             .collect();
-        writeln!(f, "done to them: {}", acts.join(", "))?;
+        writeln!(f, "done to them: {}", actions.join(", "))?;
         for fault in self.faults.iter().take(TOLD) {
             writeln!(f, "FAULT: {}: {}", fault.check(), fault.what())?;
         }

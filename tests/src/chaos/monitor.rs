@@ -14,13 +14,13 @@ use crate::Follower;
 const EVERY: Duration = Duration::from_millis(20);
 
 /// Two threads: one compares bytes, in the other TensorBoard's readers follow.
-pub struct Watch {
+pub struct Monitor {
     stop: Arc<AtomicBool>,
     bytes: JoinHandle<Vec<Fault>>,
     readers: JoinHandle<(Follower, Vec<Fault>)>,
 }
 
-impl Watch {
+impl Monitor {
     /// Starts both on a log directory.
     pub fn start(logdir: &Path) -> Self {
         let follower = Follower::start(logdir);
@@ -32,14 +32,14 @@ impl Watch {
         Self { stop, bytes, readers }
     }
 
-    /// Ends the watch; the readers go on.
+    /// Ends the monitor; the readers go on.
     ///
     /// # Panics
     /// When the readers have died.
     pub fn end(self) -> (Follower, Vec<Fault>) {
         self.stop.store(true, Relaxed);
-        let mut faults = self.bytes.join().expect("the watch of the bytes");
-        let (follower, seen) = self.readers.join().expect("the watch of the readers");
+        let mut faults = self.bytes.join().expect("the monitor of the bytes");
+        let (follower, seen) = self.readers.join().expect("the monitor of the readers");
         faults.extend(seen);
         (follower, faults)
     }
@@ -90,7 +90,7 @@ pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn watch_readers(mut follower: Follower, stop: &AtomicBool) -> (Follower, Vec<Fault>) {
     let mut faults = Vec::new();
     while !stop.load(Relaxed) {
-        let seen = follower.look();
+        let seen = follower.summary();
         for (reader, runs) in [("Rust", &seen.rust), ("Python", &seen.python)] {
             for (run, tags) in runs {
                 let wrong = tags.iter().filter(|(_, series)| !series.increasing);

@@ -10,19 +10,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tensorplex::tfevents::{Encoder, Point};
 
-use crate::measures::{SCALARS, TAGS, connection, value};
-use crate::setting::Setting;
+use crate::measurements::{SCALARS, TAGS, connection, value};
+use crate::servers::Servers;
 
 const RECORD: usize = 20;
 const ENTRY: usize = 64_000;
 /// Entries that are sent before the first answer is read.
 const AHEAD: usize = 4;
-const KEY: &str = "bare";
+const KEY: &str = "baseline";
 
 /// Scalars per second from the first call to the last byte in the file.
-pub fn bare(setting: &Setting) -> f64 {
+pub fn baseline(setting: &Servers) -> f64 {
     let mut there = connection(setting);
-    let path = setting.dir.path().join("bare");
+    let path = setting.dir.path().join("baseline");
     let start = Instant::now();
     let server = std::thread::spawn(move || {
         let mut file = std::fs::File::create_new(path).expect("a file");

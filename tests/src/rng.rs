@@ -7,9 +7,9 @@ pub const SEED: &str = "SEED";
 
 /// A generator of random numbers (SplitMix64): eight bytes of state, and any seed is a good one.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
+impl Rng {
     /// The numbers that belong to `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)

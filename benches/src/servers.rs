@@ -10,7 +10,7 @@ pub const SELF: &str = "/proc/self/exe";
 
 /// What a measurement goes through.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Through {
+pub enum BrokerKind {
     Nothing,
     Redis,
     Embedded,
@@ -28,7 +28,7 @@ impl Echo {
 }
 
 /// Its servers end first, then what they read from.
-pub struct Setting {
+pub struct Servers {
     servers: Vec<ServerHandle>,
     _redis: Option<RedisServer>,
     _broker: Option<EmbeddedBroker>,
@@ -36,11 +36,11 @@ pub struct Setting {
     pub dir: tempfile::TempDir,
 }
 
-impl Setting {
-    pub fn start(through: Through) -> Self {
+impl Servers {
+    pub fn start(through: BrokerKind) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let redis = (through == Through::Redis).then(RedisServer::start);
-        let broker = (through == Through::Embedded).then(|| {
+        let redis = (through == BrokerKind::Redis).then(RedisServer::start);
+        let broker = (through == BrokerKind::Embedded).then(|| {
             let options = BrokerOptions {
                 listen: ([127, 0, 0, 1], 0).into(),
                 ..Default::default()
@@ -53,7 +53,7 @@ impl Setting {
             _ => String::new(),
         };
         let mut servers = Vec::new();
-        if through != Through::Nothing {
+        if through != BrokerKind::Nothing {
             let private = dir.path().join(".tensorplex");
             let records = Tensorplex::open(dir.path(), &private).expect("a log directory");
             let records = RemoteCall::new(records).queue("tensorplex").durable(&private);
@@ -80,7 +80,7 @@ impl Setting {
     }
 }
 
-impl Drop for Setting {
+impl Drop for Servers {
     /// A server whose handle is dropped goes on, and would look for its broker during the measurements that follow.
     fn drop(&mut self) {
         for server in self.servers.drain(..) {

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use remotecall::{Client, ClientOptions, WhenFull};
 
-use crate::bare::bare;
+use crate::baseline::baseline;
 use crate::brpop::{brpop_in_flight, brpop_round_trip};
-use crate::setting::{EchoClient, Setting, Through};
+use crate::servers::{BrokerKind, EchoClient, Servers};
 
 /// Scalars of one measurement of throughput.
 pub const SCALARS: i64 = 2_000_000;
@@ -42,112 +42,112 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Measure {
     pub name: &'static str,
     pub unit: &'static str,
-    pub through: Through,
-    pub run: fn(&Setting) -> f64,
+    pub through: BrokerKind,
+    pub run: fn(&Servers) -> f64,
 }
 
 pub const MEASURES: &[Measure] = &[
     Measure {
         name: "scalars end to end, Redis",
         unit: "per s",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: end_to_end,
     },
     Measure {
         name: "scalars end to end, embedded",
         unit: "per s",
-        through: Through::Embedded,
+        through: BrokerKind::Embedded,
         run: end_to_end,
     },
     Measure {
         name: "scalars, bare program, Redis",
         unit: "per s",
-        through: Through::Redis,
-        run: bare,
+        through: BrokerKind::Redis,
+        run: baseline,
     },
     Measure {
         name: "scalars, bare program, embedded",
         unit: "per s",
-        through: Through::Embedded,
-        run: bare,
+        through: BrokerKind::Embedded,
+        run: baseline,
     },
     #[cfg(feature = "tensorboard-rs")]
     Measure {
         name: "scalars, tensorboard-rs local",
         unit: "per s",
-        through: Through::Nothing,
+        through: BrokerKind::Nothing,
         run: crate::peer::end_to_end,
     },
     Measure {
         name: "bytes per scalar of a training",
         unit: "B",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: bytes_per_scalar,
     },
     Measure {
         name: "one add_scalar",
         unit: "ns",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: one_call,
     },
     #[cfg(feature = "tensorboard-rs")]
     Measure {
         name: "one add_scalar, tensorboard-rs",
         unit: "ns",
-        through: Through::Nothing,
+        through: BrokerKind::Nothing,
         run: crate::peer::one_call,
     },
     Measure {
         name: "future round trip, Redis",
         unit: "µs",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: round_trip,
     },
     Measure {
         name: "future round trip p99, Redis",
         unit: "µs",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: round_trip_p99,
     },
     Measure {
         name: "future round trip, embedded",
         unit: "µs",
-        through: Through::Embedded,
+        through: BrokerKind::Embedded,
         run: round_trip,
     },
     Measure {
         name: "bare XADD-XREAD ping-pong",
         unit: "µs",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: ping_pong,
     },
     Measure {
         name: "bare XADD-XREAD ping-pong p99",
         unit: "µs",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: ping_pong_p99,
     },
     Measure {
         name: "round trip, one BRPOP per future",
         unit: "µs",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: brpop_round_trip,
     },
     Measure {
         name: "calls with 10,000 futures in flight, Redis",
         unit: "per s",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: in_flight,
     },
     Measure {
         name: "calls in flight, one BRPOP per future",
         unit: "per s",
-        through: Through::Redis,
+        through: BrokerKind::Redis,
         run: brpop_in_flight,
     },
 ];
 
-pub fn client(setting: &Setting) -> Client {
+pub fn client(setting: &Servers) -> Client {
     client_of(&setting.address)
 }
 
@@ -164,7 +164,7 @@ pub fn value(step: i64) -> f64 {
 }
 
 /// From the first call until the flush says that all is on disk and visible.
-fn end_to_end(setting: &Setting) -> f64 {
+fn end_to_end(setting: &Servers) -> f64 {
     let client = client(setting);
     let start = Instant::now();
     send_all(&client, SCALARS);
@@ -184,7 +184,7 @@ pub fn send_all(client: &Client, count: i64) {
 
 /// In the frames, as they are in the broker: 20 tags that a training has, float32 as models give them, 20 scalars at a
 /// time every 100 µs.
-fn bytes_per_scalar(setting: &Setting) -> f64 {
+fn bytes_per_scalar(setting: &Servers) -> f64 {
     const STEPS: i64 = 5_000;
     let client = client(setting);
     let mut state = 1u64;
@@ -217,7 +217,7 @@ fn bytes_per_scalar(setting: &Setting) -> f64 {
 }
 
 /// Median of single calls, by batches of a hundred: the clock itself takes some 30 ns.
-fn one_call(setting: &Setting) -> f64 {
+fn one_call(setting: &Servers) -> f64 {
     let client = client(setting);
     batches(|step| {
         client.send(
@@ -240,15 +240,15 @@ pub fn batches(mut call: impl FnMut(i64)) -> f64 {
     median(times)
 }
 
-fn round_trip(setting: &Setting) -> f64 {
+fn round_trip(setting: &Servers) -> f64 {
     median(round_trips(setting))
 }
 
-fn round_trip_p99(setting: &Setting) -> f64 {
+fn round_trip_p99(setting: &Servers) -> f64 {
     p99(round_trips(setting))
 }
 
-fn round_trips(setting: &Setting) -> Vec<f64> {
+fn round_trips(setting: &Servers) -> Vec<f64> {
     let echo = EchoClient::connect(&setting.address, "echo", "agent/0").expect("a client");
     let mut times = Vec::new();
     for n in 0..ROUND_TRIPS as u64 {
@@ -259,7 +259,7 @@ fn round_trips(setting: &Setting) -> Vec<f64> {
     times
 }
 
-fn in_flight(setting: &Setting) -> f64 {
+fn in_flight(setting: &Servers) -> f64 {
     let echo = EchoClient::connect(&setting.address, "echo", "agent/0").expect("a client");
     assert_eq!(echo.echo(0).get(), Ok(0));
     let start = Instant::now();
@@ -272,16 +272,16 @@ fn in_flight(setting: &Setting) -> f64 {
     (10 * FUTURES) as f64 / start.elapsed().as_secs_f64()
 }
 
-fn ping_pong(setting: &Setting) -> f64 {
+fn ping_pong(setting: &Servers) -> f64 {
     median(ping_pongs(setting))
 }
 
-fn ping_pong_p99(setting: &Setting) -> f64 {
+fn ping_pong_p99(setting: &Servers) -> f64 {
     p99(ping_pongs(setting))
 }
 
 /// Two threads that answer each other over two streams, with nothing else: what the broker and the system allow.
-fn ping_pongs(setting: &Setting) -> Vec<f64> {
+fn ping_pongs(setting: &Servers) -> Vec<f64> {
     let (mut here, mut there) = (connection(setting), connection(setting));
     let other = std::thread::spawn(move || {
         let mut last = "0-0".to_owned();
@@ -302,7 +302,7 @@ fn ping_pongs(setting: &Setting) -> Vec<f64> {
     times
 }
 
-pub fn connection(setting: &Setting) -> redis::Connection {
+pub fn connection(setting: &Servers) -> redis::Connection {
     connection_to(&setting.address)
 }
 

@@ -7,9 +7,9 @@ use prost::Message;
 use tensorplex::tfevents::RecordReader;
 use tensorplex::tfevents::messages::{Datum, Event, What};
 
-use super::ledger::{Ledger, value};
+use super::monitor::files;
+use super::progress::{Progress, value};
 use super::report::Fault;
-use super::watch::files;
 use crate::{Series, Summary};
 
 /// One life of a worker: a process from its start to its end.
@@ -18,7 +18,7 @@ pub struct Life {
     /// Under which id it logged.
     pub id: String,
     /// What it said.
-    pub ledger: Ledger,
+    pub progress: Progress,
     /// It ended by itself, with everything confirmed.
     pub closed: bool,
     /// What it accepted survives it.
@@ -26,13 +26,13 @@ pub struct Life {
 }
 
 /// What stands under one client id, by tag: number and value, in the order of the file.
-type Place = BTreeMap<String, Vec<(u64, u32)>>;
+type Tags = BTreeMap<String, Vec<(u64, u32)>>;
 
 /// What is on disk, by client id.
 #[derive(Debug, Default)]
 pub struct OnDisk {
-    records: BTreeMap<String, Place>,
-    lines: BTreeMap<String, Place>,
+    records: BTreeMap<String, Tags>,
+    lines: BTreeMap<String, Tags>,
 }
 
 impl OnDisk {
@@ -44,12 +44,12 @@ impl OnDisk {
             let text = below.to_string_lossy().into_owned();
             if let Some(name) = text.strip_prefix("logs/") {
                 let id = name.strip_suffix(".log").unwrap_or(name);
-                let place = found.lines.entry(id.to_owned()).or_default();
-                read_lines(&text, &bytes, place, faults);
+                let tags = found.lines.entry(id.to_owned()).or_default();
+                read_lines(&text, &bytes, tags, faults);
             } else {
                 let id = below.parent().unwrap_or(below).to_string_lossy().into_owned();
-                let place = found.records.entry(id).or_default();
-                read_records(&text, &bytes, place, faults);
+                let tags = found.records.entry(id).or_default();
+                read_records(&text, &bytes, tags, faults);
             }
         }
         found
@@ -57,8 +57,8 @@ impl OnDisk {
 
     /// Records and lines.
     pub fn count(&self) -> (u64, u64) {
-        let count = |places: &BTreeMap<String, Place>| -> u64 {
-            let tags = places.values().flat_map(BTreeMap::values);
+        let count = |ids: &BTreeMap<String, Tags>| -> u64 {
+            let tags = ids.values().flat_map(BTreeMap::values);
             tags.map(|list| list.len() as u64).sum()
         };
         (count(&self.records), count(&self.lines))
@@ -66,19 +66,19 @@ impl OnDisk {
 
     /// Compares it with what the workers said; their lives are numbered from 0.
     pub fn compare(&self, lives: &[Life], faults: &mut Vec<Fault>) {
-        for (kind, places) in [("record", &self.records), ("line", &self.lines)] {
+        for (kind, ids) in [("record", &self.records), ("line", &self.lines)] {
             for (n, life) in lives.iter().enumerate() {
                 let none = Vec::new();
-                let list = places.get(&life.id).and_then(|place| place.get(&n.to_string()));
+                let list = ids.get(&life.id).and_then(|tags| tags.get(&n.to_string()));
                 let acked = if kind == "record" {
-                    life.ledger.records
+                    life.progress.records
                 } else {
-                    life.ledger.lines
+                    life.progress.lines
                 };
                 check(kind, n as u64, life, acked, list.unwrap_or(&none), faults);
             }
-            for (id, place) in places {
-                let unknown = place.keys().filter(|tag| {
+            for (id, tags) in ids {
+                let unknown = tags.keys().filter(|tag| {
                     let life = tag.parse().ok().and_then(|n: usize| lives.get(n));
                     life.is_none_or(|life| life.id != *id)
                 });
@@ -93,9 +93,9 @@ impl OnDisk {
             Series::of_scalars(list.iter().map(|&(number, value)| (number as i64, value as f32)))
         };
         for (reader, runs) in [("Rust", &seen.rust), ("Python", &seen.python)] {
-            for (id, place) in &self.records {
+            for (id, tags) in &self.records {
                 let shown = runs.get(id).cloned().unwrap_or_default();
-                let expected: BTreeMap<String, Series> = place
+                let expected: BTreeMap<String, Series> = tags
                     .iter()
                     .map(|(tag, list)| (tag.clone(), series(list)))
                     .collect();
@@ -116,7 +116,7 @@ impl OnDisk {
 
 /// All numbers from 0, once, in order, up to somewhere between what was promised and what was submitted.
 fn check(kind: &str, n: u64, life: &Life, acked: u64, list: &[(u64, u32)], faults: &mut Vec<Fault>) {
-    let whose = format!("{kind}s of life {n}");
+    let owner = format!("{kind}s of life {n}");
     let mut sorted: Vec<u64> = list.iter().map(|&(number, _)| number).collect();
     let in_order = sorted.is_sorted();
     sorted.sort_unstable();
@@ -124,15 +124,15 @@ fn check(kind: &str, n: u64, life: &Life, acked: u64, list: &[(u64, u32)], fault
     sorted.dedup();
     if sorted.len() < all {
         faults.push(Fault::Doubled(format!(
-            "{whose}: {} of {all}",
+            "{owner}: {} of {all}",
             all - sorted.len()
         )));
     } else if !in_order {
-        faults.push(Fault::OutOfOrder(whose.clone()));
+        faults.push(Fault::OutOfOrder(owner.clone()));
     }
-    let accepted = if life.has_spool { life.ledger.accepted } else { 0 };
+    let accepted = if life.has_spool { life.progress.accepted } else { 0 };
     let must = match life.closed {
-        true => life.ledger.submitted,
+        true => life.progress.submitted,
         false => acked.max(accepted),
     };
     let end = sorted.last().map_or(0, |last| last + 1).max(must);
@@ -141,18 +141,18 @@ fn check(kind: &str, n: u64, life: &Life, acked: u64, list: &[(u64, u32)], fault
         let first = (0..end).zip(&sorted).find(|(want, got)| want != *got);
         let first = first.map_or(sorted.len() as u64, |(want, _)| want);
         faults.push(Fault::Lost(format!(
-            "{whose}: {missing} below {end}, the first is {first}; {must} were promised"
+            "{owner}: {missing} below {end}, the first is {first}; {must} were promised"
         )));
     }
     let invented = list
         .iter()
-        .filter(|&&(number, found)| number >= life.ledger.submitted || found != value(n, number));
+        .filter(|&&(number, found)| number >= life.progress.submitted || found != value(n, number));
     if let count @ 1.. = invented.count() {
-        faults.push(Fault::NeverSubmitted(format!("{whose}: {count}")));
+        faults.push(Fault::NeverSubmitted(format!("{owner}: {count}")));
     }
 }
 
-fn read_records(path: &str, bytes: &[u8], place: &mut Place, faults: &mut Vec<Fault>) {
+fn read_records(path: &str, bytes: &[u8], tags: &mut Tags, faults: &mut Vec<Fault>) {
     let mut reader = RecordReader::new(bytes);
     loop {
         let record = match reader.next_record() {
@@ -168,8 +168,7 @@ fn read_records(path: &str, bytes: &[u8], place: &mut Place, faults: &mut Vec<Fa
         };
         for value in summary.value {
             if let Some(Datum::SimpleValue(number)) = value.value {
-                place
-                    .entry(value.tag)
+                tags.entry(value.tag)
                     .or_default()
                     .push((step as u64, number as u32));
             }
@@ -178,7 +177,7 @@ fn read_records(path: &str, bytes: &[u8], place: &mut Place, faults: &mut Vec<Fa
 }
 
 /// `12:34:56 INFO> life number value`
-fn read_lines(path: &str, bytes: &[u8], place: &mut Place, faults: &mut Vec<Fault>) {
+fn read_lines(path: &str, bytes: &[u8], tags: &mut Tags, faults: &mut Vec<Fault>) {
     let text = String::from_utf8_lossy(bytes);
     for line in text.split_terminator('\n') {
         let words: Vec<&str> = line.split(' ').collect();
@@ -191,7 +190,7 @@ fn read_lines(path: &str, bytes: &[u8], place: &mut Place, faults: &mut Vec<Faul
             _ => None,
         };
         match parsed {
-            Some((life, pair)) => place.entry(life.to_owned()).or_default().push(pair),
+            Some((life, pair)) => tags.entry(life.to_owned()).or_default().push(pair),
             None => faults.push(Fault::Unreadable(format!("{path}: {line:?}"))),
         }
     }

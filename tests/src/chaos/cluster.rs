@@ -7,14 +7,14 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::clock::Clocks;
-use super::judge::Life;
-use super::ledger::Ledger;
+use super::progress::Progress;
 use super::proxy::{Proxy, Target};
 use super::report::Fault;
-use super::schedule::{Act, Memory, Whose, Wire};
+use super::schedule::{Action, ClockOwner, RedisState, Wire};
+use super::verify::Life;
 use crate::bounded::finish;
 use crate::readers::script;
-use crate::{Process, RedisServer, TestServer, Through, own_program, program};
+use crate::{BrokerAddress, Process, RedisServer, TestServer, own_program, program};
 
 /// Client ids; workers share them.
 const IDS: usize = 4;
@@ -25,20 +25,20 @@ const WITH_SPOOL: usize = 2;
 const DELIVERY_LIMIT: Duration = Duration::from_secs(150);
 
 /// Everything that runs.
-pub struct Stage {
+pub struct Cluster {
     redis: Option<RedisServer>,
     /// It is neither killed nor paused.
     redis_answers: bool,
     server: TestServer,
     /// What the workers connect to.
-    near: Proxy,
+    worker_proxy: Proxy,
     /// What the server reads from when the broker is Redis.
-    far: Option<Proxy>,
+    server_proxy: Option<Proxy>,
     /// The living, by slot.
     workers: Vec<Worker>,
     /// The dead.
     lives: Vec<Option<Life>>,
-    ledgers: tempfile::TempDir,
+    progress_files: tempfile::TempDir,
     clocks: Clocks,
     /// The spools of every other slot.
     spools: tempfile::TempDir,
@@ -52,19 +52,19 @@ struct Worker {
     has_spool: bool,
 }
 
-impl Stage {
+impl Cluster {
     /// Starts a server and `workers` workers, through a real Redis or through the server's own broker.
     ///
     /// # Panics
     /// When something does not start.
     pub fn start(has_redis: bool, workers: usize) -> Self {
         let redis = has_redis.then(RedisServer::start);
-        let far = redis
+        let server_proxy = redis
             .as_ref()
             .map(|redis| Proxy::start(Target::Unix(redis.socket())));
-        let through = match &far {
-            Some(far) => Through::Redis(far.address().to_string()),
-            None => Through::Own("127.0.0.1:0".to_owned()),
+        let through = match &server_proxy {
+            Some(server_proxy) => BrokerAddress::Redis(server_proxy.address().to_string()),
+            None => BrokerAddress::Embedded("127.0.0.1:0".to_owned()),
         };
         let clocks = Clocks::new();
         let server = TestServer::with_clock(through, &clocks.server);
@@ -72,24 +72,24 @@ impl Stage {
             Some(redis) => Target::Unix(redis.socket()),
             None => Target::Tcp(server.address().parse().expect("host and port")),
         };
-        let mut stage = Self {
+        let mut cluster = Self {
             redis,
             redis_answers: true,
             server,
-            near: Proxy::start(target),
-            far,
+            worker_proxy: Proxy::start(target),
+            server_proxy,
             workers: Vec::new(),
             lives: Vec::new(),
-            ledgers: tempfile::tempdir().expect("a temporary folder"),
+            progress_files: tempfile::tempdir().expect("a temporary folder"),
             clocks,
             spools: tempfile::tempdir().expect("a temporary folder"),
             faults: Vec::new(),
         };
         for slot in 0..workers {
-            let worker = stage.worker(slot);
-            stage.workers.push(worker);
+            let worker = cluster.worker(slot);
+            cluster.workers.push(worker);
         }
-        stage
+        cluster
     }
 
     /// The server.
@@ -106,8 +106,8 @@ impl Stage {
             _ => Command::new(own_program("test-chaos-worker")),
         };
         self.clocks.workers.set_up(&mut command);
-        command.arg(self.near.address().to_string()).arg(&id);
-        command.arg(life.to_string()).arg(self.ledger(life));
+        command.arg(self.worker_proxy.address().to_string()).arg(&id);
+        command.arg(life.to_string()).arg(self.progress(life));
         let has_spool = slot.is_multiple_of(WITH_SPOOL);
         if has_spool {
             command.arg(self.spools.path());
@@ -122,67 +122,67 @@ impl Stage {
         }
     }
 
-    fn ledger(&self, life: usize) -> PathBuf {
-        self.ledgers.path().join(life.to_string())
+    fn progress(&self, life: usize) -> PathBuf {
+        self.progress_files.path().join(life.to_string())
     }
 
     /// Does one thing.
     ///
     /// # Panics
     /// When a process cannot be started, or a slot is out of range.
-    pub fn act(&mut self, act: Act) {
-        match act {
-            Act::KillServer => self.kill_server(),
-            Act::StartServer => self.server.restart(),
-            Act::KillServerAgain(after) => {
+    pub fn apply(&mut self, action: Action) {
+        match action {
+            Action::KillServer => self.kill_server(),
+            Action::StartServer => self.server.restart(),
+            Action::KillServerAgain(after) => {
                 self.kill_server();
                 self.server.restart_and_kill(after);
                 self.server.restart();
             }
-            Act::PauseServer => self.server.signal(Signal::STOP),
-            Act::ResumeServer => self.server.signal(Signal::CONT),
-            Act::KillWorker(slot) => self.replace(slot),
-            Act::PauseWorker(slot) => self.workers[slot].process.signal(Signal::STOP),
-            Act::ResumeWorker(slot) => self.workers[slot].process.signal(Signal::CONT),
-            Act::Cut(wire) => self.wire(wire).cut(),
-            Act::Halve(wire) => self.wire(wire).halve(),
-            Act::Slow(wire, delay) => self.wire(wire).slow(delay),
-            Act::Block(wire) => self.wire(wire).block(),
-            Act::Clear(wire) => self.wire(wire).clear(),
-            Act::StepClock(Whose::Server, seconds) => self.clocks.server.step(seconds),
-            Act::StepClock(Whose::Workers, seconds) => self.clocks.workers.step(seconds),
-            _ => self.act_on_redis(act),
+            Action::PauseServer => self.server.signal(Signal::STOP),
+            Action::ResumeServer => self.server.signal(Signal::CONT),
+            Action::KillWorker(slot) => self.replace(slot),
+            Action::PauseWorker(slot) => self.workers[slot].process.signal(Signal::STOP),
+            Action::ResumeWorker(slot) => self.workers[slot].process.signal(Signal::CONT),
+            Action::Cut(wire) => self.wire(wire).cut(),
+            Action::Halve(wire) => self.wire(wire).halve(),
+            Action::Slow(wire, delay) => self.wire(wire).slow(delay),
+            Action::Block(wire) => self.wire(wire).block(),
+            Action::Clear(wire) => self.wire(wire).clear(),
+            Action::StepClock(ClockOwner::Server, seconds) => self.clocks.server.step(seconds),
+            Action::StepClock(ClockOwner::Workers, seconds) => self.clocks.workers.step(seconds),
+            _ => self.apply_to_redis(action),
         }
     }
 
-    fn act_on_redis(&mut self, act: Act) {
+    fn apply_to_redis(&mut self, action: Action) {
         let Some(redis) = &mut self.redis else { return };
-        match act {
-            Act::KillRedis(memory) => {
+        match action {
+            Action::KillRedis(state) => {
                 self.redis_answers = false;
                 redis.kill();
-                if memory == Memory::Gone {
-                    redis.forget();
+                if state == RedisState::Empty {
+                    redis.remove_snapshot();
                 }
             }
-            Act::StartRedis => {
+            Action::StartRedis => {
                 redis.restart();
                 self.redis_answers = true;
             }
-            Act::PauseRedis => {
+            Action::PauseRedis => {
                 self.redis_answers = false;
                 redis.signal(Signal::STOP);
             }
-            Act::ResumeRedis => {
+            Action::ResumeRedis => {
                 redis.signal(Signal::CONT);
                 self.redis_answers = true;
             }
             // It stands in the server's line of faults, too, and nobody but this thread could start Redis again.
-            Act::FlushRedis if self.redis_answers => drop(redis.command(&["FLUSHALL"])),
-            Act::SnapshotRedis => drop(redis.command(&["SAVE"])),
-            Act::HurryRedis => {
+            Action::FlushRedis if self.redis_answers => drop(redis.command(&["FLUSHALL"])),
+            Action::SnapshotRedis => drop(redis.command(&["SAVE"])),
+            Action::AdvanceRedisIds => {
                 for queue in ["tensorplex", "loggerplex"] {
-                    redis.hurry(&format!("rc:{{{queue}.0}}:in"));
+                    redis.advance_ids(&format!("rc:{{{queue}.0}}:in"));
                 }
             }
             _ => {}
@@ -190,15 +190,15 @@ impl Stage {
     }
 
     fn wire(&self, wire: Wire) -> &Proxy {
-        match (wire, &self.far) {
-            (Wire::Server, Some(far)) => far,
-            _ => &self.near,
+        match (wire, &self.server_proxy) {
+            (Wire::Server, Some(server_proxy)) => server_proxy,
+            _ => &self.worker_proxy,
         }
     }
 
     fn kill_server(&mut self) {
         if !self.server.is_running() {
-            self.faults.push(Fault::ServerEnded(self.server.last_words()));
+            self.faults.push(Fault::ServerEnded(self.server.last_log_lines()));
         }
         self.server.kill();
     }
@@ -213,13 +213,13 @@ impl Stage {
         old.process.kill();
         let new = self.worker(slot);
         let old = std::mem::replace(&mut self.workers[slot], new);
-        self.bury(&old, false);
+        self.record_end(&old, false);
     }
 
-    fn bury(&mut self, worker: &Worker, closed: bool) {
+    fn record_end(&mut self, worker: &Worker, closed: bool) {
         self.lives[worker.life] = Some(Life {
             id: worker.id.clone(),
-            ledger: Ledger::read(&self.ledger(worker.life)),
+            progress: Progress::read(&self.progress(worker.life)),
             closed,
             has_spool: worker.has_spool,
         });
@@ -231,7 +231,7 @@ impl Stage {
         command.arg("drain").arg(self.spools.path());
         command
             .args(["--timeout", "60s", "--redis"])
-            .arg(self.near.address().to_string());
+            .arg(self.worker_proxy.address().to_string());
         command.stdout(Stdio::piped());
         let mut drain = Process::start(&mut command);
         let output = finish(drain.child(), DELIVERY_LIMIT, "the end of tensorplex drain");
@@ -264,13 +264,13 @@ impl Stage {
                     .push(Fault::NotDelivered(format!("life {} {how}", worker.life)));
             }
             worker.process.kill();
-            self.bury(&worker, closed);
+            self.record_end(&worker, closed);
         }
         self.drain();
         if self.server.is_running() {
             self.server.stop();
         } else {
-            self.faults.push(Fault::ServerEnded(self.server.last_words()));
+            self.faults.push(Fault::ServerEnded(self.server.last_log_lines()));
         }
         let lives = std::mem::take(&mut self.lives).into_iter().flatten().collect();
         (lives, std::mem::take(&mut self.faults))

@@ -7,7 +7,7 @@
 //! lines N         a flush has confirmed the log lines below N
 //! ```
 //!
-//! A word is in the file before the worker acts on it, and a promise after it was made: a worker that is killed has
+//! A word is in the file before the worker actions on it, and a promise after it was made: a worker that is killed has
 //! submitted no more, and was promised no less, than its file says.
 
 use std::fs::File;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// Numbers of one worker's life: each of them stands for one record and one log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
+pub struct Progress {
     /// Below this: may be there.
     pub submitted: u64,
     /// Below this: both must be there when the worker has a spool.
@@ -28,9 +28,9 @@ pub struct Ledger {
 }
 
 /// The worker's end of the file.
-pub struct LedgerFile(File);
+pub struct ProgressFile(File);
 
-impl LedgerFile {
+impl ProgressFile {
     /// Makes the file.
     ///
     /// # Errors
@@ -43,25 +43,25 @@ impl LedgerFile {
     ///
     /// # Errors
     /// What the system says.
-    pub fn say(&mut self, word: &str, number: u64) -> io::Result<()> {
+    pub fn write(&mut self, word: &str, number: u64) -> io::Result<()> {
         self.0.write_all(format!("{word} {number}\n").as_bytes())
     }
 }
 
-impl Ledger {
+impl Progress {
     /// Reads what a worker said; nothing, when it did not come so far as to make the file.
     pub fn read(path: &Path) -> Self {
-        let mut ledger = Self::default();
+        let mut progress = Self::default();
         for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
             match line.split_once(' ').map(|(word, n)| (word, n.parse())) {
-                Some(("submitted", Ok(n))) => ledger.submitted = n,
-                Some(("accepted", Ok(n))) => ledger.accepted = n,
-                Some(("records", Ok(n))) => ledger.records = n,
-                Some(("lines", Ok(n))) => ledger.lines = n,
+                Some(("submitted", Ok(n))) => progress.submitted = n,
+                Some(("accepted", Ok(n))) => progress.accepted = n,
+                Some(("records", Ok(n))) => progress.records = n,
+                Some(("lines", Ok(n))) => progress.lines = n,
                 _ => panic!("{}: {line:?}", path.display()),
             }
         }
-        ledger
+        progress
     }
 }
 
