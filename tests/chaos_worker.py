@@ -1,6 +1,6 @@
-"""A worker of the chaos harness, as tests/src/bin/test-chaos-worker.rs is one, in Python.
+"""Worker of the chaos harness in Python, with the behaviour of tests/src/bin/test-chaos-worker.rs.
 
-chaos_worker.py ADDRESS CLIENT_ID LIFE LEDGER [SPOOL]
+chaos_worker.py ADDRESS CLIENT_ID LIFE PROGRESS_FILE [SPOOL]
 """
 
 import random
@@ -22,7 +22,7 @@ def value(life: int, number: int) -> int:
 def main() -> None:
     address, client_id, life, progress, *spool = sys.argv[1:]
     life = int(life)
-    # Unbuffered: a word is in the file when it is said.
+    # Unbuffered, so that a line is in the file when the call returns.
     progress = open(progress, "wb", buffering=0)
     keeping = {"spool": spool[0]} if spool else {}
     records = tensorplex.TensorplexClient(client_id, url=address, **keeping)

@@ -20,7 +20,7 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browsers():
-    """A browser without WebGL, in which charts are found, and one with it."""
+    """A browser without WebGL, for charts as SVG, and one with WebGL."""
     with contextlib.ExitStack() as stack:
         yield {webgl: stack.enter_context(webdriver.browser(webgl)) for webgl in (False, True)}
 

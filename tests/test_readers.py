@@ -1,4 +1,4 @@
-"""The oracle of the Rust tests is tested itself: against bytes written by hand, and known facts."""
+"""Tests of readers.py, the oracle of the Rust tests, against bytes written by hand and known facts."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ import loaders
 READERS = pathlib.Path(__file__).with_name("readers.py")
 BOTH = ["rust", "python"]
 
-# Longest wait of a following reader, in seconds; met at once when all is well.
+# Limit for the wait of a following reader, in seconds.
 WAIT_LIMIT = 30
 # Limit for one answer: each reader has loaders.LOAD_LIMIT for a pass.
 ANSWER_LIMIT = 2 * loaders.LOAD_LIMIT + WAIT_LIMIT
@@ -31,7 +31,7 @@ def run(command, logdir):
 
 
 class Follower:
-    """readers.py follow, as a Rust test uses it."""
+    """`readers.py follow`, used as in a Rust test."""
 
     def __init__(self, logdir):
         self.process = subprocess.Popen(
@@ -44,7 +44,7 @@ class Follower:
     def ask(self, command):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        # Nothing is buffered here: each command has one line as its answer.
+        # Each command has one line as its answer, so nothing is left in the buffer of the pipe.
         ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_LIMIT)
         assert ready, f"waited {ANSWER_LIMIT} s for the answer to {command!r}"
         return json.loads(self.process.stdout.readline())
@@ -58,7 +58,7 @@ class Follower:
         return self
 
     def __exit__(self, *_):
-        # The end of standard input says quit.
+        # The end of standard input makes the script quit.
         self.process.communicate(timeout=WAIT_LIMIT)
         assert self.process.returncode == 0
 
@@ -168,7 +168,7 @@ def test_a_double_is_a_scalar_for_one_reader_only(tmp_path):
 def test_a_torn_tail_is_completed_under_a_following_reader(tmp_path, follow):
     second = hand.record(hand.scalar("loss", 1, 2.0))
     third = hand.record(hand.scalar("loss", 2, 3.0))
-    # Inside the length, its checksum, the payload, and the last checksum.
+    # Cuts inside the length, its checksum, the payload, and the last checksum.
     cuts = {"length": 3, "length-crc": 10, "payload": 20, "payload-crc": len(second) - 1}
     files = {name: hand.write(tmp_path / name, hand.scalar("loss", 0, 1.0)) for name in cuts}
     for name, cut in cuts.items():

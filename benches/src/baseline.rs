@@ -1,8 +1,8 @@
-//! What the machine allows: scalars through a stream into one event file, with nothing promised.
+//! Baseline of the machine: scalars through a stream into one event file, without any guarantee.
 //!
-//! One thread reads the clock, looks up the tag and appends 20 bytes per scalar, 64 KB to an entry; the other one takes
-//! the entries, encodes the events and writes the file. No journal, no acknowledgement, nothing twice, nothing after a
-//! kill.
+//! One thread reads the clock, looks up the tag and appends 20 bytes per scalar, 64 KB per entry.
+//! The other one takes the entries, encodes the events and writes the file. There is no journal, no
+//! acknowledgement, no retry, and no recovery after a kill.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::servers::Servers;
 
 const RECORD: usize = 20;
 const ENTRY: usize = 64_000;
-/// Entries that are sent before the first answer is read.
+/// Entries sent before the first answer is read.
 const AHEAD: usize = 4;
 const KEY: &str = "baseline";
 

@@ -1,11 +1,12 @@
-//! The way of the original's remote call, as a yardstick: a flag key and a list per call, one BRPOP per future.
+//! Remote calls as the original made them, for comparison: a flag key and a list per call, one
+//! BRPOP per future.
 //!
 //! ```text
 //! client: SET flag 1, LPUSH queue call     server: BRPOP queue, EXISTS flag, LPUSH result
 //!         BRPOP result, DEL flag
 //! ```
 //!
-//! Without its pickle and its script, in Rust: only the way, at its best.
+//! Written in Rust, without pickle and Lua script: only the transport, at its best.
 
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use std::time::Instant;
 use crate::measurements::{ROUND_TRIPS, connection, median};
 use crate::servers::Servers;
 
-/// Calls in flight together.
+/// Calls in flight at a time.
 const FUTURES: usize = 5_000;
 
 pub fn brpop_round_trip(setting: &Servers) -> f64 {

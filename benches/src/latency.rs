@@ -1,6 +1,6 @@
-//! How long it takes from `add_scalar` until the scalar is in its event file, at parts of the highest rate.
+//! Latency from `add_scalar` to the scalar in its event file, at fractions of the highest rate.
 //!
-//! The time in an event is that of the call, by the same clock: a thread that reads the file as it grows compares.
+//! An event has the time of its call, by the same clock as the thread that reads the growing file.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,9 +14,9 @@ use crate::measurements::{PATIENCE, TAGS, client, value};
 use crate::servers::{BrokerKind, Servers};
 
 const TIME: Duration = Duration::from_secs(4);
-/// The training loop's step, in which a burst of scalars is logged; and how often the file is looked at.
+/// Step of the training loop, which logs a burst of scalars; and polling interval of the file.
 const STEP: Duration = Duration::from_millis(1);
-/// Scalars by which the highest rate is found.
+/// Scalars that determine the highest rate.
 const PROBE: usize = 3_000_000;
 
 pub fn print() {
@@ -52,7 +52,7 @@ fn highest_rate(through: BrokerKind) -> f64 {
     PROBE as f64 / start.elapsed().as_secs_f64()
 }
 
-/// In seconds, sorted.
+/// Latencies in seconds, sorted.
 fn latencies(through: BrokerKind, rate: f64) -> Vec<f64> {
     let setting = Servers::start(through);
     let client = client(&setting);
@@ -64,7 +64,7 @@ fn latencies(through: BrokerKind, rate: f64) -> Vec<f64> {
         .next()
         .expect("a file");
     let mut file = File::open(path).expect("a file");
-    // What is there already does not count.
+    // Records written before do not count.
     std::io::copy(&mut file, &mut std::io::sink()).expect("a file");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -85,7 +85,7 @@ fn latencies(through: BrokerKind, rate: f64) -> Vec<f64> {
     })
 }
 
-/// The age of each record when it was first seen.
+/// Age of each record when the reader first sees it.
 fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
     let (mut ages, mut unread) = (Vec::new(), Vec::new());
     loop {
@@ -111,7 +111,7 @@ fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
     }
 }
 
-/// The payload of a record that is there as a whole.
+/// Payload of the first record, if it is complete.
 fn payload(bytes: &[u8]) -> Option<&[u8]> {
     let length = u64::from_le_bytes(*bytes.first_chunk()?) as usize;
     let end = HEADER + length;

@@ -1,9 +1,10 @@
-//! Measures everything side by side: `make bench`.
+//! Benchmarks: `make bench`.
 //!
-//! All measurements take turns, so that a slow minute of the machine hits each of them; the table shows the
-//! median of the rounds with the smallest and the largest, and the ratios are between medians of one run. With a word
-//! on the command line: only the measurements whose names contain it, or one of the tables `outages`, `latency`, `rest` and
-//! `cliffs`. With `all` and a path: everything, and the numbers as JSON there.
+//! All measurements take turns, so that a slow minute of the machine affects each of them. The
+//! table shows the median of the rounds with the smallest and the largest; ratios are between
+//! medians of one run. With a word on the command line: only the measurements whose names contain
+//! it, or one of the tables `outages`, `latency`, `rest` and `cliffs`. With `all` and a path:
+//! everything, and the numbers as JSON in that file.
 
 mod baseline;
 mod brpop;
@@ -23,7 +24,7 @@ use std::path::Path;
 use measurements::{MEASURES, Measure};
 use servers::Servers;
 
-/// Rounds of every measurement.
+/// Rounds per measurement.
 const ROUNDS: usize = 5;
 
 fn main() {
@@ -42,7 +43,7 @@ fn main() {
     measure(&wanted);
 }
 
-/// Every table, and what they say as JSON.
+/// Prints every table; returns their numbers as JSON.
 fn all(path: &Path) {
     let results = measure("");
     outages::print();
@@ -57,7 +58,7 @@ fn all(path: &Path) {
     std::fs::write(path, format!("{report:#}\n")).expect("a file");
 }
 
-/// Where and when it was measured.
+/// Machine, commit and date of the run.
 fn machine() -> serde_json::Value {
     let first_line = |program: &str, argument: &str| {
         let output = std::process::Command::new(program)
@@ -84,7 +85,7 @@ fn machine() -> serde_json::Value {
     })
 }
 
-/// Those whose names contain this word, in turns.
+/// Measurements whose names contain `wanted`, in turns.
 fn measure(wanted: &str) -> BTreeMap<&'static str, Vec<f64>> {
     let measurements = || MEASURES.iter().filter(|measure| measure.name.contains(wanted));
     let on_terminal = std::io::stderr().is_terminal();
@@ -178,7 +179,7 @@ fn print_ratios(results: &BTreeMap<&str, Vec<f64>>) {
     }
 }
 
-/// Smallest, median, largest.
+/// Smallest value, median and largest value.
 fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measurements of throughput and latency.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,9 @@ use crate::baseline::baseline;
 use crate::brpop::{brpop_in_flight, brpop_round_trip};
 use crate::servers::{BrokerKind, EchoClient, Servers};
 
-/// Scalars of one measurement of throughput.
+/// Scalars per measurement of throughput.
 pub const SCALARS: i64 = 2_000_000;
-/// Their tags.
+/// Tags of the scalars.
 pub const TAGS: [&str; 20] = [
     "loss/train",
     "loss/test",
@@ -33,9 +33,9 @@ pub const TAGS: [&str; 20] = [
     "temperature",
     "epoch",
 ];
-/// Calls with a future, one after the other.
+/// Calls with a future, one at a time.
 pub const ROUND_TRIPS: usize = 2_000;
-/// Calls with a future, in flight together.
+/// Calls with a future, in flight at the same time.
 const FUTURES: u64 = 10_000;
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -163,7 +163,7 @@ pub fn value(step: i64) -> f64 {
     f64::from((1.0 / (1.0 + step as f64 * 1e-3) + (step % 17) as f64 * 1e-3) as f32)
 }
 
-/// From the first call until the flush says that all is on disk and visible.
+/// Measures from the first call to the end of the flush: all records are on disk and visible.
 fn end_to_end(setting: &Servers) -> f64 {
     let client = client(setting);
     let start = Instant::now();
@@ -182,14 +182,14 @@ pub fn send_all(client: &Client, count: i64) {
     }
 }
 
-/// In the frames, as they are in the broker: 20 tags that a training has, float32 as models give them, 20 scalars at a
-/// time every 100 µs.
+/// Bytes per scalar of the frames in the broker: 20 tags of a training, float32 values, a burst of
+/// 20 scalars every 100 µs.
 fn bytes_per_scalar(setting: &Servers) -> f64 {
     const STEPS: i64 = 5_000;
     let client = client(setting);
     let mut state = 1u64;
     let mut random = || {
-        // SplitMix64 (Steele, Lea and Flood, 2014), as a number from 0 to 1.
+        // SplitMix64 (Steele, Lea and Flood, 2014), scaled to 0 to 1.
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -216,7 +216,7 @@ fn bytes_per_scalar(setting: &Servers) -> f64 {
     setting.bytes() as f64 / (STEPS * TAGS.len() as i64) as f64
 }
 
-/// Median of single calls, by batches of a hundred: the clock itself takes some 30 ns.
+/// Median time of a call, measured in batches of 100, because reading the clock takes about 30 ns.
 fn one_call(setting: &Servers) -> f64 {
     let client = client(setting);
     batches(|step| {
@@ -280,7 +280,7 @@ fn ping_pong_p99(setting: &Servers) -> f64 {
     p99(ping_pongs(setting))
 }
 
-/// Two threads that answer each other over two streams, with nothing else: what the broker and the system allow.
+/// Baseline of broker and system: two threads that answer each other over two streams.
 fn ping_pongs(setting: &Servers) -> Vec<f64> {
     let (mut here, mut there) = (connection(setting), connection(setting));
     let other = std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! The peer: the same scalars, written locally by `tensorboard-rs`.
+//! Comparison: the same scalars, written locally by `tensorboard-rs`.
 
 use std::time::Instant;
 

@@ -1,14 +1,14 @@
-//! A server for the time of one measurement: real Redis or the embedded broker, everything journaled.
+//! Servers and broker of one measurement: a real Redis or the embedded broker, with a journal.
 
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{RemoteCall, ServerHandle, remote};
 use tensorplex::Tensorplex;
 use tensorplex_tests::RedisServer;
 
-/// This program, also when the building of others has put another file in its place meanwhile.
+/// This program's own file, even when a build has replaced the path meanwhile.
 pub const SELF: &str = "/proc/self/exe";
 
-/// What a measurement goes through.
+/// Broker of a measurement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum BrokerKind {
     Nothing,
@@ -16,18 +16,18 @@ pub enum BrokerKind {
     Embedded,
 }
 
-/// The object whose calls return something.
+/// Object whose calls return a result.
 pub struct Echo;
 
 #[remote]
 impl Echo {
-    /// Returns what it got.
+    /// Returns its argument.
     pub fn echo(&self, n: u64) -> u64 {
         n
     }
 }
 
-/// Its servers end first, then what they read from.
+/// Servers first, then the broker that they read from: the order of their end.
 pub struct Servers {
     servers: Vec<ServerHandle>,
     _redis: Option<RedisServer>,
@@ -74,18 +74,19 @@ impl Servers {
         }
     }
 
-    /// Bytes of all frames of records that were accepted.
+    /// Bytes of all accepted frames of records.
     pub fn bytes(&self) -> u64 {
         self.servers[0].stats().bytes
     }
 }
 
 impl Drop for Servers {
-    /// A server whose handle is dropped goes on, and would look for its broker during the measurements that follow.
+    /// Stops the servers: one whose handle is only dropped goes on, and would look for its broker
+    /// in later measurements.
     fn drop(&mut self) {
         for server in self.servers.drain(..) {
             let ended = server.stop();
-            // A measurement that panics has said what is wrong.
+            // A measurement that panics has reported its error already.
             assert!(ended.is_ok() || std::thread::panicking(), "{ended:?}");
         }
     }

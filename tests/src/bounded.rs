@@ -1,4 +1,5 @@
-//! Waits that end: processes, pipes, futures and threads, each with [`DEADLINE`] and a message that names the wait.
+//! Waits that end: processes, pipes, futures and threads, each with [`DEADLINE`] and a message that
+//! names the wait.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -34,9 +35,11 @@ pub(crate) fn end_of(child: &mut Child, deadline: Duration) -> Option<ExitStatus
 
 /// Output and exit status of a process, with a deadline.
 pub trait BoundedOutput {
-    /// Waits for the end of the process, and returns its exit status and what it wrote to its pipes.
+    /// Waits for the end of the process, and returns its exit status and what it wrote to its
+    /// pipes.
     ///
-    /// A command gets pipes for both outputs and no input. Of a child, only the pipes that nobody took are read.
+    /// A command gets pipes for both outputs and no input. Of a child, only the pipes that nobody
+    /// took are read.
     ///
     /// # Panics
     /// When the process does not start, or does not end within [`DEADLINE`]; it is then killed.

@@ -1,4 +1,5 @@
-//! What the whole-system tests share: real servers in folders of their own, and patience with a deadline.
+//! Support for the whole-system tests: real servers in directories of their own, and waits with a
+//! deadline.
 
 mod bounded;
 mod broker;

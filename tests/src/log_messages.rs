@@ -1,11 +1,11 @@
-//! Messages that a log worker sends, and that a test expects.
+//! Messages that a log worker sends and its test expects.
 
 use crate::Rng;
 
-/// Longest message: 64 KiB.
+/// Limit on the length of a message, as a power of two: 64 KiB.
 const MAX_BITS: u64 = 16;
 
-/// The messages of the worker with this number: of one line or several, of all sizes up to 64 KiB.
+/// Returns the messages of one worker: one line or several, up to 64 KiB each.
 pub fn log_messages(worker: u64, count: usize) -> impl Iterator<Item = String> {
     let mut rng = Rng::new(worker);
     (0..count).map(move |number| {

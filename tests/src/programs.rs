@@ -1,4 +1,4 @@
-//! The project's own programs, built once, and processes that die with the test.
+//! The project's own programs, built once, and processes that end with the test.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
@@ -10,11 +10,12 @@ use crate::wait::DEADLINE;
 
 /// Limit for a build of the programs from scratch, while other tests wait for the same build.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
-/// Limit for the end of a process that has to deliver first: a client gives up after 10 s, a busy machine needs more.
+/// Limit for the end of a process that has to deliver first: a client gives up after 10 s, a busy
+/// machine needs more.
 const END_LIMIT: Duration = DEADLINE.saturating_mul(2);
 
-/// As `make python` builds it, and so that `cargo test` has compiled most of it: with another choice what it depends on would
-/// have other features and be compiled again.
+/// Targets of the build, the same as in `make python`. Another choice would give the dependencies
+/// other features, and cargo would compile them once more.
 const WORKSPACE: &[&str] = &[
     "--workspace",
     "--exclude",
@@ -24,10 +25,10 @@ const WORKSPACE: &[&str] = &[
     "--examples",
 ];
 
-/// The path of a program of the package `tensorplex-bin`, built when it is not up to date.
+/// Path of a program of the package `tensorplex-bin`. The first call builds all programs.
 ///
 /// # Panics
-/// When it cannot be built.
+/// When the build fails or does not end within 30 minutes.
 pub fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
@@ -38,10 +39,10 @@ pub fn program(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The path of an example, built when it is not up to date.
+/// Path of an example. The first call builds all examples.
 ///
 /// # Panics
-/// When it cannot be built.
+/// When the build fails or does not end within 30 minutes.
 pub fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build(WORKSPACE)).join("examples").join(name)
@@ -56,8 +57,8 @@ fn build(what: &[&str]) -> PathBuf {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet"]).args(what);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What `cargo test` says of this package: the build script of ring, for one, looks at it, and then ring is compiled again,
-    // and all that stands on it.
+    // `cargo test` sets these variables for this package. Build scripts, such as that of ring, read
+    // them, and cargo would compile ring and everything above it once more.
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()
@@ -79,18 +80,18 @@ fn build(what: &[&str]) -> PathBuf {
     dir
 }
 
-/// The path of this package's worker, which lies beside the tests' folder.
+/// Path of this package's worker program.
 ///
 /// # Panics
-/// When it is not there: `cargo test` builds it for every integration test.
+/// When the program is missing.
 pub fn worker_program() -> PathBuf {
     own_program("test-worker")
 }
 
-/// The path of a program of this package.
+/// Path of a program of this package.
 ///
 /// # Panics
-/// When it is not there.
+/// When the program is missing.
 pub fn own_program(name: &str) -> PathBuf {
     let path = program(name);
     assert!(
@@ -101,14 +102,14 @@ pub fn own_program(name: &str) -> PathBuf {
     path
 }
 
-/// A child process that is killed when the test is over.
+/// Child process; dropping the value kills it.
 pub struct Process(Child);
 
 impl Process {
     /// Starts `command`.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// When the command cannot be started.
     pub fn start(command: &mut Command) -> Self {
         Self(
             command
@@ -117,21 +118,21 @@ impl Process {
         )
     }
 
-    /// The child, for its pipes.
+    /// The child process, for its pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.0
     }
 
-    /// `kill -9`.
+    /// Kills the process with SIGKILL and waits for its end.
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the end.
     ///
     /// # Panics
-    /// When it has ended already.
+    /// When the process has ended already, or does not end in time.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.wait()
@@ -145,8 +146,8 @@ impl Process {
         send(&self.0, signal);
     }
 
-    /// Where each of its threads is in the kernel, as far as that is told, and its TCP connections: what to look at when it does
-    /// nothing more.
+    /// Diagnosis of a process that hangs: its threads with their kernel stacks, where readable, and
+    /// its TCP connections.
     pub fn whereabouts(&self) -> String {
         let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
         let paths = |path: PathBuf| {
@@ -175,10 +176,10 @@ impl Process {
         threads.chain(own.map(|line| format!("{line}\n"))).collect()
     }
 
-    /// Whether it has not ended.
+    /// True while the process runs.
     ///
     /// # Panics
-    /// When the system does not tell.
+    /// When the system cannot tell the state of the process.
     pub fn is_running(&mut self) -> bool {
         self.0.try_wait().expect("the state of a process").is_none()
     }

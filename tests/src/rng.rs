@@ -1,24 +1,25 @@
-//! Chance that can be repeated: the same seed, the same schedule.
+//! Random numbers that a seed repeats: the same seed gives the same schedule.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// The environment variable that holds the seed of a run that is to be repeated.
+/// Environment variable with the seed of the run to repeat.
 pub const SEED: &str = "SEED";
 
-/// A generator of random numbers (SplitMix64): eight bytes of state, and any seed is a good one.
+/// Random number generator (SplitMix64): 8 bytes of state; any seed is valid.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The numbers that belong to `seed`.
+    /// Creates the generator of `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The seed in the environment, or a new one; it is printed, so that a failure can be repeated.
+    /// Returns the seed in the environment, or a new one, and prints it, so that a failure can be
+    /// repeated.
     ///
     /// # Panics
-    /// When the environment holds something else than a number.
+    /// When the variable `SEED` is not a number.
     pub fn seed() -> u64 {
         let seed = match std::env::var(SEED) {
             Ok(text) => text
@@ -30,7 +31,7 @@ impl Rng {
         seed
     }
 
-    /// Any number.
+    /// Returns any 64-bit number.
     pub fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -39,15 +40,15 @@ impl Rng {
         mixed ^ mixed >> 31
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.any() % end
     }
 
-    /// One of `choices`.
+    /// Returns one of `choices`.
     ///
     /// # Panics
-    /// When there is none.
+    /// When `choices` is empty.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len() as u64) as usize]
     }

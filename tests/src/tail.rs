@@ -1,4 +1,4 @@
-//! A `tensorplex tail` that runs, and what it has shown.
+//! A running `tensorplex tail` and its output.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,21 +9,22 @@ use serde_json::Value;
 
 use crate::{Lines, Process, program, wait_for};
 
-/// A running `tensorplex tail --json`.
+/// Running `tensorplex tail --json`.
 pub struct Tail {
     process: Process,
     lines: Lines,
     stderr: tempfile::NamedTempFile,
 }
 
-/// Messages in the order in which they were shown, by client.
+/// Messages in the order of the output, by client id.
 pub type Messages = BTreeMap<String, Vec<String>>;
 
 impl Tail {
-    /// Follows from the beginning of all logs on; `place` is `["--logdir", DIR]` or `["--redis", ADDRESS]`.
+    /// Follows all logs from their beginning; `place` is `["--logdir", DIR]` or `["--redis",
+    /// ADDRESS]`.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// When the program cannot be started.
     pub fn start<S: AsRef<OsStr>>(place: [S; 2]) -> Self {
         let stderr = tempfile::NamedTempFile::new().expect("a temporary file");
         let mut command = Command::new(program("tensorplex"));
@@ -43,10 +44,10 @@ impl Tail {
         }
     }
 
-    /// The next `count` entries.
+    /// Returns the next `count` entries.
     ///
     /// # Panics
-    /// When one of them does not come in time.
+    /// When an entry does not come in time.
     #[track_caller]
     pub fn messages(&mut self, count: usize) -> Messages {
         let mut seen = Messages::new();
@@ -66,24 +67,24 @@ impl Tail {
         seen
     }
 
-    /// What it has said on standard error.
+    /// Standard error of the program so far.
     ///
     /// # Panics
-    /// When that cannot be read.
+    /// When the file cannot be read.
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.stderr.path()).expect("its standard error")
     }
 
-    /// Waits until it has said so on standard error.
+    /// Waits until standard error contains `words`.
     ///
     /// # Panics
-    /// When it does not.
+    /// When it does not in time.
     #[track_caller]
     pub fn wait_for_stderr(&self, words: &str) {
         wait_for(words, || self.stderr().contains(words).then_some(()));
     }
 
-    /// SIGTERM; entries that came beyond those that were expected, and how it ended.
+    /// Stops the program with SIGTERM; returns the remaining entries and the exit status.
     pub fn end(mut self) -> (Vec<String>, ExitStatus) {
         let status = self.process.terminate();
         (self.lines.rest("the end of tail's output"), status)

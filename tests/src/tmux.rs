@@ -1,4 +1,4 @@
-//! A real terminal: a program in tmux, and what is on its screen.
+//! A program in a real terminal (tmux), and the content of its screen.
 
 use std::process::{Command, Output};
 
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::BoundedOutput;
 
-/// A terminal in which a program runs.
+/// Terminal with a running program.
 pub struct Tmux {
     dir: TempDir,
 }
@@ -20,7 +20,7 @@ impl Tmux {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let tmux = Self { dir };
         let (columns, rows) = (columns.to_string(), rows.to_string());
-        // What the program leaves behind stays on the screen, also after Ctrl-C.
+        // The screen stays after the end of the program, also after Ctrl-C.
         let keep = format!("trap : INT; {command}; echo ended with $?; exec cat");
         tmux.run(&[
             "-f",

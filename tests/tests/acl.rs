@@ -1,4 +1,4 @@
-//! Redis with users that may do what docs/security.md says, and nothing else.
+//! Redis access control: users with the rights in docs/security.md, and no others.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tensorplex_tests::{
     BoundedGet, BoundedOutput, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
 };
 
-/// What docs/security.md has for a role, without the user's name.
+/// Rights of a role in docs/security.md, without the user's name.
 fn rights(role: &str) -> Vec<String> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/security.md");
     let text = std::fs::read_to_string(docs).unwrap();
@@ -26,7 +26,7 @@ fn rights(role: &str) -> Vec<String> {
     words.map(|word| word.replace(">PASSWORD", ">pw")).collect()
 }
 
-/// The commands of a role.
+/// Redis commands of a role.
 fn commands(role: &str) -> Vec<String> {
     let words = rights(role).into_iter();
     words
@@ -34,7 +34,7 @@ fn commands(role: &str) -> Vec<String> {
         .collect()
 }
 
-/// Makes a user of a role, without one of its rights if any.
+/// Creates a user with a role, if asked without one of its rights.
 fn set_user(redis: &RedisServer, name: &str, role: &str, without: Option<&str>) {
     let rights = rights(role);
     let mut words = vec!["ACL", "SETUSER", name];
@@ -47,7 +47,7 @@ fn address(redis: &RedisServer, user: &str) -> String {
     format!("{}?user={user}&pass=pw", redis.address())
 }
 
-/// What was refused to anybody so far.
+/// Entries of the ACL log so far.
 fn refusals(redis: &RedisServer) -> Vec<String> {
     let Value::Array(list) = redis.command(&["ACL", "LOG"]) else {
         panic!("no list")
@@ -93,7 +93,7 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
     serving.stop();
     assert_eq!(summary(serving.logdir()).rust["agent/0"]["loss"].count, 2);
 
-    // Results, as an object of one's own has them.
+    // A user's own object, whose calls return results.
     let counter = RemoteCall::new(Counter::default()).queue("tensorplex");
     let counter = counter.start(&server).unwrap();
     let adding = CounterClient::connect(&worker, "tensorplex", "agent/2").unwrap();
@@ -102,7 +102,7 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
     assert_eq!(refusals(&redis), [""; 0]);
 }
 
-/// Sends one line as a user without a right; returns what the program said.
+/// Sends one line as a user without a right; returns the program's standard error.
 fn send_without(redis: &RedisServer, right: &str) -> String {
     let user = format!("without{}", right.trim_start_matches('+'));
     set_user(redis, &user, "worker", Some(right));
@@ -165,7 +165,7 @@ fn a_server_without_a_right_says_which_one() {
         let client = Client::connect(&redis.address(), "tensorplex", "agent/0").unwrap();
         let wrong = client.check("no_such_method", &[0; 0], &BTreeMap::<String, i64>::new());
         if command == "del" {
-            // Only of use at the end.
+            // The server deletes a key at its end.
             let _ = wrong.get_in_time();
             server.stop();
         }
@@ -189,7 +189,7 @@ fn a_reader_without_a_right_says_which_one() {
     }
 }
 
-/// The password is changed under a worker and a server that have it in files.
+/// The password changes under a worker and a server that read it from files.
 #[test]
 fn a_changed_password_is_found_in_its_file() {
     let redis = RedisServer::start();

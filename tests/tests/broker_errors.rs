@@ -1,6 +1,7 @@
-//! A broker that answers, and refuses: calls wait, nothing acknowledged is lost, and all goes on by itself.
+//! A broker that answers with errors: calls wait, nothing acknowledged is lost, and delivery
+//! resumes by itself.
 //!
-//! Every fault is a real one of a real redis-server.
+//! Each error comes from a real redis-server.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use redis::Value;
 use tensorplex::Recorder;
 use tensorplex_tests::{BrokerAddress, DEADLINE, RedisServer, TestServer, summary, wait_for};
 
-/// A server and a worker that has recorded step 0.
+/// A server, and a worker that has recorded step 0.
 struct Setup {
     server: TestServer,
     recorder: Recorder,
@@ -33,14 +34,14 @@ impl Setup {
         self.recorder.flush(DEADLINE).unwrap();
     }
 
-    /// Records a step that the worker has to keep for now.
+    /// Records a step that stays in the send window for now.
     #[track_caller]
     fn keeps(&self, step: i64) {
         self.record(step);
         self.holds();
     }
 
-    /// What is recorded last has to wait.
+    /// Checks that exactly one record is outstanding.
     #[track_caller]
     fn holds(&self) {
         let held = self.recorder.flush(Duration::from_millis(300)).unwrap_err();
@@ -65,7 +66,8 @@ fn out_of_memory() {
     setup.keeps(1);
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     setup.flush();
-    // Full while a server starts and finds a frame: it has to make room before it can acknowledge.
+    // Redis is full while a server starts and finds a frame: the server must trim the stream before
+    // it can acknowledge.
     let Setup { mut server, recorder } = setup;
     server.kill();
     recorder.scalar("loss", 0.5, 2);
@@ -102,7 +104,7 @@ fn a_save_that_failed() {
     let save = |status: &str| {
         wait_for("a save to end", || {
             let mut connection = redis.connection();
-            // Refused while another one runs.
+            // Redis refuses it while another save runs.
             let _ = redis::cmd("BGSAVE").exec(&mut connection);
             let info: String = redis::cmd("INFO")
                 .arg("persistence")

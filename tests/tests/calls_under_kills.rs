@@ -1,8 +1,8 @@
-//! Calls with futures while the server and the broker are killed again and again.
+//! Calls with futures while server and broker are killed repeatedly.
 //!
-//! Each call adds one to a journaled counter and is answered with the new count, so the answers tell what ran: a call
-//! that ran twice, or not at all, moves every answer after it. A client that closes without an error has had all its
-//! calls acknowledged; with all of them closed, acknowledged is what was called.
+//! Each call adds one to a journaled counter and returns the new count. So a call that ran twice,
+//! or not at all, shifts every later answer. A client that closes without an error has all its
+//! calls acknowledged.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use remotecall::{CallError, RemoteError, RemoteFuture};
 use tensorplex_tests::{Broker, DEADLINE, Lines, Process, RedisServer, Rng, own_program};
 
-/// Who calls.
+/// Number of clients, and their calls.
 #[derive(Clone, Copy)]
 struct Callers {
     count: u64,
@@ -25,7 +25,7 @@ const MANY: Callers = Callers {
     calls_of_each: 25_000,
     in_flight: 1_000,
 };
-/// A caller who waits for each result does the work of the client's threads.
+/// A caller that waits for each result does the sender's and receiver's work inline.
 const ONE_AT_A_TIME: Callers = Callers {
     count: 1,
     calls_of_each: 1_000,
@@ -38,30 +38,30 @@ impl Callers {
     }
 }
 
-/// Strikes of one run, spread over the answers.
+/// Kills per run, spread over the answers.
 const KILLS: u64 = 10;
 
-/// What is killed with `kill -9`.
+/// Processes to kill with SIGKILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kill {
-    /// The server, and with it the broker when that is its own.
+    /// The server, with its embedded broker if it has one.
     Server,
-    /// The server, and once more before it can have recovered.
+    /// The server, and once more before it has recovered.
     ServerTwice,
-    /// Redis, which forgets everything.
+    /// Redis, whose content is lost.
     Redis,
-    /// Redis while there is no server.
+    /// Redis while no server runs.
     Both,
 }
 
-/// The number of answers after which something is killed, in order.
+/// Schedule of the kills: the number of answers before each, in order.
 fn schedule(calls: u64, rng: &mut Rng, kinds: &[Kill]) -> Vec<(u64, Kill)> {
     let part = calls / (KILLS + 1);
     let kill = |n: u64, rng: &mut Rng| (n * part + rng.below(part), rng.pick(kinds));
     (0..KILLS).map(|n| kill(n, rng)).collect()
 }
 
-/// The counter's server, and the broker before it.
+/// Server of the counter, and its broker.
 struct System {
     dir: tempfile::TempDir,
     broker: Broker,
@@ -128,7 +128,7 @@ fn serve(broker: &Broker, dir: &std::path::Path, address: &str) -> (Process, Str
     (server, address.to_owned())
 }
 
-/// Starts a client; what it prints comes out of the channel, with its number.
+/// Starts a client process; its output goes to the channel, with its number.
 fn call(callers: Callers, address: &str, n: usize, to: Sender<(usize, String)>) -> Process {
     let mut command = Command::new(own_program("test-counter"));
     command.arg("call").arg(address).arg(format!("client/{n}"));
@@ -141,14 +141,14 @@ fn call(callers: Callers, address: &str, n: usize, to: Sender<(usize, String)>) 
     // The thread ends with the process, which the test kills.
     std::thread::spawn(move || {
         for line in lines {
-            // The test has failed already when nobody listens.
+            // Without a receiver the test has failed already.
             let _ = to.send((n, line.unwrap()));
         }
     });
     client
 }
 
-/// The answers of each client in the order of its calls; meanwhile `system` suffers.
+/// Collects the answers of each client in the order of its calls, and kills processes meanwhile.
 fn collect(
     callers: Callers,
     answers: &Receiver<(usize, String)>,
@@ -169,7 +169,7 @@ fn collect(
     answers_by_client
 }
 
-/// Every value once; those that are missing were kept for a while and then not any more.
+/// Checks that every value was answered once, or its result had expired.
 fn check(calls: u64, answers_by_client: &[Vec<String>]) {
     let mut counts = Vec::new();
     let mut expired = 0;
@@ -217,7 +217,7 @@ fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers
     }
     check(callers.calls(), &answers_by_client);
 
-    // One more call, after one more kill: the count is what the journal says.
+    // One more call after one more kill returns the count in the journal.
     system.kill(Kill::Server);
     let client = remotecall::Client::connect(&system.address, "remotecall", "check").unwrap();
     assert_eq!(
@@ -227,7 +227,8 @@ fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers
     assert!(system.server.terminate().success());
 }
 
-/// Reads are not journaled, and the calls between them are: each read sees exactly the calls before it.
+/// Read-only calls are not journaled, the calls between them are: each read sees exactly the calls
+/// before it.
 fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Kill]) {
     const CALLS: u64 = 2_000;
     let mut rng = Rng::new(Rng::seed());
@@ -237,7 +238,8 @@ fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Ki
     let (mut reads, mut read) = (VecDeque::new(), 0);
     for count in 1..=CALLS {
         client.send("add", &(1,));
-        // One that is waited for alone has a frame of its own, and the next call is sent before its ack is answers_by_client.
+        // A read that is awaited alone has its own frame, and the next call is sent before its
+        // acknowledgement arrives.
         let (new, outstanding) = rng.pick(&[(0, 20), (1, 20), (3, 20), (1, 0), (2, 0)]);
         for _ in 0..new {
             reads.push_back((count, client.call("count", &[(); 0])));
@@ -256,7 +258,7 @@ fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Ki
     assert!(system.server.terminate().success());
 }
 
-/// Waits for reads until only so many are outstanding; returns how many were answered.
+/// Waits for reads until `outstanding` are left; returns the number of answers.
 fn settle(reads: &mut VecDeque<(u64, RemoteFuture<u64>)>, outstanding: usize) -> u64 {
     let mut answered = 0;
     while reads.len() > outstanding {

@@ -1,4 +1,4 @@
-//! A minute of chaos; `make chaos SECONDS=600 SEED=…` has more.
+//! One minute of the chaos harness; `make chaos SECONDS=600 SEED=…` runs it longer.
 
 use std::time::Duration;
 

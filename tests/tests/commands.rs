@@ -1,4 +1,4 @@
-//! What all commands have in common: help with examples, completions, exit codes.
+//! Conventions of all commands: help with examples, completions, exit codes.
 
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
@@ -68,7 +68,7 @@ fn shells_get_completions() {
             "{shell}"
         );
     }
-    // bash reads it, and completes a command with it.
+    // The script works in bash.
     let script = format!(
         "set -eu; PATH=/usr/bin:/bin; source <('{0}' completions bash); COMP_WORDS=(tensorplex doc); COMP_CWORD=1; \
          set +eu; _tensorplex tensorplex doc tensorplex; echo \"${{COMPREPLY[*]}}\"",

@@ -1,4 +1,4 @@
-//! The demo, as a newcomer sees it: it runs, and TensorBoard shows what it promised.
+//! The demo runs, and TensorBoard shows the curves that it promises.
 
 use std::path::Path;
 use std::process::Command;
@@ -39,7 +39,7 @@ fn run(options: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// All runs, all tags, every step.
+/// Checks that a reader shows all runs, all tags and every step.
 #[track_caller]
 fn check_readers(seen: &Summary) {
     let bandit = [

@@ -1,7 +1,9 @@
-//! Random sequences of records, with hostile tags and values, from several clients, rewinds and restarts in between:
-//! both readers of TensorBoard, and one that only knows the format of the file, find what the calls said.
+//! Differential test: random sequences of records with odd tags and values, from several clients,
+//! with rewinds and restarts. Both readers of TensorBoard, and a plain parser of the file format,
+//! find the points that were logged.
 //!
-//! A tag's steps only grow here, between rewinds: the readers differ on others (one shows the last point of a step only).
+//! Steps of a tag increase between rewinds, because the readers differ otherwise: one shows only
+//! the last point of a step.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,10 +22,11 @@ const RECORDS: u64 = 600;
 const RESTARTS: u64 = 4;
 const TIME: f64 = 1_700_000_000.25;
 
-/// Run, tag, points: what should be there. Of a picture or a sound only the agreement of the readers is checked.
+/// Expected points by run and tag. For pictures and sounds only the agreement of the readers is
+/// checked.
 type Model = BTreeMap<String, BTreeMap<String, Vec<(i64, Option<Json>)>>>;
 
-/// What a caller does next.
+/// Next operation of a caller.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Scalar,
@@ -48,7 +51,7 @@ const KINDS: [Kind; 8] = [
 ];
 
 impl Kind {
-    /// What a tag of this kind can take: another record under it is refused.
+    /// Kind of the tag: the server refuses records of another kind under it.
     fn family(self) -> Kind {
         match self {
             Kind::Described | Kind::Ready => Kind::Scalar,
@@ -59,7 +62,7 @@ impl Kind {
     fn written_tag(self, tag: &str) -> String {
         match self {
             Kind::Text => format!("{tag}/text_summary"),
-            // The data server cannot hand out pictures and sounds under such tags.
+            // The data server cannot serve pictures and sounds under such tags.
             Kind::Image | Kind::Audio => tag.replace(|c: char| c < ' ' || c == '"' || c == '\\', "_"),
             _ => tag.to_owned(),
         }
@@ -148,12 +151,12 @@ impl Caller {
     fn next_step(&self, rng: &mut Rng, written: &str) -> i64 {
         match self.last.get(written) {
             None => rng.pick(&[0, 0, 1, -7, i64::MIN, 1 << 40]),
-            // A jump to the end leaves no step after it.
+            // No step follows the largest one.
             Some(&last) => last.saturating_add(1 + rng.below(1000) as i64),
         }
     }
 
-    /// Makes the call; returns what a reader should show.
+    /// Makes the call; returns the point that a reader should show.
     fn send(&self, kind: Kind, tag: &str, step: i64, rng: &mut Rng) -> Option<Json> {
         let client = self.log.client();
         let ready = |record: &dyn Fn() -> Result<tensorplex::records::Record, tensorplex::RecordError>| {
@@ -216,7 +219,8 @@ impl Caller {
         }
     }
 
-    /// Rewinds to a step after the first of every tag: a tag without an earlier point stays in a reader that runs.
+    /// Rewinds to a step after the first one of every tag: a running reader keeps a tag without an
+    /// earlier point.
     fn rewind(&mut self, rng: &mut Rng, model: &mut Model) {
         let Some(series) = model.get_mut(&self.run) else {
             return;
@@ -239,7 +243,7 @@ impl Caller {
     }
 }
 
-/// Steps and values by run and tag. One reader shows a point that a rewind restated twice.
+/// Steps and values by run and tag. One reader shows a point twice that a rewind restated.
 fn by_tag(runs: &Json) -> BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> {
     let mut found: BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> = BTreeMap::new();
     for (run, tags) in runs.as_object().unwrap() {
@@ -263,7 +267,7 @@ fn push_once(points: &mut Vec<(i64, Json)>, point: (i64, Json)) {
     }
 }
 
-/// The same from the bytes of the files: records, protobuf, and that a START takes back what is not before it.
+/// The same, parsed from the files: records, protobuf, and a START that discards later steps.
 fn from_files(logdir: &Path) -> BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> {
     let mut found: BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> = BTreeMap::new();
     for file in event_files(logdir) {
@@ -359,7 +363,7 @@ fn plain_tensor(tensor: TensorProto) -> Json {
                 .map(|text| std::str::from_utf8(text))
                 .collect::<Result<Vec<_>, _>>()
             {
-                // Pictures and sounds begin with bytes that are no text.
+                // Pictures and sounds begin with bytes that are not UTF-8.
                 Ok(texts) => json!(texts),
                 Err(_) => tensor.string_val.iter().map(|bytes| blob(bytes)).collect(),
             };

@@ -1,4 +1,5 @@
-//! `tensorplex doctor` on seeded faults: each is found, and in the mended copy both readers of TensorBoard show the data.
+//! `tensorplex doctor` on planted faults: it finds each one, and both readers of TensorBoard show
+//! the data in the repaired copy.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +23,7 @@ fn doctor(dir: &Path, args: &[&str]) -> Output {
         .output_in_time()
 }
 
-/// The names of the faults in `dir`, by run.
+/// Names of the faults in `dir`, by run.
 fn faults(dir: &Path) -> Vec<(String, String)> {
     let output = doctor(dir, &["--json"]);
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
@@ -39,7 +40,7 @@ fn faults(dir: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Points by run and tag, without times.
+/// Points by run and tag, without wall times.
 type Points = BTreeMap<String, BTreeMap<String, Vec<Value>>>;
 
 fn points(seen: &Value) -> Points {
@@ -58,7 +59,7 @@ fn points(seen: &Value) -> Points {
     runs.map(|(run, tags)| (run.clone(), of_run(tags))).collect()
 }
 
-/// What both readers show of a mended copy, in which there is nothing more to mend.
+/// Points that both readers show in the repaired copy, which has no further faults.
 #[track_caller]
 fn mended(dir: &Path) -> Points {
     let copy = tempfile::tempdir().unwrap();
@@ -74,7 +75,7 @@ fn mended(dir: &Path) -> Points {
     rust
 }
 
-/// Every file and its bytes.
+/// Content of every file.
 fn everything(dir: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
@@ -90,7 +91,7 @@ fn everything(dir: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
     found
 }
 
-/// One run with one file: the fault must be found, and the mended copy shows these points.
+/// Checks one run with one file: the fault is found, and the repaired copy shows these points.
 #[track_caller]
 fn check(file: &EventFile, fault: &str, expect: &[(&str, Vec<Value>)]) {
     check_files(&[("events.out.tfevents.1700000000.a.1.0", file)], fault, expect);
@@ -110,7 +111,7 @@ fn check_files(files: &[(&str, &EventFile)], fault: &str, expect: &[(&str, Vec<V
     assert_eq!(mended(dir.path()), Points::from([(".".to_owned(), expect)]));
 }
 
-/// What `EventFile::scalars` writes.
+/// Points that `EventFile::scalars` writes.
 fn halves(steps: impl IntoIterator<Item = i64>) -> Vec<Value> {
     steps
         .into_iter()
@@ -263,7 +264,7 @@ fn metadata_that_comes_too_late() {
     );
 }
 
-/// What nobody says cannot be made up.
+/// Missing metadata cannot be invented, so doctor only reports the fault.
 #[test]
 fn metadata_that_never_comes_is_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `tensorplex export` and `inspect`: what other programs get of a log directory.
+//! `tensorplex export` and `inspect`: scalars and records of a log directory for other programs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn export(dir: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Two runs, of other writers.
+/// Two runs by other writers.
 fn of_others() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
@@ -147,7 +147,7 @@ fn an_empty_directory_is_an_empty_document() {
     assert_eq!(export(dir.path(), &[]).lines().count(), 1);
 }
 
-/// Steps and values by tag, as a reader of TensorBoard has them.
+/// Steps and values by tag, as TensorBoard shows them.
 fn shown(seen: &Value, reader: &str) -> BTreeMap<String, Value> {
     let tags = seen[reader]["."].as_object().unwrap();
     let points = |series: &Value| -> Value {
@@ -226,12 +226,12 @@ fn what_is_damaged_is_left_out_and_said() {
     );
 }
 
-/// Under a limit of address space, which a single careless step would break.
+/// The limit on the address space fails the test when the program allocates by an unchecked length.
 #[test]
 fn a_hostile_record_costs_its_own_length() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
-    // Values of no bytes: each would be a struct of two hundred.
+    // Values of zero bytes, each of which would become a struct of 200 bytes.
     let values = [0x0a, 0].repeat(3 << 19);
     let length = values.len() as u32;
     let mut summary = vec![0x2a];

@@ -1,4 +1,4 @@
-//! Futures, and how calls can fail: every failure is an answer.
+//! Failures of calls: each one is an answer to the future.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use redis::Value;
 use remotecall::{CallError, NotQueued, OneWay, RemoteCall, RemoteError, ServerHandle, remote};
 use tensorplex_tests::{BoundedGet, DEADLINE, TestBroker, on_both_brokers, wait_for};
 
-/// Misbehaves in every way.
+/// Object whose methods fail in every way.
 #[derive(Default)]
 struct Trouble {
     count: u64,
@@ -16,7 +16,7 @@ struct Trouble {
 
 #[remote]
 impl Trouble {
-    /// Says how often it was called.
+    /// Returns the number of calls so far.
     pub fn count(&mut self) -> u64 {
         self.count += 1;
         self.count
@@ -158,7 +158,7 @@ fn a_call_is_not_run_after_its_deadline(broker: TestBroker) {
     server.stop().unwrap();
 }
 
-/// The time in the id of the newest entry, when there is one.
+/// Time in the id of the newest entry, if there is one.
 fn newest(broker: &TestBroker) -> Option<u64> {
     let mut command = redis::cmd("XRANGE");
     type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
@@ -181,7 +181,7 @@ fn thousands_are_awaited_together_over_two_connections(broker: TestBroker) {
     let connections = || match &broker {
         TestBroker::Embedded(_, embedded) => embedded.as_ref().unwrap().connections(),
         TestBroker::Redis(redis) => match redis.command(&["CLIENT", "LIST"]) {
-            // One of them asks.
+            // The list contains the connection that asks for it.
             Value::BulkString(list) => list.iter().filter(|&&byte| byte == b'\n').count() - 1,
             Value::VerbatimString { text, .. } => text.lines().count() - 1,
             other => panic!("{other:?}"),
@@ -197,7 +197,8 @@ fn thousands_are_awaited_together_over_two_connections(broker: TestBroker) {
     server.stop().unwrap();
 }
 
-/// The reply stream is deleted before the server answers: every reply is lost. Results are kept, up to 64 MiB.
+/// The reply stream is deleted before the server answers, so every reply is lost. The reply cache
+/// holds 64 MiB.
 fn a_lost_reply_is_found_again_or_said_to_be_gone(broker: TestBroker) {
     const RESULT: usize = (8 << 20) - 5;
     let client = connect(&broker);
@@ -236,7 +237,7 @@ fn a_client_that_is_gone_leaves_no_key_that_stays(broker: TestBroker) {
         .iter()
         .filter(|key| broker.command(&["PTTL", key]) == Value::Int(-1))
         .collect();
-    // Of the queue, however many clients there were; and the stream is empty.
+    // Only keys of the queue never expire, whatever the number of clients, and the stream is empty.
     assert!(
         stay.iter()
             .all(|key| *key == STREAM || *key == "rc:{trouble.0}:ack"),

@@ -1,4 +1,4 @@
-//! The arrows between crates point down, and the event-file codec knows bytes only.
+//! Layers: crates depend downwards only, and the event-file codec knows bytes only.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tensorplex_tests::BoundedOutput;
 
-/// Each crate of ours, and what of ours it may use.
+/// Crates of the workspace, each with those that it may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("remotecall-macros", &[]),
     ("remotecall", &["remotecall-macros"]),
@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What has no business in `tensorplex::tfevents`.
+/// Names that `tensorplex::tfevents` must not use.
 const NOT_BYTES: &[&str] = &[
     "remotecall",
     "std::thread",
@@ -32,7 +32,7 @@ const NOT_BYTES: &[&str] = &[
     "redis",
 ];
 
-/// How a file is changed, other than by `remotecall::disk`, where a test can make it fail.
+/// Calls that change files. Only `remotecall::disk` may use them, where a test can make them fail.
 const CHANGES_FILES: &[&str] = &[
     "fs::write",
     "fs::rename",
@@ -119,7 +119,7 @@ fn the_codec_knows_bytes_only() {
     assert!(files >= 3, "the codec has moved: only {files} files found");
 }
 
-/// Files that may hold unsafe code; each says what was measured without it.
+/// Files that may contain unsafe code; each states the measured cost of the safe version.
 const UNSAFE: &[&str] = &[
     "python/src/cells.rs",
     "remotecall/src/client/fork.rs",
@@ -138,7 +138,7 @@ fn unsafe_code_is_where_a_measured_need_is_written_down() {
                 folders.push(path);
             } else if name.ends_with(".rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                // In two words, so that this file is not found.
+                // Split in two, so that the search does not find this file.
                 if text.contains(concat!("allow(unsafe", "_code)")) {
                     found.push(path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
                 }

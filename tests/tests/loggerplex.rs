@@ -1,4 +1,4 @@
-//! Lines and values through a real redis-server, by way of the generated clients.
+//! Log lines and values through a real redis-server, sent by generated clients.
 
 use std::collections::HashMap;
 
@@ -120,7 +120,7 @@ fn a_log_that_its_owner_deleted_begins_anew_and_has_each_line_once() {
     assert_eq!(said, ["one", "two", "three"], "{text}");
 }
 
-/// What a server started with these options writes of two lines of `agent/0`, as `file` below its log directory.
+/// Content of `file` after a server with these options received two lines of `agent/0`.
 fn written(options: &[&str], file: &str) -> String {
     let mut server = TestServer::start_with_options(&Broker::Embedded, options);
     let log = Logger::connect(server.address(), "agent/0").unwrap();
@@ -153,7 +153,7 @@ fn options_of_the_server_change_its_log_files() {
     );
 }
 
-/// What was said in a text, without time and level.
+/// Messages of a log file, without time and level.
 fn said(text: &str) -> Vec<&str> {
     let said = |line| str::split_once(line, "INFO> ").map(|(_, said)| said);
     text.lines().filter_map(said).collect()

@@ -1,4 +1,5 @@
-//! All whole-system tests as one program: forty would take longer to link than most of them run.
+//! All whole-system tests in one program, because linking forty programs would take longer than
+//! most tests run.
 
 mod acl;
 mod bounds;

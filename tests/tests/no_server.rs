@@ -1,4 +1,5 @@
-//! With nobody there a worker starts, works and ends as if all were well, and what it recorded arrives when somebody comes.
+//! Workers without a server: they start, work and end in time, and their records arrive when a
+//! server comes up.
 
 use std::io::Write;
 use std::process::{ChildStdin, Command, Stdio};
@@ -9,21 +10,22 @@ use rustix::process::Signal;
 use tensorplex_tests::{Broker, Lines, Process, RedisServer, SmallDisk, TestServer, own_program, summary};
 
 const COUNT: u64 = 20_000;
-/// Far more than the calls need, and far less than any of them would take to wait for the network.
+/// Limit for all calls: far more than they need, far less than one wait for the network per call
+/// would take.
 const CALLS: Duration = Duration::from_secs(5);
-/// For a busy machine.
+/// Allowance for a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
 struct Worker {
     process: Process,
     input: ChildStdin,
     output: Lines,
-    /// Messages of the client.
+    /// Standard error, with the log of the client.
     errors: Lines,
 }
 
 impl Worker {
-    /// Starts one, and waits until it has recorded everything.
+    /// Starts a worker, and waits until it has made all calls.
     fn start(address: &str) -> Self {
         let mut command = Command::new(own_program("test-recorder"));
         command.args([address, "agent/0", &COUNT.to_string()]);
@@ -55,7 +57,7 @@ impl Worker {
         assert_eq!(self.output.next("the flush of the worker"), "flushed");
     }
 
-    /// Lets it end, and says how long that took and what it said.
+    /// Ends the worker; returns the duration and its standard error.
     fn end(self) -> (Duration, String) {
         let Self {
             mut process,
@@ -72,7 +74,7 @@ impl Worker {
     }
 }
 
-/// An address at which nobody listens any more.
+/// Address that nobody listens on any more.
 fn address_of_nobody() -> String {
     let mut server = TestServer::start(&Broker::Embedded);
     server.kill();
@@ -102,7 +104,7 @@ fn a_worker_ends_within_its_deadline_when_no_server_reads() {
 
 #[test]
 fn a_worker_ends_within_its_deadline_when_the_broker_answers_nothing() {
-    // The system takes the connection; nobody ever reads it.
+    // The system accepts the connection, and nobody reads from it.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     ends_in_time(&silent.local_addr().unwrap().to_string());
 }

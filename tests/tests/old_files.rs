@@ -1,4 +1,5 @@
-//! Files and frames of an older commit (`fixtures/v0`): the code of today recovers, drains, decodes and reads them.
+//! Files and frames of an older commit (`fixtures/v0`): the code of today recovers, drains, decodes
+//! and reads them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

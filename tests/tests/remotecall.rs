@@ -1,4 +1,4 @@
-//! Calls through a broker: once, in order, whatever dies.
+//! Calls through a broker run once and in order, whichever process is killed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use remotecall::{
 use rustix::process::Signal;
 use tensorplex_tests::{BoundedGet, DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for};
 
-/// Appends numbers to one file per client, and counts.
+/// Object that appends numbers to one file per client, and counts them.
 struct Numbers {
     files: FileSet,
     count: u64,
@@ -199,7 +199,7 @@ fn a_server_that_is_away_finds_each_frame_once(broker: TestBroker) {
     wait_for("the frame", || {
         (broker.command(&["XLEN", "rc:{remotecall.0}:in"]) == redis::Value::Int(1)).then_some(())
     });
-    // Longer than the time after which the sender looks for its frames.
+    // Longer than the stall timeout of the sender.
     client.flush(Duration::from_secs(4)).unwrap_err();
     assert_eq!(
         broker.command(&["XLEN", "rc:{remotecall.0}:in"]),
@@ -370,7 +370,7 @@ fn a_worker_goes_on_with_a_server_that_has_another_directory(broker: TestBroker)
     }
 }
 
-/// An entry's id comes from the broker's clock.
+/// The id of an entry comes from the broker's clock.
 fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(&broker.address(), dir.path());
@@ -420,7 +420,8 @@ on_both_brokers! {
     a_worker_goes_on_with_a_server_that_has_another_directory,
 }
 
-/// A caller that waits sends and reads by itself; a broker that answers nothing must not keep it beyond its time.
+/// A waiting caller does the I/O inline; a broker that does not answer must not hold it beyond its
+/// timeout.
 #[test]
 fn a_caller_has_its_time_back_when_the_broker_hangs() {
     const TIME: Duration = Duration::from_secs(1);
@@ -435,7 +436,7 @@ fn a_caller_has_its_time_back_when_the_broker_hangs() {
     redis.signal(Signal::STOP);
     let (future, since) = (count(), Instant::now());
     assert_eq!(future.get_timeout(TIME), Ok(None));
-    // The threads of a client wait 5 s for an answer.
+    // The client's threads wait 5 s for an answer of the broker.
     assert!(since.elapsed() < 3 * TIME, "{:?}", since.elapsed());
     redis.signal(Signal::CONT);
     assert_eq!(future.get_timeout(DEADLINE), Ok(Some(0)));

@@ -1,4 +1,4 @@
-//! `tensorplex run`: a program whose output is also a log.
+//! `tensorplex run`: captures a program's output into its log.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,14 +16,14 @@ fn command(address: &str, script: &str) -> Command {
     command
 }
 
-/// The lines of the log, without time.
+/// Lines of the log, without their time.
 fn logged(server: &TestServer) -> Vec<String> {
     let text = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines.map(|(_, rest)| rest.to_owned()).collect()
 }
 
-/// Runs a script, and gives what came out and what was logged between its start and its end.
+/// Runs a script; returns its output, and the log lines between start and end.
 fn run(script: &str, how_it_ends: &str) -> (Output, Vec<String>) {
     let mut server = TestServer::start(&Broker::Embedded);
     let output = command(server.address(), script).output_in_time();
@@ -141,7 +141,7 @@ fn a_hundred_megabytes_are_all_logged() {
     assert_eq!(length, 100_000_000);
 }
 
-/// Both ends of a terminal: ours, and the program's.
+/// Both ends of a pseudo-terminal: the test's and the program's.
 fn terminal() -> (OwnedFd, File) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
@@ -205,7 +205,7 @@ fn a_program_hears_that_its_terminal_has_another_size() {
     let mut run = Process::start(&mut run);
     assert_eq!(seen(&ours), "20 100\r\n");
     rustix::termios::tcsetwinsize(&ours, size(50)).unwrap();
-    // A shell would do so to the group in the foreground.
+    // A shell would signal the foreground process group.
     run.signal(rustix::process::Signal::WINCH);
     assert_eq!(seen(&ours), "50 100\r\n");
     assert!(run.wait().success());

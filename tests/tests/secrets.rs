@@ -1,4 +1,4 @@
-//! No program says a password: whatever it does, and however much it logs.
+//! No program prints a password, at any log level.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tensorplex_tests::{BoundedOutput, Lines, Process, RedisServer, program};
 
-/// With every character that has another form in an address or in quotes.
+/// Password with every character that is escaped in a URL or in quotes.
 const SECRET: &str = "s3cr3t \"pä@ss:w/rd?+%#'\\";
-/// Part of it that has the same form everywhere.
+/// Part of the password that is never escaped.
 const CORE: &str = "s3cr3t";
 
 fn percent_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Everything that was printed, by whom.
+/// All output, with its source.
 #[derive(Default)]
 struct Printed(Vec<(String, String)>);
 
@@ -52,12 +52,12 @@ fn run(name: &str, args: &[&str], input: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // It may have ended without reading it.
+    // The program may have ended without reading its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.output_in_time()
 }
 
-/// A server's output is read while it runs.
+/// Server whose output is read while it runs.
 struct Server {
     process: Process,
     stdout: Lines,
@@ -80,7 +80,7 @@ fn serve(log: &Path, args: &[&str]) -> Server {
 }
 
 impl Server {
-    /// Where it listens, or reads from.
+    /// Waits until the server is ready; returns the address that it listens on.
     fn ready(&mut self, printed: &mut Printed) -> String {
         let mut address = String::new();
         loop {
@@ -119,7 +119,7 @@ fn no_program_says_a_password() {
     std::fs::write(&wrong, format!("{CORE} but wrong\n")).unwrap();
     let mut printed = Printed::default();
 
-    // With its own broker.
+    // With an embedded broker.
     let logdir = path("runs");
     let own = [
         "--logdir",
@@ -160,7 +160,7 @@ fn no_program_says_a_password() {
     }
     server.end(&mut printed);
 
-    // With a Redis that turns it away, and one that does not know of passwords.
+    // With a Redis that refuses the password, and with one without a password.
     let redis = RedisServer::start();
     let through = format!("{}?user=me&password_file={right}", redis.address());
     let with_pass = format!("{}?pass={}", redis.address(), percent_encoded(SECRET));
@@ -178,7 +178,7 @@ fn no_program_says_a_password() {
         printed.add("server", &std::fs::read(&server.log).unwrap());
     }
 
-    // What cannot be used.
+    // Invalid addresses and options.
     let encoded = percent_encoded(SECRET);
     for address in [
         format!("redis://:{SECRET}@host:port"),
@@ -198,7 +198,7 @@ fn no_program_says_a_password() {
             printed.add_output(program, &output);
         }
     }
-    // The help tells the values of variables unless they are hidden.
+    // Help texts show the values of environment variables unless they are hidden.
     for args in [["send", "--help"], ["top", "--help"]] {
         let mut command = Command::new(program("tensorplex"));
         printed.add_output(

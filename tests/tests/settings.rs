@@ -1,4 +1,4 @@
-//! Groups may change between two starts, but not under calls that would have to be repeated.
+//! Groups may change between two starts, unless calls in the journal would be replayed.
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
-//! What a worker with a spool has accepted survives it, whatever else is there or not.
+//! Records that a client with a spool has accepted survive its worker, with or without broker and
+//! server.
 
 use std::io::Write;
 use std::path::Path;
@@ -15,7 +16,7 @@ use tensorplex_tests::{
     BoundedOutput, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for,
 };
 
-/// A worker of the chaos harness; it records until it is killed or its input ends.
+/// Worker of the chaos harness; it records until it is killed or its input ends.
 struct Worker {
     process: Process,
     progress: tempfile::NamedTempFile,
@@ -26,7 +27,7 @@ impl Worker {
         Self::start_in(&[], address, id, life, spool)
     }
 
-    /// Started by another program, which limits it.
+    /// Starts a worker through another program, which sets limits.
     fn start_in(by: &[&str], address: &str, id: &str, life: u64, spool: &Path) -> Self {
         let progress = tempfile::NamedTempFile::new().unwrap();
         let worker = own_program("test-chaos-worker");
@@ -51,7 +52,7 @@ impl Worker {
         Progress::read(self.progress.path())
     }
 
-    /// Kills it as soon as it has accepted this many numbers.
+    /// Kills the worker when it has accepted `accepted` numbers.
     fn kill_after(mut self, accepted: u64) -> Progress {
         wait_for("the worker to accept enough", || {
             (self.progress().accepted >= accepted).then_some(())
@@ -60,7 +61,7 @@ impl Worker {
         self.progress()
     }
 
-    /// Ends its input; it delivers everything and ends.
+    /// Ends the worker's input; the worker delivers everything and ends.
     fn end(mut self) -> Progress {
         wait_for("the worker to start", || {
             (self.progress().accepted > 0).then_some(())
@@ -79,7 +80,7 @@ fn drain(spool: &Path, options: &[&str]) -> Output {
     output
 }
 
-/// The numbers of one life under `id`, in the order of the files.
+/// Numbers of one life under `id`, in the order of the files.
 fn records(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
     let mut files: Vec<_> = std::fs::read_dir(logdir.join(id))
         .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
@@ -115,7 +116,8 @@ fn lines(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
         .collect()
 }
 
-/// Every accepted number is there once and in order; one that was on its way may be.
+/// Checks that every accepted number is present once and in order; numbers in submission may be
+/// present.
 #[track_caller]
 fn all_there(logdir: &Path, id: &str, life: u64, progress: Progress) {
     for (kind, list) in [
@@ -146,7 +148,7 @@ fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
     on_both(|broker| {
         let (mut server, spool) = (TestServer::start(broker), tempfile::tempdir().unwrap());
         let address = server.address().to_owned();
-        // Up, away (with the broker, when it is the server's own), paused.
+        // The server is up, then down (with an embedded broker), then paused.
         let first = Worker::start(&address, "agent/0", 0, spool.path()).kill_after(100);
         server.kill();
         let second = Worker::start(&address, "agent/0", 1, spool.path()).kill_after(100);
@@ -158,7 +160,7 @@ fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
         for (life, progress) in (0..).zip([first, second, third, last]) {
             all_there(server.logdir(), "agent/0", life, progress);
         }
-        // In the log the lives come one after the other: what was left is delivered first.
+        // Lives follow each other in the log, because a worker delivers the recovered spool first.
         let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
         let lives: Vec<&str> = log.lines().map(|line| line.split(' ').nth(2).unwrap()).collect();
         assert!(lives.is_sorted(), "{lives:?}");
@@ -178,7 +180,7 @@ fn drain_delivers_what_nobody_takes_over() {
             .zip(ids)
             .map(|(life, id)| Worker::start(&address, id, life, spool.path()).kill_after(50))
             .collect();
-        // Nobody is there: nothing is lost, and scripts are told.
+        // Without a server nothing is lost, and the exit code says so.
         let failed = drain(spool.path(), &["--timeout", "200ms"]);
         assert_eq!(failed.status.code(), Some(1));
         assert!(!is_empty(spool.path()));
@@ -207,7 +209,8 @@ fn drain_delivers_what_nobody_takes_over() {
     });
 }
 
-/// The server has everything and its acks, Redis nothing any more, and the spool does not know.
+/// The server has all frames, Redis has lost the acknowledgements, and the spool still has the
+/// frames.
 #[test]
 fn what_was_delivered_and_not_noticed_is_not_doubled() {
     let mut redis = RedisServer::start();
@@ -220,7 +223,7 @@ fn what_was_delivered_and_not_noticed_is_not_doubled() {
         (worker.progress().records > 20).then_some(())
     });
     let progress = worker.kill_after(100);
-    // What is delivered now is delivered again below.
+    // The copy is delivered a second time below.
     let copied = Command::new("cp")
         .arg("-r")
         .arg(spool.path())
@@ -258,7 +261,7 @@ fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
         4,
         "two queues each"
     );
-    // Those who live keep theirs.
+    // Running workers keep their spools.
     let living = drain(spool.path(), &["--timeout", "100ms"]);
     assert_eq!(living.status.code(), Some(0));
     assert_eq!(
@@ -276,7 +279,8 @@ fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
     server.stop();
 }
 
-/// A file may have so many blocks of 512 bytes; SIGXFSZ is ignored, so that a write fails as it does on a full disk.
+/// The file size is limited to 8 blocks of 512 bytes. SIGXFSZ is ignored, so that a write fails as
+/// on a full disk.
 #[test]
 fn on_a_full_disk_the_worker_goes_on_and_what_was_written_is_delivered() {
     let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
@@ -305,7 +309,7 @@ fn a_call_that_cannot_be_spooled_is_delivered_all_the_same() {
         ..ClientOptions::default()
     };
     let client = Client::connect_with(server.address(), "tensorplex", "agent/0", options).unwrap();
-    // A directory that is gone is as bad as a full disk.
+    // A missing directory fails writes as a full disk does.
     std::fs::remove_dir_all(spool.path()).unwrap();
     client.send("add_scalar", &("loss", 0.5, Some(1)));
     assert_eq!((client.stats().taken, client.stats().unspooled), (1, 1));

@@ -1,4 +1,4 @@
-//! `tensorplex tail --redis`: the logs of a server elsewhere.
+//! `tensorplex tail --redis`: logs of a remote server.
 
 use std::process::{Command, Output, Stdio};
 
@@ -32,7 +32,7 @@ fn tail(place: [&str; 2], args: &[&str]) -> Output {
     command.output_in_time()
 }
 
-/// Every option gives the same from the server as from the files.
+/// Checks that every option gives the same from the server as from the files.
 fn the_same_as_the_files(broker: Broker) {
     let server = TestServer::start_with_options(&broker, &ROTATE);
     let log = Logger::connect(server.address(), "agent/0").unwrap();
@@ -77,7 +77,7 @@ fn a_server_on_redis_shows_what_its_files_show() {
     the_same_as_the_files(Broker::redis());
 }
 
-/// Started before the server, which is killed again and again, while the files rotate.
+/// Tail starts before the server, which is killed repeatedly while files rotate.
 fn nothing_lost_or_doubled(broker: Broker) {
     const LINES: usize = 900;
     let mut server = TestServer::start_with_options(&broker, &ROTATE);
@@ -93,7 +93,8 @@ fn nothing_lost_or_doubled(broker: Broker) {
             log.info(format!("line {line}\nof two {}", "x".repeat(line % 50)));
         }
         if line % 100 == 99 {
-            // What is on its way, on both sides.
+            // Half of the lines are awaited; the others are in flight, to the server or to tail,
+            // during the kill.
             for (client, messages) in tail.messages(clients.len() * 50) {
                 seen.entry(client).or_default().extend(messages);
             }
@@ -112,7 +113,7 @@ fn nothing_lost_or_doubled(broker: Broker) {
     }
 
     server.kill();
-    // Away again: said again, and what comes later is shown.
+    // The server is down again: tail says so again, and shows later lines.
     let says = |tail: &Tail, words| tail.stderr().matches(words).count();
     tensorplex_tests::wait_for("the second word", || {
         (says(&tail, "does not answer") == 2).then_some(())
@@ -141,7 +142,7 @@ fn a_server_on_redis_may_come_late_and_be_killed() {
     nothing_lost_or_doubled(Broker::redis());
 }
 
-/// Fifty processes, and lines of all sizes.
+/// Fifty processes that log lines of all sizes.
 fn fifty_processes(lines: usize, place: impl Fn(&TestServer) -> [String; 2]) {
     const PROCESSES: u64 = 50;
     let options = [
@@ -179,7 +180,7 @@ fn fifty_processes(lines: usize, place: impl Fn(&TestServer) -> [String; 2]) {
     let (more, status) = tail.end();
     assert_eq!((more.len(), status.code()), (0, Some(0)));
 
-    // All of it at once: in the order of time.
+    // A new tail shows all lines in the order of time.
     let [option, value] = place(&server);
     let all = self::tail([&option, &value], &["-n", "1000000", "--json"]);
     let times: Vec<String> = String::from_utf8(all.stdout).unwrap().lines().map(time).collect();
@@ -205,7 +206,7 @@ fn lines_of_fifty_processes_are_followed_in_the_files() {
     fifty_processes(150, in_the_files);
 }
 
-/// Three gigabytes.
+/// The logs have three gigabytes.
 #[test]
 #[ignore = "minutes, and 16 GiB of memory: cargo test --workspace --test system two_thousand_lines -- --ignored"]
 fn two_thousand_lines_of_each_of_fifty_processes_are_followed_in_the_files() {
@@ -219,7 +220,7 @@ fn lines_of_fifty_processes_are_followed_through_the_server() {
 
 struct Old;
 
-/// As servers were before they could be asked.
+/// Object without the read methods, like older servers.
 #[remote(client = OldClient)]
 impl Old {
     pub fn info(&mut self, _message: &str) {}
@@ -276,7 +277,7 @@ fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
     assert_eq!(lines(&["--logdir", "."]), 0);
 }
 
-/// What a hostile caller may ask for.
+/// Paths and ranges that a hostile caller asks for.
 #[test]
 fn nothing_but_logs_can_be_read_through_the_server() {
     let server = TestServer::start_at(BrokerAddress::Embedded("127.0.0.1:0".to_owned()));

@@ -1,4 +1,4 @@
-//! TLS to a real redis-server: who is let in, and what is said to who is not.
+//! TLS to a real redis-server: accepted and refused certificates, and the errors.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tensorplex_tests::{
 
 const FLUSH: Duration = Duration::from_secs(60);
 
-/// An address with files.
+/// Address with the files of certificates.
 fn with(address: &str, files: &[(&str, &std::path::Path)]) -> String {
     files.iter().fold(address.to_owned(), |address, (name, path)| {
         Address::with_parameter(&address, name, path.to_str().unwrap())
@@ -46,7 +46,7 @@ fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
     broker.redis.restart();
     recorder.flush(FLUSH).unwrap();
     server.kill_and_restart();
-    // Larger than what TLS takes in one piece.
+    // Larger than a TLS record, 16 KiB.
     recorder.text("long", &"x".repeat(1 << 20), 0);
     recorder.scalar("loss", 0.5, 200);
     recorder.flush(FLUSH).unwrap();
@@ -79,7 +79,7 @@ fn a_certificate_that_proves_nothing_is_refused_with_the_reason() {
         &with(&address, &[("ca", &others.ca())]),
         &["UnknownIssuer", "?ca=FILE"],
     );
-    // The CAs of the system do not know it either.
+    // The system's CAs do not sign it either.
     is_refused(&address, &["UnknownIssuer", "?ca=FILE"]);
     is_refused(
         &with(&broker.address("127.0.0.1"), &[("ca", &made.ca())]),
@@ -105,7 +105,7 @@ fn tls_and_no_tls_do_not_meet_and_it_is_said_why() {
     is_refused(&format!("rediss://localhost:{port}"), &["speak TLS", "redis://"]);
 }
 
-/// The log of a program names the address and the reason, and the files may come by its options.
+/// The log names address and reason; the files may also come from options.
 #[test]
 fn a_program_says_who_was_not_let_in_and_where() {
     let (made, others) = (Certificates::new(), Certificates::new());

@@ -1,4 +1,4 @@
-//! `tensorplex top` in a real terminal, and once for scripts.
+//! `tensorplex top` in a real terminal, and its output for scripts.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One server per queue and per directory: who comes second is told who came first.
+//! One server per queue and per directory: the second server names the holder of the lease or lock.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use tensorplex_tests::{
     BoundedOutput, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
 };
 
-/// What a server says that does not start.
+/// Standard error of a server that does not start.
 fn refused(redis: &RedisServer, logdir: &std::path::Path) -> String {
     let mut command = Command::new(program("tensorplex-server"));
     command.arg("--logdir").arg(logdir);
@@ -61,7 +61,7 @@ fn the_second_is_told_who_came_first_and_follows_when_it_is_dead() {
     }
 }
 
-/// An object whose disk is full until it is told otherwise.
+/// Object whose commits fail, as on a full disk, until the test ends that.
 struct Stuck(Arc<AtomicBool>);
 
 impl Remote for Stuck {
@@ -98,7 +98,7 @@ impl Durable for Stuck {
     }
 }
 
-/// It has calls in its hands that it will acknowledge when it can: nobody else may take them meanwhile.
+/// A server that waits for its disk keeps its lease, because it will acknowledge its frames later.
 #[test]
 fn a_server_that_waits_for_its_disk_keeps_its_queue() {
     let redis = RedisServer::start();

@@ -1,5 +1,5 @@
-//! Chaos for as long as you like: half of the time through a real Redis, half through the embedded broker. Ends with 1
-//! when a promise was broken. The environment variable SEED repeats a run.
+//! Chaos harness as a program: half of the time with a real Redis, half with the embedded broker.
+//! The exit code is 1 when a guarantee was broken. The environment variable SEED repeats a run.
 //!
 //! chaos SECONDS
 

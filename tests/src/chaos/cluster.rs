@@ -1,4 +1,4 @@
-//! The processes, and what is done to them.
+//! The processes of a run, and the actions on them.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,31 +16,32 @@ use crate::bounded::finish;
 use crate::readers::script;
 use crate::{BrokerAddress, Process, RedisServer, TestServer, own_program, program};
 
-/// Client ids; workers share them.
+/// Number of client ids, which the workers share.
 const IDS: usize = 4;
-/// Every so many slots a worker is in Python, or has a spool; every tenth one both.
+/// Every fifth worker is written in Python, every second one has a spool, every tenth one both.
 const IN_PYTHON: usize = 5;
 const WITH_SPOOL: usize = 2;
-/// Limit for the delivery of the rest by one worker, and by `tensorplex drain`: twice what each of them gives itself.
+/// Limit for the delivery of the rest by one worker, and by `tensorplex drain`: twice what each of
+/// them gives itself.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(150);
 
-/// Everything that runs.
+/// Running processes.
 pub struct Cluster {
     redis: Option<RedisServer>,
-    /// It is neither killed nor paused.
+    /// True while Redis is neither killed nor paused.
     redis_answers: bool,
     server: TestServer,
-    /// What the workers connect to.
+    /// Proxy between the workers and the broker.
     worker_proxy: Proxy,
-    /// What the server reads from when the broker is Redis.
+    /// Proxy between the server and a real Redis.
     server_proxy: Option<Proxy>,
-    /// The living, by slot.
+    /// Running workers, by slot.
     workers: Vec<Worker>,
-    /// The dead.
+    /// Ended workers, by life; `None` while the worker runs.
     lives: Vec<Option<Life>>,
     progress_files: tempfile::TempDir,
     clocks: Clocks,
-    /// The spools of every other slot.
+    /// Spools of every second slot.
     spools: tempfile::TempDir,
     faults: Vec<Fault>,
 }
@@ -53,10 +54,11 @@ struct Worker {
 }
 
 impl Cluster {
-    /// Starts a server and `workers` workers, through a real Redis or through the server's own broker.
+    /// Starts a server and `workers` workers, with a real Redis or with the server's embedded
+    /// broker.
     ///
     /// # Panics
-    /// When something does not start.
+    /// When a process does not start.
     pub fn start(has_redis: bool, workers: usize) -> Self {
         let redis = has_redis.then(RedisServer::start);
         let server_proxy = redis
@@ -126,7 +128,7 @@ impl Cluster {
         self.progress_files.path().join(life.to_string())
     }
 
-    /// Does one thing.
+    /// Applies an action.
     ///
     /// # Panics
     /// When a process cannot be started, or a slot is out of range.
@@ -177,7 +179,8 @@ impl Cluster {
                 redis.signal(Signal::CONT);
                 self.redis_answers = true;
             }
-            // It stands in the server's line of faults, too, and nobody but this thread could start Redis again.
+            // The server's timeline has this action too. A command to a paused Redis would block
+            // this thread, which is the one that resumes Redis.
             Action::FlushRedis if self.redis_answers => drop(redis.command(&["FLUSHALL"])),
             Action::SnapshotRedis => drop(redis.command(&["SAVE"])),
             Action::AdvanceRedisIds => {
@@ -203,7 +206,7 @@ impl Cluster {
         self.server.kill();
     }
 
-    /// The next one finds the spool free, if there is one.
+    /// Kills the worker before it starts the next one, so that its spool is free.
     fn replace(&mut self, slot: usize) {
         let old = &mut self.workers[slot];
         if !old.process.is_running() {
@@ -225,7 +228,7 @@ impl Cluster {
         });
     }
 
-    /// What nobody took over.
+    /// Delivers the spools that no later worker took over.
     fn drain(&mut self) {
         let mut command = Command::new(program("tensorplex"));
         command.arg("drain").arg(self.spools.path());
@@ -241,7 +244,8 @@ impl Cluster {
         }
     }
 
-    /// Lets the workers deliver the rest and end, and then the server; returns all lives and what went wrong.
+    /// Has the workers deliver the rest and end, then stops the server; returns all lives and
+    /// faults.
     pub fn end(&mut self) -> (Vec<Life>, Vec<Fault>) {
         let mut workers = std::mem::take(&mut self.workers);
         for worker in &mut workers {

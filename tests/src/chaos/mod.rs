@@ -1,11 +1,13 @@
-//! Everything at once: workers, server and Redis are killed, paused and set back, connections are cut, halved, slowed
-//! down and blocked, by a schedule that a seed repeats. In the end what is on disk is compared with what was submitted
-//! and what was acknowledged; all the while TensorBoard's two readers follow, and no byte that they may have seen
+//! Chaos harness: all faults at once, by a schedule that a seed repeats.
+//!
+//! Workers, server and Redis are killed, paused and set back; connections are cut, halved, slowed
+//! down and blocked. At the end the files are compared with what was submitted and what was
+//! acknowledged. Meanwhile TensorBoard's two readers follow, and no byte that they may have read
 //! changes.
 //!
 //! ```text
-//! worker × n ──► proxy ──► redis-server ◄── proxy ◄── server ──► event files, log files ──► readers, judge
-//!    └── progress: submitted, confirmed ──────────────────────────────────────────────────────────► judge
+//! worker × n ──► proxy ──► redis-server ◄── proxy ◄── server ──► event files, log files ──► readers, verify
+//!    └── progress: submitted, confirmed ─────────────────────────────────────────────────────────► verify
 //! ```
 
 mod clock;
@@ -30,24 +32,24 @@ use verify::OnDisk;
 
 use crate::Rng;
 
-/// A run.
+/// Parameters of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Repeats the schedule.
+    /// Seed of the schedule.
     pub seed: u64,
-    /// How long things happen; then everything is whole again, and the rest is delivered.
+    /// Duration of the faults; after it the workers deliver the rest.
     pub length: Duration,
-    /// Worker processes at a time.
+    /// Number of worker processes at a time.
     pub workers: usize,
-    /// A real Redis; otherwise the server's own broker.
+    /// True for a real Redis, false for the server's embedded broker.
     pub has_redis: bool,
 }
 
-/// Fewest workers at a time, and how many more there may be.
+/// Fewest workers at a time, and the number of further ones that the seed may add.
 const WORKERS: (usize, u64) = (5, 16);
 
 impl Plan {
-    /// What belongs to `seed`.
+    /// Creates the plan of `seed`.
     pub fn new(seed: u64, length: Duration, has_redis: bool) -> Self {
         Self {
             seed,
@@ -58,7 +60,7 @@ impl Plan {
     }
 }
 
-/// Carries a plan out.
+/// Runs a plan.
 ///
 /// # Panics
 /// When a process of the harness cannot be started.
@@ -99,7 +101,7 @@ pub fn run(plan: Plan) -> Report {
     }
 }
 
-/// What an action is called in the report; the ends of faults are not told.
+/// Name of an action in the report; the ends of faults have one name together.
 fn name(action: Action) -> &'static str {
     match action {
         Action::KillServer | Action::KillServerAgain(_) => "kills of the server",

@@ -1,4 +1,5 @@
-//! Looks at the files all the while: what a reader may have seen neither changes nor goes away.
+//! Monitor of the files during a run: bytes that a reader may have read neither change nor
+//! disappear.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,10 @@ use std::time::Duration;
 use super::report::Fault;
 use crate::Follower;
 
-/// Between two looks at the files.
+/// Pause between two checks of the files, 20 ms.
 const EVERY: Duration = Duration::from_millis(20);
 
-/// Two threads: one compares bytes, in the other TensorBoard's readers follow.
+/// Two threads: one compares bytes, the other has TensorBoard's readers follow.
 pub struct Monitor {
     stop: Arc<AtomicBool>,
     bytes: JoinHandle<Vec<Fault>>,
@@ -21,7 +22,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Starts both on a log directory.
+    /// Starts both threads on a log directory.
     pub fn start(logdir: &Path) -> Self {
         let follower = Follower::start(logdir);
         let stop = Arc::new(AtomicBool::new(false));
@@ -32,10 +33,10 @@ impl Monitor {
         Self { stop, bytes, readers }
     }
 
-    /// Ends the monitor; the readers go on.
+    /// Stops both threads; the readers go on.
     ///
     /// # Panics
-    /// When the readers have died.
+    /// When the readers have ended.
     pub fn end(self) -> (Follower, Vec<Fault>) {
         self.stop.store(true, Relaxed);
         let mut faults = self.bytes.join().expect("the monitor of the bytes");
@@ -70,7 +71,7 @@ fn watch_bytes(logdir: &Path, stop: &AtomicBool) -> Vec<Fault> {
     }
 }
 
-/// Everything below `dir` that readers look at.
+/// All files below `dir` that readers open.
 pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {

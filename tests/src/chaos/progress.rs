@@ -1,55 +1,55 @@
-//! What a worker says of itself, in a file that survives it.
+//! Progress file of a worker, which survives the worker.
 //!
 //! ```text
-//! submitted N     numbers below N have been, or are about to be, handed over
-//! accepted N      numbers below N were handed over: with a spool they survive the worker
-//! records N       a flush has confirmed the records below N
-//! lines N         a flush has confirmed the log lines below N
+//! submitted N     numbers below N were passed, or are about to be passed, to the client
+//! accepted N      the client took the numbers below N: with a spool they survive the worker
+//! records N       a flush confirmed the records below N
+//! lines N         a flush confirmed the log lines below N
 //! ```
 //!
-//! A word is in the file before the worker actions on it, and a promise after it was made: a worker that is killed has
+//! `submitted` is written before the calls, the other lines after them. So a killed worker has
 //! submitted no more, and was promised no less, than its file says.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Numbers of one worker's life: each of them stands for one record and one log line.
+/// Progress of one worker's life. Each number stands for one record and one log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Below this: may be there.
+    /// Numbers below this may be in the files.
     pub submitted: u64,
-    /// Below this: both must be there when the worker has a spool.
+    /// Records and lines below this must be in the files if the worker has a spool.
     pub accepted: u64,
-    /// Below this: its record must be there.
+    /// Records below this must be in the files.
     pub records: u64,
-    /// Below this: its log line must be there.
+    /// Log lines below this must be in the files.
     pub lines: u64,
 }
 
-/// The worker's end of the file.
+/// Progress file that a worker writes.
 pub struct ProgressFile(File);
 
 impl ProgressFile {
-    /// Makes the file.
+    /// Creates the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the file cannot be created or written.
     pub fn create(path: &Path) -> io::Result<Self> {
         File::create(path).map(Self)
     }
 
-    /// Adds a word, with one write.
+    /// Appends a line with one write.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the file cannot be created or written.
     pub fn write(&mut self, word: &str, number: u64) -> io::Result<()> {
         self.0.write_all(format!("{word} {number}\n").as_bytes())
     }
 }
 
 impl Progress {
-    /// Reads what a worker said; nothing, when it did not come so far as to make the file.
+    /// Reads a progress file; all numbers are 0 when the worker did not come to create it.
     pub fn read(path: &Path) -> Self {
         let mut progress = Self::default();
         for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
@@ -65,7 +65,7 @@ impl Progress {
     }
 }
 
-/// The value of a record: it belongs to this number of this life, and an `f32` holds it.
+/// Value of a record, a function of life and number that an `f32` holds exactly.
 pub fn value(life: u64, number: u64) -> u32 {
     let mixed = (life << 32 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 40) as u32

@@ -1,79 +1,81 @@
-//! What happens when: a function of the seed.
+//! Schedule of the faults, a function of the seed.
 //!
-//! Each target has a line of faults of its own, one after the other and each with its end, so that in the end everything
-//! is whole again. The lines run beside each other: a server dies while Redis is paused and a connection is slow. One fault of
-//! the server empties Redis, too, unless Redis is away just then.
+//! Each target has its own timeline: one fault after the other, each with its end, so that at the
+//! end everything works again. Timelines overlap: a server dies while Redis is paused and a
+//! connection is slow. One fault of the server also empties Redis, unless Redis is down at that
+//! moment.
 
 use std::time::Duration;
 
 use crate::Rng;
 
-/// One thing that is done to the system.
+/// One action on the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// `kill -9`; with it dies the broker when it is the server's own.
+    /// Kills the server with SIGKILL, and with it an embedded broker.
     KillServer,
-    /// Starts it and kills it again, before or while it recovers.
+    /// Kills the server, and once more after this time, before or during recovery.
     KillServerAgain(Duration),
-    /// Starts it on the same directory.
+    /// Starts the server on the same directory.
     StartServer,
     /// SIGSTOP.
     PauseServer,
     /// SIGCONT.
     ResumeServer,
-    /// `kill -9`; what it knew is gone, or goes back to the last snapshot.
+    /// Kills Redis with SIGKILL; its content is lost or returns to the last snapshot.
     KillRedis(RedisState),
-    /// Starts it at the same address.
+    /// Starts Redis at the same address.
     StartRedis,
     /// SIGSTOP.
     PauseRedis,
     /// SIGCONT.
     ResumeRedis,
-    /// All keys are gone, and no connection breaks.
+    /// Removes all keys; connections stay.
     FlushRedis,
-    /// What Redis goes back to.
+    /// Saves the snapshot that Redis returns to after a kill.
     SnapshotRedis,
-    /// The ids of entries run ahead of the clock, by an hour. When Redis forgets, they step back.
+    /// Sets the ids of stream entries one hour ahead of the clock; they step back when Redis loses
+    /// its content.
     AdvanceRedisIds,
-    /// `kill -9`; another worker takes its tags.
+    /// Kills a worker with SIGKILL; another one replaces it.
     KillWorker(usize),
     /// SIGSTOP.
     PauseWorker(usize),
     /// SIGCONT.
     ResumeWorker(usize),
-    /// Breaks all connections.
+    /// Cuts all connections.
     Cut(Wire),
-    /// Breaks each connection in the middle of what it carries next.
+    /// Cuts each connection in the middle of its next chunk.
     Halve(Wire),
-    /// Holds everything up for a while, each time that something comes.
+    /// Delays each chunk.
     Slow(Wire, Duration),
-    /// Nothing gets through, and nobody is told.
+    /// Blocks all bytes; connections stay open.
     Block(Wire),
-    /// All gets through.
+    /// Lets all bytes pass.
     Clear(Wire),
-    /// The clock is off by so many seconds.
+    /// Sets the offset of a clock, in seconds.
     StepClock(ClockOwner, i64),
 }
 
 /// ClockOwner clock steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockOwner {
-    /// The server's.
+    /// The server.
     Server,
-    /// The workers'.
+    /// All workers.
     Workers,
 }
 
-/// What Redis remembers after a kill.
+/// Content of Redis after a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedisState {
     /// Nothing.
     Empty,
-    /// What was there at the last snapshot; nothing without one.
+    /// The last snapshot; nothing without one.
     Snapshot,
 }
 
-/// A way through a proxy.
+/// Connections that go through one proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// From the workers to the broker.
@@ -82,14 +84,14 @@ pub enum Wire {
     Server,
 }
 
-/// In the end Redis forgets once more, with ids that step back: nothing that happens later helps to deliver the rest. So
-/// many milliseconds lie between the last faults.
+/// Pause before each of the last two faults, in milliseconds. They empty Redis once more, with ids
+/// that step back, and no later fault helps the workers to deliver the rest.
 const LAST: u64 = 1_000;
 
-/// A fault: how it begins, and what follows, each after so many milliseconds.
+/// A fault: its first action, and further ones, each with its delay in milliseconds.
 type Fault = (Action, Vec<(u64, Action)>);
 
-/// All actions of a run, in order, with the time of each.
+/// All actions of a run in order, each with its time.
 pub fn schedule(rng: &mut Rng, length: Duration, workers: usize, has_redis: bool) -> Vec<(Duration, Action)> {
     let length = length.as_millis() as u64;
     let mut actions = Vec::new();
@@ -119,7 +121,7 @@ pub fn schedule(rng: &mut Rng, length: Duration, workers: usize, has_redis: bool
         .collect()
 }
 
-/// Faults with pauses of `gap` milliseconds on average.
+/// Appends the faults of one target, with pauses of `gap` milliseconds on average.
 fn line(
     rng: &mut Rng,
     length: u64,
@@ -145,7 +147,7 @@ fn server_fault(rng: &mut Rng, has_redis: bool) -> Fault {
             Action::PauseServer,
             vec![(200 + rng.below(1_300), Action::ResumeServer)],
         ),
-        // Ends by itself: the one that was killed while it recovered, or just after, is started once more.
+        // This fault needs no end: the action itself starts the server after the second kill.
         1 => (
             Action::KillServerAgain(Duration::from_millis(rng.below(60))),
             vec![],
@@ -158,8 +160,8 @@ fn server_fault(rng: &mut Rng, has_redis: bool) -> Fault {
             Action::KillServer,
             vec![(300 + rng.below(1_500), Action::StartServer)],
         ),
-        // Frames are taken away, and those after them come first: nothing else does that without breaking the connections
-        // of their senders.
+        // Frames disappear and later ones arrive first. No other fault does that while the senders'
+        // connections stay.
         4 | 5 if has_redis => {
             let flush = (300 + rng.below(500), Action::FlushRedis);
             (
@@ -202,7 +204,7 @@ fn worker_fault(rng: &mut Rng, workers: usize) -> Fault {
     }
 }
 
-/// Up to a day to either side.
+/// Steps a clock by up to a day in either direction.
 fn clock_fault(rng: &mut Rng) -> Fault {
     const DAY: i64 = 86_400;
     let owner = [ClockOwner::Server, ClockOwner::Workers][rng.below(2) as usize];

@@ -1,4 +1,4 @@
-//! Compares what is on disk with what was submitted and what was promised.
+//! Compares the files with the records that were submitted and the records that were acknowledged.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,23 +12,23 @@ use super::progress::{Progress, value};
 use super::report::Fault;
 use crate::{Series, Summary};
 
-/// One life of a worker: a process from its start to its end.
+/// One life of a worker: one process, from its start to its end.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// Under which id it logged.
+    /// Client id of the worker.
     pub id: String,
-    /// What it said.
+    /// Progress that the worker wrote down.
     pub progress: Progress,
-    /// It ended by itself, with everything confirmed.
+    /// True when the worker ended by itself with everything acknowledged.
     pub closed: bool,
-    /// What it accepted survives it.
+    /// True with a spool: accepted records survive the worker.
     pub has_spool: bool,
 }
 
-/// What stands under one client id, by tag: number and value, in the order of the file.
+/// Numbers and values under one client id, by tag, in the order of the file.
 type Tags = BTreeMap<String, Vec<(u64, u32)>>;
 
-/// What is on disk, by client id.
+/// Content of the files, by client id.
 #[derive(Debug, Default)]
 pub struct OnDisk {
     records: BTreeMap<String, Tags>,
@@ -55,7 +55,7 @@ impl OnDisk {
         found
     }
 
-    /// Records and lines.
+    /// Number of records and of log lines.
     pub fn count(&self) -> (u64, u64) {
         let count = |ids: &BTreeMap<String, Tags>| -> u64 {
             let tags = ids.values().flat_map(BTreeMap::values);
@@ -64,7 +64,7 @@ impl OnDisk {
         (count(&self.records), count(&self.lines))
     }
 
-    /// Compares it with what the workers said; their lives are numbered from 0.
+    /// Compares the files with the progress of the workers, whose lives are numbered from 0.
     pub fn compare(&self, lives: &[Life], faults: &mut Vec<Fault>) {
         for (kind, ids) in [("record", &self.records), ("line", &self.lines)] {
             for (n, life) in lives.iter().enumerate() {
@@ -87,7 +87,7 @@ impl OnDisk {
         }
     }
 
-    /// Compares what a reader shows with the event files.
+    /// Compares the series in a reader with the event files.
     pub fn compare_readers(&self, seen: &Summary, faults: &mut Vec<Fault>) {
         let series = |list: &Vec<(u64, u32)>| {
             Series::of_scalars(list.iter().map(|&(number, value)| (number as i64, value as f32)))
@@ -114,7 +114,8 @@ impl OnDisk {
     }
 }
 
-/// All numbers from 0, once, in order, up to somewhere between what was promised and what was submitted.
+/// Checks that `list` has all numbers from 0, once and in order, up to an end between acknowledged
+/// and submitted.
 fn check(kind: &str, n: u64, life: &Life, acked: u64, list: &[(u64, u32)], faults: &mut Vec<Fault>) {
     let owner = format!("{kind}s of life {n}");
     let mut sorted: Vec<u64> = list.iter().map(|&(number, _)| number).collect();
@@ -176,7 +177,7 @@ fn read_records(path: &str, bytes: &[u8], tags: &mut Tags, faults: &mut Vec<Faul
     }
 }
 
-/// `12:34:56 INFO> life number value`
+/// Parses lines such as `12:34:56 INFO> life number value`.
 fn read_lines(path: &str, bytes: &[u8], tags: &mut Tags, faults: &mut Vec<Fault>) {
     let text = String::from_utf8_lossy(bytes);
     for line in text.split_terminator('\n') {
