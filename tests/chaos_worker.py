@@ -15,7 +15,7 @@ DEADLINE = 60.0
 
 
 def value(life: int, number: int) -> int:
-    """Belongs to this number of this life, and a float32 holds it: `value` in tests/src/chaos/progress.rs."""
+    """Value of a number, as `value` in tests/src/chaos/progress.rs computes it."""
     return (((life << 32) ^ number) * 0x9E37_79B9_7F4A_7C15 % 2**64) >> 40
 
 

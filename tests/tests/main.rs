@@ -24,6 +24,7 @@ mod many_workers;
 mod no_server;
 mod old_files;
 mod oracle;
+mod prose;
 mod readme;
 mod records;
 mod remotecall;

@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (address, id, life, progress, spool) = match args.as_slice() {
         [address, id, life, progress] => (address, id, life, progress, None),
         [address, id, life, progress, spool] => (address, id, life, progress, Some(spool.into())),
-        _ => return Err("usage: test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER [SPOOL]".into()),
+        _ => return Err("usage: test-chaos-worker ADDRESS CLIENT_ID LIFE PROGRESS_FILE [SPOOL]".into()),
     };
     let life: u64 = life.parse()?;
     let mut progress = ProgressFile::create(Path::new(progress))?;
