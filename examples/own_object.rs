@@ -27,14 +27,14 @@ impl Account {
         Ok(self.balance)
     }
 
-    /// Says who asks.
+    /// Returns the id of the caller.
     pub fn who(&self, #[ctx] cx: &CallContext<'_>) -> String {
         cx.client_id.to_string()
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // In real life the server is another process, on another machine.
+    // Usually the server is another process on another machine.
     let broker = Broker::start()?;
     let address = broker.address();
     let server = RemoteCall::new(Account { balance: 0 })

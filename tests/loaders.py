@@ -1,11 +1,11 @@
-"""TensorBoard's two loaders, each behind the same four methods.
+"""TensorBoard's two loaders, with the same four methods.
 
-rust    tensorboard-data-server, which TensorBoard starts by default; it polls the directory by itself
-python  EventMultiplexer, which TensorBoard falls back to; it reads when it is told to
+rust    tensorboard-data-server, which TensorBoard starts by default; it polls the directory
+python  EventMultiplexer, the fallback of TensorBoard; it reads on request
 
     start()           begin to follow a log directory, which need not exist yet
-    refresh()         return when everything that was on disk before the call has been read
-    provider          what dashboards ask: list_scalars, read_scalars, ...
+    refresh()         read everything that was on disk before the call
+    provider          data provider of the dashboards: list_scalars, read_scalars, ...
     count_scalars()   number of scalar points, without the cost of reading their values
 
 Both keep every point: the sampling that TensorBoard does by default is switched off.
@@ -14,6 +14,7 @@ Both keep every point: the sampling that TensorBoard does by default is switched
 import contextlib
 import os
 import re
+import struct
 import sys
 import tempfile
 import time
@@ -26,25 +27,25 @@ from tensorboard.compat.proto import summary_pb2
 from tensorboard.data import server_ingester
 from tensorboard.util import grpc_util
 
-# Both loaders take 0 as "keep all". A plugin that is not named here is sampled by the rust loader.
+# Limits on the points per series: 0 keeps all. The rust loader samples the series of other plugins.
 KEEP_ALL = dict.fromkeys(
     "scalars histograms text images audio pr_curves hparams custom_scalars mesh graphs"
     " graph_run_metadata graph_run_metadata_graph graph_keras_model".split(),
     0,
 )
 
-# More points than a test will ever write, as the most that a request may return.
+# Limit on the points per request, more than any test writes.
 ALL_POINTS = 1 << 30
 
-# Longest time for one pass of the rust loader over the directory, in seconds.
+# Limit for one pass of either loader over a run, in seconds.
 LOAD_LIMIT = 120
 
-# Time between two looks at something that has not happened yet, in seconds.
+# Polling interval, in seconds.
 POLL = 0.02
 
 
 class RustLoader:
-    """The data server as a child process; it ends when this process does."""
+    """The data server as a child process, which ends with this process."""
 
     def __init__(self, logdir, reload_interval=1):
         self._cycles = LoadCycles()
@@ -79,15 +80,14 @@ class RustLoader:
 class LoadCycles:
     """The load cycles of the rust loader, as it logs them on its standard error.
 
-    The server has no request for "read now" and none for "have you read". Its log says when it begins
-    and when it ends a pass over the directory, and a pass that began after a moment has seen all that
-    was on disk at that moment.
+    The server has no request to read, and none to ask whether it has read. Its log contains the begin
+    and the end of each pass over the directory, and a pass reads everything that was on disk when it began.
     """
 
     CYCLE = re.compile(rb"INFO +rustboard_core::cli\] (Starting|Finished) load cycle")
 
     def __init__(self):
-        # A file and not a pipe: the server must never wait for us to read its log.
+        # A file, because a full pipe would block the server.
         self._log = tempfile.TemporaryFile()
         self._read = 0
         self._started = 0
@@ -95,7 +95,7 @@ class LoadCycles:
 
     @contextlib.contextmanager
     def as_standard_error(self):
-        """What is started inside this context logs here."""
+        """Context whose child processes log here."""
         sys.stderr.flush()
         ours = os.dup(2)
         os.dup2(self._log.fileno(), 2)
@@ -107,9 +107,9 @@ class LoadCycles:
             self._take_lines()
 
     def wait_for_a_new_one(self):
-        """Returns when a cycle that began after the call has ended."""
+        """Waits for the end of a cycle that begins after the call."""
         self._take_lines()
-        # The line of a cycle is written before its work, so one without a line has not begun.
+        # The server logs a cycle before its work, so a cycle without a line has not begun.
         new = self._started + 1
         deadline = time.monotonic() + LOAD_LIMIT
         while self._finished < new:
@@ -133,9 +133,76 @@ class LoadCycles:
 
 
 def relay(line):
-    """Shows what the server complains about: whoever reads a failed test will want it."""
+    """Prints warnings of the server, for the reader of a failed test."""
     if b" INFO " not in line:
         print("rust loader:", line.decode(errors="replace"), file=sys.stderr)
+
+
+class BoundedAccumulator(plugin_event_accumulator.EventAccumulator):
+    """An accumulator whose passes end while a writer is faster than the reader.
+
+    TensorBoard's own pass ends when it finds no further record, so with such a writer it never ends. A pass of this
+    class ends with the last record that was there when the pass began, or after LOAD_LIMIT seconds.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._records = RecordCount(self.path)
+        self._read = 0
+        self.timed_out = False
+
+    def Reload(self):
+        deadline = time.monotonic() + LOAD_LIMIT
+        self.timed_out = False
+        with self._generator_mutex:
+            present = self._records.count()
+            for event in self._generator.Load():
+                self._ProcessEvent(event)
+                self._read += 1
+                self.timed_out = time.monotonic() > deadline
+                if self._read >= present or self.timed_out:
+                    # The loader skips a file that has not grown since its last pass; this one was
+                    # not read to its end.
+                    self._generator._loader._file_size = 0
+                    break
+        return self
+
+
+class RecordCount:
+    """Number of whole records in the event files of a directory, by their headers."""
+
+    HEADER = struct.Struct("<Q")
+    #: Bytes of a record besides its payload: the length and two checksums.
+    FRAMING = 16
+
+    def __init__(self, directory):
+        self._directory = directory
+        self._ends = {}
+        self._count = 0
+
+    def count(self):
+        # A directory or a file that was deleted is for TensorBoard's own code to notice.
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._directory):
+                if "tfevents" in name:
+                    self._walk(os.path.join(self._directory, name))
+        return self._count
+
+    def _walk(self, path):
+        with open(path, "rb") as file:
+            size, at = os.fstat(file.fileno()).st_size, self._ends.get(path, 0)
+            while at + self.HEADER.size <= size:
+                file.seek(at)
+                (length,) = self.HEADER.unpack(file.read(self.HEADER.size))
+                if at + length + self.FRAMING > size:
+                    break
+                at += length + self.FRAMING
+                self._count += 1
+            self._ends[path] = at
+
+
+# The multiplexer creates its accumulators by this name.
+plugin_event_multiplexer.event_accumulator.EventAccumulator = BoundedAccumulator
 
 
 class PythonLoader:
@@ -155,6 +222,12 @@ class PythonLoader:
     def refresh(self):
         self._multiplexer.AddRunsFromDirectory(self._logdir)
         self._multiplexer.Reload()
+        if failed := [it for it in self._accumulators() if it.timed_out]:
+            paths = ", ".join(it.path for it in failed)
+            raise TimeoutError(f"the python loader did not reach the end of {paths} within {LOAD_LIMIT} s")
+
+    def _accumulators(self):
+        return [self._multiplexer.GetAccumulator(run) for run in self._multiplexer.Runs()]
 
     def count_scalars(self):
         return sum(
@@ -166,12 +239,12 @@ class PythonLoader:
 
 
 def request_context():
-    """What a provider wants to know about the browser's request: nothing."""
+    """Empty context of a request: there is no browser."""
     return context.RequestContext()
 
 
 def both(logdir):
-    """Both loaders, by name, started."""
+    """Starts both loaders; returns them by name."""
     loaders = {"rust": RustLoader(logdir), "python": PythonLoader(logdir)}
     for loader in loaders.values():
         loader.start()

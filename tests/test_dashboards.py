@@ -1,4 +1,4 @@
-"""The browser test of the Rust tests is tested itself: it finds what is there, and misses what is not."""
+"""Tests of dashboards.py: it finds things that are present, and reports others as missing."""
 
 import pathlib
 import struct
@@ -44,7 +44,7 @@ def test_what_a_person_can_see_is_found(logdir):
 
 
 def test_what_is_not_there_is_missed(logdir):
-    # A part of a tag, a tag of another kind, a text that was not written.
+    # Missing: a part of a tag, a tag of another kind, a text that was not written.
     done = dashboards(
         "check", logdir, "--seconds", "4", "--scalars", "loss", "--histograms", "train/loss",
         "--text", "written by worker 9",

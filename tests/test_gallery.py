@@ -13,14 +13,14 @@ import webdriver
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     logdir = tmp_path_factory.mktemp("gallery")
-    subprocess.run([programs.built("examples/gallery"), logdir], check=True)
+    subprocess.run([programs.built("examples/gallery"), logdir], check=True, timeout=120)
     with gallery.tensorboard(logdir) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def browsers():
-    """A browser without WebGL, in which charts are found, and one with it."""
+    """A browser without WebGL, for charts as SVG, and one with WebGL."""
     with contextlib.ExitStack() as stack:
         yield {webgl: stack.enter_context(webdriver.browser(webgl)) for webgl in (False, True)}
 

@@ -1,4 +1,5 @@
-//! Is there a cliff? Records per second through Redis against one thing that grows, everything else as by default.
+//! Scaling: records per second through Redis against one growing parameter, with defaults for all
+//! others.
 
 use std::io::{BufRead, Write};
 use std::process::{Child, Command, Stdio};
@@ -8,17 +9,17 @@ use remotecall::{Client, ClientOptions, WhenFull};
 use tensorplex::records::{Array, Image};
 use tensorplex::{QUEUE, Recorder};
 
-use crate::measures::{PATIENCE, TAGS, median, value};
-use crate::setting::{SELF, Setting, Through};
+use crate::measurements::{PATIENCE, TAGS, median, value};
+use crate::servers::{BrokerKind, SELF, Servers};
 
-/// Scalars of one point.
+/// Scalars per measurement.
 const SCALARS: usize = 1_000_000;
-/// Each point is the median of so many.
+/// Measurements per point; the point is their median.
 const ROUNDS: usize = 3;
-/// The word that makes this program a worker.
+/// Command-line word that makes this program a worker.
 pub const WORKER: &str = "worker";
 
-/// Prints a table, and returns it: what grows, how large it is, records per second.
+/// Prints and returns a table of parameter, value and records per second.
 pub fn print() -> Vec<(&'static str, usize, f64)> {
     let mut points: Vec<(&'static str, usize, f64)> = Vec::new();
     println!(
@@ -75,7 +76,8 @@ pub fn print() -> Vec<(&'static str, usize, f64)> {
     points
 }
 
-/// What a worker's process does: waits for a line, sends, waits until all is acknowledged, and says so.
+/// Worker process: waits for a line, sends, waits for the acknowledgement of everything, and prints
+/// a line.
 pub fn work(address: &str, id: &str, count: &str) {
     let count: usize = count.parse().expect("a number");
     let client = client(address, id, ClientOptions::default());
@@ -105,7 +107,7 @@ fn send(clients: &[Client], tags: &[impl AsRef<str>], count: usize) {
 }
 
 fn ids_and_tags(ids: usize, tags: usize) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let first = client(&setting.address, "agent/0", ClientOptions::default());
     let others = (1..ids).map(|n| first.with_client_id(&format!("agent/{n}")).expect("an id"));
     let clients: Vec<Client> = std::iter::once(first.clone()).chain(others).collect();
@@ -117,7 +119,7 @@ fn ids_and_tags(ids: usize, tags: usize) -> f64 {
 }
 
 fn processes(count: usize) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let each = SCALARS / count;
     let start = |n: usize| {
         let mut worker = Command::new(SELF);
@@ -142,7 +144,7 @@ fn processes(count: usize) -> f64 {
 }
 
 fn linger(ms: u64) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let options = ClientOptions {
         linger: Duration::from_millis(ms),
         ..ClientOptions::default()
@@ -155,12 +157,12 @@ fn linger(ms: u64) -> f64 {
 }
 
 fn mix(count: usize, record: impl Fn(&Recorder, i64)) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let log = Recorder::connect(&setting.address, "agent/0").expect("an address");
     let start = Instant::now();
     for n in 0..count {
         record(&log, n as i64);
-        // The window does not block: what it holds is let go now and then.
+        // The window does not block when full, so a flush empties it from time to time.
         if n % (count / 20).max(1) == 0 {
             log.flush(PATIENCE).expect("everything acknowledged");
         }

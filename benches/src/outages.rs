@@ -1,17 +1,17 @@
-//! What a call costs its caller while something is wrong: the time of each single `scalar` of a worker that records at a
-//! steady rate, while Redis is up, down or paused and while the server's disk is full.
+//! Cost of a call to its caller during outages: the time of each `scalar` of a worker at a steady
+//! rate, while Redis is up, down or paused, and while the server's disk is full.
 
 use std::time::{Duration, Instant};
 
 use tensorplex::Recorder;
 use tensorplex_tests::{Broker, SmallDisk, TestServer};
 
-/// Calls of one measurement, in bursts as a training loop makes them.
+/// Calls per measurement, in bursts like those of a training loop.
 const CALLS: i64 = 100_000;
 const BURST: i64 = 20;
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// A table of the median, the 99th percentile and the longest of all calls.
+/// Prints a table of the median, the 99th percentile and the maximum of all calls.
 pub fn print() {
     println!(
         "\n{:<52} {:>12} {:>12} {:>12}",
@@ -38,7 +38,7 @@ pub fn print() {
     });
 }
 
-/// Measures after `meanwhile`.
+/// Measures the calls after `meanwhile` has made the outage.
 fn row(what: &str, address: &str, meanwhile: impl FnOnce()) {
     let log = Recorder::connect(address, "agent").expect("an address");
     log.scalar("loss", 0.5, 0);
@@ -53,7 +53,7 @@ fn row(what: &str, address: &str, meanwhile: impl FnOnce()) {
             std::thread::sleep(PAUSE);
         }
     }
-    // What is outstanding is not wanted, and not waited for.
+    // Outstanding records are dropped, not waited for.
     let _ = log.close(Duration::ZERO);
     times.sort_unstable();
     let at = |share: usize| times[times.len() * share / 100];

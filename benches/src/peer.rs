@@ -1,13 +1,13 @@
-//! The peer: the same scalars, written locally by `tensorboard-rs`.
+//! Comparison: the same scalars, written locally by `tensorboard-rs`.
 
 use std::time::Instant;
 
 use tensorboard_rs::summary_writer::SummaryWriter;
 
-use crate::measures::{SCALARS, TAGS, batches, value};
-use crate::setting::Setting;
+use crate::measurements::{SCALARS, TAGS, batches, value};
+use crate::servers::Servers;
 
-pub fn end_to_end(setting: &Setting) -> f64 {
+pub fn end_to_end(setting: &Servers) -> f64 {
     let mut writer = SummaryWriter::new(setting.dir.path());
     let start = Instant::now();
     for n in 0..SCALARS {
@@ -18,7 +18,7 @@ pub fn end_to_end(setting: &Setting) -> f64 {
     SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
-pub fn one_call(setting: &Setting) -> f64 {
+pub fn one_call(setting: &Servers) -> f64 {
     let mut writer = SummaryWriter::new(setting.dir.path());
     batches(|step| {
         writer.add_scalar(

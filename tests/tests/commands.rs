@@ -1,10 +1,10 @@
-//! What all commands have in common: help with examples, completions, exit codes.
+//! Conventions of all commands: help with examples, completions, exit codes.
 
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
 
 use tensorplex_tests::event_file::EventFile;
-use tensorplex_tests::program;
+use tensorplex_tests::{BoundedOutput, in_time, program};
 
 const COMMANDS: &[&str] = &[
     "run",
@@ -20,7 +20,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 fn tensorplex(args: &[&str]) -> Output {
-    Command::new(program("tensorplex")).args(args).output().unwrap()
+    Command::new(program("tensorplex")).args(args).output_in_time()
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn shells_get_completions() {
             "{shell}"
         );
     }
-    // bash reads it, and completes a command with it.
+    // The script works in bash.
     let script = format!(
         "set -eu; PATH=/usr/bin:/bin; source <('{0}' completions bash); COMP_WORDS=(tensorplex doc); COMP_CWORD=1; \
          set +eu; _tensorplex tensorplex doc tensorplex; echo \"${{COMPREPLY[*]}}\"",
         program("tensorplex").display()
     );
-    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let output = Command::new("bash").args(["-c", &script]).output_in_time();
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
         "doctor",
@@ -117,9 +117,11 @@ fn a_reader_that_has_enough_is_no_error_to_be_told() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut first = [0; 10];
-        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        in_time("the first bytes of the output", move || {
+            stdout.read_exact(&mut [0; 10]).unwrap();
+        });
+        let output = child.output_in_time();
         assert_eq!(
             (output.status.code(), output.stderr),
             (Some(128 + 13), vec![]),

@@ -1,9 +1,9 @@
-//! The demo, as a newcomer sees it: it runs, and TensorBoard shows what it promised.
+//! The demo runs, and TensorBoard shows the curves that it promises.
 
 use std::path::Path;
 use std::process::Command;
 
-use tensorplex_tests::{RedisServer, Summary, dashboards, program, summary};
+use tensorplex_tests::{BoundedOutput, RedisServer, Summary, dashboards, program, summary};
 
 const STEPS: u64 = 50;
 
@@ -20,7 +20,7 @@ fn run(options: &[&str]) -> tempfile::TempDir {
         &STEPS.to_string(),
     ]);
     command.arg("--logdir").arg(dir.path()).args(options);
-    let output = command.output().unwrap();
+    let output = command.output_in_time();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
@@ -39,7 +39,7 @@ fn run(options: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// All runs, all tags, every step.
+/// Checks that a reader shows all runs, all tags and every step.
 #[track_caller]
 fn check_readers(seen: &Summary) {
     let bandit = [

@@ -1,6 +1,6 @@
-//! All whole-system tests as one program: forty would take longer to link than most of them run.
+//! All whole-system tests in one program, because linking forty programs would take longer than
+//! most tests run.
 
-mod absent;
 mod acl;
 mod bounds;
 mod broker_errors;
@@ -22,7 +22,11 @@ mod layers;
 mod loggerplex;
 mod many_ids;
 mod many_workers;
+mod no_server;
+mod old_files;
 mod oracle;
+mod producers;
+mod prose;
 mod readme;
 mod records;
 mod remotecall;

@@ -1,4 +1,4 @@
-//! The README's lines of Rust, with a server behind the address.
+//! The Rust lines of the README, with a server at the address.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn ten_lines_of_use_do_what_they_say() {
         .nth(1)
         .and_then(|rest| rest.split("```").next())
         .unwrap();
-    // What follows is that block, with another address and fewer steps: keep both the same.
+    // The next lines are that block, with another address and fewer steps. Keep both the same.
     let words = |line: &str| {
         line.split("//")
             .next()

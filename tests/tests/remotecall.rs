@@ -1,4 +1,4 @@
-//! Calls through a broker: once, in order, whatever dies.
+//! Calls through a broker run once and in order, whichever process is killed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,9 +8,9 @@ use remotecall::{
     ServerHandle,
 };
 use rustix::process::Signal;
-use tensorplex_tests::{DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for};
+use tensorplex_tests::{BoundedGet, DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for};
 
-/// Appends numbers to one file per client, and counts.
+/// Object that appends numbers to one file per client, and counts them.
 struct Numbers {
     files: FileSet,
     count: u64,
@@ -109,7 +109,7 @@ fn calls_arrive_once_and_in_order(broker: TestBroker) {
     }
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), (0..50_000).collect::<Vec<_>>());
-    assert_eq!(client.call::<_, u64>("count", &[(); 0]).get(), Ok(50_000));
+    assert_eq!(client.call::<_, u64>("count", &[(); 0]).get_in_time(), Ok(50_000));
     assert_eq!(client.stats().rewinds, 0);
     server.stop().unwrap();
 }
@@ -122,21 +122,24 @@ fn futures_end_with_a_value_or_an_error(broker: TestBroker) {
         .map(|n| client.call::<_, u64>("put", &(n,)))
         .collect();
     for (n, future) in many.into_iter().enumerate() {
-        assert_eq!(future.get(), Ok(n as u64 + 1));
+        assert_eq!(future.get_in_time(), Ok(n as u64 + 1));
     }
     let error = |result: Result<u64, RemoteError>| result.unwrap_err().to_string();
     assert_eq!(
-        error(client.call("fail", &[(); 0]).get()),
+        error(client.call("fail", &[(); 0]).get_in_time()),
         "Error: an error occurred when formatting an argument"
     );
-    assert!(error(client.call("put", &("text",)).get()).starts_with("argument n: "));
-    assert!(error(client.call("put", &[(); 0]).get()).contains("missing"));
-    assert!(error(client.call("none", &[(); 0]).get()).contains("unknown method"));
-    let text = client.call::<_, String>("count", &[(); 0]).get().unwrap_err();
+    assert!(error(client.call("put", &("text",)).get_in_time()).starts_with("argument n: "));
+    assert!(error(client.call("put", &[(); 0]).get_in_time()).contains("missing"));
+    assert!(error(client.call("none", &[(); 0]).get_in_time()).contains("unknown method"));
+    let text = client
+        .call::<_, String>("count", &[(); 0])
+        .get_in_time()
+        .unwrap_err();
     assert!(matches!(text, RemoteError::BadResult(_)), "{text}");
     client.call::<_, u64>("count", &[(); 0]).discard();
-    assert_eq!(client.check("put", &[1u64], &NoNames {}).get(), Ok(()));
-    assert!(client.check("put", &["x"], &NoNames {}).get().is_err());
+    assert_eq!(client.check("put", &[1u64], &NoNames {}).get_in_time(), Ok(()));
+    assert!(client.check("put", &["x"], &NoNames {}).get_in_time().is_err());
     server.stop().unwrap();
 }
 
@@ -196,7 +199,7 @@ fn a_server_that_is_away_finds_each_frame_once(broker: TestBroker) {
     wait_for("the frame", || {
         (broker.command(&["XLEN", "rc:{remotecall.0}:in"]) == redis::Value::Int(1)).then_some(())
     });
-    // Longer than the time after which the sender looks for its frames.
+    // Longer than the stall timeout of the sender.
     client.flush(Duration::from_secs(4)).unwrap_err();
     assert_eq!(
         broker.command(&["XLEN", "rc:{remotecall.0}:in"]),
@@ -220,7 +223,7 @@ fn a_restarted_server_knows_what_it_had(broker: TestBroker) {
         }
         client.flush(DEADLINE).unwrap();
         assert_eq!(
-            client.call::<_, u64>("count", &[(); 0]).get(),
+            client.call::<_, u64>("count", &[(); 0]).get_in_time(),
             Ok((round + 1) * 100)
         );
         server.stop().unwrap();
@@ -367,12 +370,12 @@ fn a_worker_goes_on_with_a_server_that_has_another_directory(broker: TestBroker)
     }
 }
 
-/// An entry's id comes from the broker's clock.
+/// The id of an entry comes from the broker's clock.
 fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(&broker.address(), dir.path());
     let client = connect(&broker.address());
-    broker.hurry("rc:{remotecall.0}:in");
+    broker.advance_ids("rc:{remotecall.0}:in");
     client.send("put", &(1u64,));
     client.flush(DEADLINE).unwrap();
     broker.command(&["FLUSHALL"]);
@@ -392,7 +395,7 @@ fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found(brok
         .arg("rc:{r.*")
         .query(&mut broker.connection())
         .unwrap();
-    broker.hurry(&replies[0]);
+    broker.advance_ids(&replies[0]);
     assert_eq!(put(2), Ok(Some(2)));
     broker.command(&["FLUSHALL"]);
     assert_eq!(put(3), Ok(Some(3)));
@@ -417,7 +420,8 @@ on_both_brokers! {
     a_worker_goes_on_with_a_server_that_has_another_directory,
 }
 
-/// A caller that waits sends and reads by itself; a broker that answers nothing must not keep it beyond its time.
+/// A waiting caller does the I/O inline; a broker that does not answer must not hold it beyond its
+/// timeout.
 #[test]
 fn a_caller_has_its_time_back_when_the_broker_hangs() {
     const TIME: Duration = Duration::from_secs(1);
@@ -432,7 +436,7 @@ fn a_caller_has_its_time_back_when_the_broker_hangs() {
     redis.signal(Signal::STOP);
     let (future, since) = (count(), Instant::now());
     assert_eq!(future.get_timeout(TIME), Ok(None));
-    // The threads of a client wait 5 s for an answer.
+    // The client's threads wait 5 s for an answer of the broker.
     assert!(since.elapsed() < 3 * TIME, "{:?}", since.elapsed());
     redis.signal(Signal::CONT);
     assert_eq!(future.get_timeout(DEADLINE), Ok(Some(0)));
