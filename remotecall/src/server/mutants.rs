@@ -13,7 +13,7 @@ pub(super) const fn begin(_key: &str) -> StreamId {
 #[cfg(not(feature = "mutants"))]
 pub(super) const fn remember(_key: &str, _id: StreamId) {}
 
-/// Whether an entry with this id came before: never.
+/// True if an entry with this id came before: never.
 #[cfg(not(feature = "mutants"))]
 pub(super) const fn seen_before(_: StreamId) -> bool {
     false
@@ -49,7 +49,7 @@ mod memory {
         cursors.insert(key.to_owned(), id);
     }
 
-    /// Whether an entry with this id came before.
+    /// True if an entry with this id came before.
     pub(crate) fn seen_before(id: StreamId) -> bool {
         !SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
     }
