@@ -61,10 +61,10 @@ impl Commit {
         for accepted in frames {
             self.admission.apply(&accepted.frame, accepted.clock_ms);
         }
-        let only_reads = frames.iter().all(|accepted| accepted.only_reads);
+        let is_read_only = frames.iter().all(|accepted| accepted.is_read_only);
         let admission = &mut self.admission;
         let mut commit = || admission.object.commit();
-        if !only_reads && !until_done("the log directory", &self.stop, meanwhile, &mut commit)? {
+        if !is_read_only && !until_done("the log directory", &self.stop, meanwhile, &mut commit)? {
             return Ok(false);
         }
         if late {

@@ -147,7 +147,7 @@ impl EventLoop {
                         self.commit.admission.number_before(producer)
                     }),
                     clock_ms,
-                    only_reads: self.commit.admission.is_read_only(&frame),
+                    is_read_only: self.commit.admission.is_read_only(&frame),
                     frame,
                 });
             }

@@ -205,7 +205,7 @@ impl Place {
                     accepted.push(Accepted {
                         acked: commit.admission.number_before(*producer),
                         clock_ms: 0,
-                        only_reads: false,
+                        is_read_only: false,
                         frame: frame.clone(),
                     });
                 }

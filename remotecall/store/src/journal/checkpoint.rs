@@ -1,11 +1,11 @@
-//! The state after a prefix of the journal.
+//! Checkpoint: the state after a prefix of the journal.
 //!
 //! ```text
 //! "RCC1" | crc u32 LE | body        crc: CRC-32C of the body
 //! body     MessagePack (first segment still needed, object's state, [(producer, watermark)], details of producers)
 //! ```
 //!
-//! It replaces the old one: there is always a whole one.
+//! A new checkpoint replaces the old one atomically.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,14 @@ use crate::mutants::{self, Mutant};
 const MAGIC: [u8; 4] = *b"RCC1";
 const HEADER: usize = 8;
 
+/// A saved state.
 #[derive(Debug, Default)]
 pub struct Checkpoint {
+    /// First segment that is still needed.
     pub segment: u64,
+    /// State of the object; empty when it has none.
     pub object: Vec<u8>,
+    /// Producers and their watermarks.
     pub producers: Producers,
 }
 
@@ -38,6 +42,10 @@ struct Body {
 }
 
 impl Checkpoint {
+    /// Saves the checkpoint in `dir`.
+    ///
+    /// # Errors
+    /// When a system call fails; the old checkpoint is valid then.
     pub fn save(&self, dir: &Path) -> Result<(), JournalError> {
         let (watermarks, details) = match mutants::is_on(Mutant::WatermarkNotPersisted) {
             true => (Vec::new(), Details::default()),
@@ -58,7 +66,10 @@ impl Checkpoint {
         disk::replace(&path, &content).map_err(|error| JournalError::io(&path, error))
     }
 
-    /// None when there is none yet.
+    /// Loads the checkpoint in `dir`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file is damaged, or a system call fails.
     pub fn load(dir: &Path) -> Result<Option<Self>, JournalError> {
         let path = checkpoint_path(dir);
         let bytes = match disk::read(&path) {
@@ -69,7 +80,7 @@ impl Checkpoint {
         Self::parse(&bytes, &path).map(Some)
     }
 
-    /// Reads the bytes of the file at `path`.
+    /// Decodes the bytes of the file at `path`.
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, JournalError> {
         let damaged = |why: &str| JournalError::damaged(path, 0, why);
         let (head, body) = bytes
@@ -92,7 +103,7 @@ fn checkpoint_path(dir: &Path) -> PathBuf {
     dir.join("checkpoint")
 }
 
-/// As MessagePack binary: an array of numbers would take up to twice the room.
+/// Encoding as MessagePack binary: an array of numbers would take up to twice the bytes.
 mod as_bytes {
     use serde::de::Visitor;
     use serde::{Deserializer, Serializer};

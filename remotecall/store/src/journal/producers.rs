@@ -52,7 +52,7 @@ pub struct Producers {
     now_ms: u64,
 }
 
-/// What a checkpoint holds beside the watermarks. Checkpoints of earlier versions lack it.
+/// Part of a checkpoint beside the watermarks. Checkpoints of earlier versions lack it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Details {
     accepted: u64,

@@ -34,7 +34,7 @@ fn accepted(acked: u64, frame: &[u8]) -> Accepted {
     Accepted {
         acked,
         clock_ms: CLOCK,
-        only_reads: false,
+        is_read_only: false,
         frame: frame.to_vec(),
     }
 }
@@ -49,7 +49,7 @@ fn frames_that_only_read_leave_nothing_in_the_journal() {
     let disk = Disk::new();
     let (_, _, mut journal) = disk.open().unwrap();
     let read = || Accepted {
-        only_reads: true,
+        is_read_only: true,
         ..accepted(7, b"read")
     };
     assert_eq!(journal.append(&[read(), read()]).unwrap(), 2);
