@@ -308,7 +308,7 @@ fn wait_until_ready(process: &mut Process, through: &BrokerAddress) -> (String, 
         if let Some(rest) = line.trim_start().strip_prefix("listening on ") {
             address = rest.split_whitespace().next().map(str::to_owned);
         }
-        if line.contains("to look at:") {
+        if line.contains("to view it:") {
             return (address.expect("an address"), stdout);
         }
     }

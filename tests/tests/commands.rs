@@ -15,7 +15,6 @@ const COMMANDS: &[&str] = &[
     "export",
     "inspect",
     "doctor",
-    "demo",
     "completions",
 ];
 

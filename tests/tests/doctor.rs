@@ -142,7 +142,7 @@ fn a_sound_directory_has_no_faults() {
         .save(&dir.path().join("theirs/a.tfevents"));
     assert_eq!(faults(dir.path()), []);
     let output = doctor(dir.path(), &[]);
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), ".: nothing is wrong\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), ".: no faults\n");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn a_table_is_not_written_to_a_terminal() {
         terminal.screen(false).contains("ended with 2").then_some(())
     });
     assert!(
-        terminal.screen(false).contains("not for a terminal"),
+        terminal.screen(false).contains("not written to a terminal"),
         "{}",
         terminal.screen(false)
     );
@@ -175,7 +175,7 @@ fn a_run_that_was_rewound_is_exported_as_tensorboard_shows_it() {
     writer.flush().unwrap();
 
     let run = run(&["export", ".", "--format", "jsonl"], dir.path());
-    assert!(String::from_utf8_lossy(&run.stderr).contains("5 points left out that count no more"));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("left out 5 superseded points"));
     let mut exported: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in String::from_utf8(run.stdout).unwrap().lines() {
         let point: Value = serde_json::from_str(line).unwrap();

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use loggerplex::{Level, LogLayer, Logger, Loggerplex, TextFormat};
+use loggerplex::format::TextFormat;
+use loggerplex::{Level, LogLayer, Logger, Loggerplex};
 use remotecall::{RemoteCall, remote};
 use tensorplex_tests::{BoundedGet, Broker, DEADLINE, RedisServer, TestServer, wait_for};
 use tracing_subscriber::layer::SubscriberExt;

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use loggerplex::{Level, Loggerplex, TextFormat, Words, Zone};
+use loggerplex::format::{TextFormat, Zone};
+use loggerplex::{Level, Loggerplex, Words};
 use remotecall::{OneWay, RemoteCall, ServerHandle};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -238,7 +239,7 @@ fn words(call: &LogCall, from: usize) -> Words {
     words
 }
 
-fn value(json: &Value) -> loggerplex::Value {
+fn value(json: &Value) -> loggerplex::message::Value {
     match json {
         Value::Null => None::<bool>.into(),
         Value::Bool(truth) => (*truth).into(),
@@ -247,10 +248,10 @@ fn value(json: &Value) -> loggerplex::Value {
             None => n.as_f64().unwrap().into(),
         },
         Value::String(text) => text.clone().into(),
-        Value::Array(items) => loggerplex::Value::List(items.iter().map(value).collect()),
-        Value::Object(map) => {
-            loggerplex::Value::Map(map.iter().map(|(key, item)| (key.clone(), value(item))).collect())
-        }
+        Value::Array(items) => loggerplex::message::Value::List(items.iter().map(value).collect()),
+        Value::Object(map) => loggerplex::message::Value::Map(
+            map.iter().map(|(key, item)| (key.clone(), value(item))).collect(),
+        ),
     }
 }
 

@@ -89,7 +89,7 @@ impl Server {
             if let Some(rest) = line.trim_start().strip_prefix("listening on ") {
                 address = rest.split_whitespace().next().unwrap().to_owned();
             }
-            if line.contains("to look at:") {
+            if line.contains("to view it:") {
                 return address;
             }
         }

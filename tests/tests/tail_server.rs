@@ -289,7 +289,7 @@ fn nothing_but_logs_can_be_read_through_the_server() {
     std::os::unix::fs::symlink(server.outside(), server.logdir().join("logs/out")).unwrap();
     std::os::unix::fs::symlink("../../secret.log", server.logdir().join("logs/link.log")).unwrap();
     let client = Client::connect(server.address(), loggerplex::QUEUE, "reader").unwrap();
-    let listed: loggerplex::LogListing = client.call("list_logs", &(0, 0)).get_in_time().unwrap();
+    let listed: loggerplex::server::LogListing = client.call("list_logs", &(0, 0)).get_in_time().unwrap();
     let paths: Vec<&str> = listed.files.iter().map(|file| &file.path[..]).collect();
     assert_eq!(paths, ["a.log"]);
     let id = |path: &std::path::Path| LogId {
