@@ -1,6 +1,12 @@
 //! Support for the whole-system tests: real servers in directories of their own, and waits with a
 //! deadline.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test support: a panic fails the test that called it"
+)]
+
 mod bounded;
 mod broker;
 pub mod chaos;

@@ -160,8 +160,8 @@ fn a_call_is_not_run_after_its_deadline(broker: TestBroker) {
 
 /// Time in the id of the newest entry, if there is one.
 fn newest(broker: &TestBroker) -> Option<u64> {
-    let mut command = redis::cmd("XRANGE");
     type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
+    let mut command = redis::cmd("XRANGE");
     let entries: Entries = command
         .arg(STREAM)
         .arg("-")
