@@ -25,7 +25,7 @@ mod tls;
 mod tmux;
 mod wait;
 
-pub use bounded::{BoundedGet, BoundedOutput, Lines, in_time};
+pub use bounded::{BoundedGet, BoundedOutput, BoundedStop, Lines, in_time};
 pub use broker::Broker;
 pub use log_messages::log_messages;
 pub use programs::{Process, example, own_program, program, worker_program};

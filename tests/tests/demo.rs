@@ -112,7 +112,7 @@ fn the_demo_shows_its_curves_histograms_and_texts_in_a_browser() {
 }
 
 #[test]
-fn the_demo_goes_through_redis_too() {
+fn the_demo_runs_through_redis() {
     let redis = RedisServer::start();
     let dir = run(&["--redis", &redis.address()]);
     check_readers(&summary(dir.path()));
