@@ -196,14 +196,14 @@ fn a_changed_password_is_read_from_its_file() {
     let redis = RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
     let password = |role: &str, password: &str| std::fs::write(dir.path().join(role), password).unwrap();
-    let through = |role: &str| {
+    let address_of = |role: &str| {
         password(role, "pw\n");
         set_user(&redis, role, role, None);
         let file = dir.path().join(role);
         format!("{}?user={role}&password_file={}", redis.address(), file.display())
     };
-    let mut server = TestServer::start_at(BrokerAddress::Redis(through("server")));
-    let recorder = Recorder::connect(&through("worker"), "agent/0").unwrap();
+    let mut server = TestServer::start_at(BrokerAddress::Redis(address_of("server")));
+    let recorder = Recorder::connect(&address_of("worker"), "agent/0").unwrap();
     recorder.scalar("loss", 0.5, 0);
     recorder.flush(DEADLINE).unwrap();
     for role in ["server", "worker"] {
