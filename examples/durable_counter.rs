@@ -1,5 +1,5 @@
 //! An object that survives kill -9: its calls are journaled, and it saves its own state. Run twice
-//! with cargo run --example durable_counter -- counter: the second run continues where the first
+//! with `cargo run --example durable_counter -- counter`: the second run continues where the first
 //! one was killed.
 
 use std::error::Error;

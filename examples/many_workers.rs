@@ -1,4 +1,4 @@
-//! Eight workers, here as threads, with one run each. Run with cargo run --example many_workers.
+//! Eight workers, here as threads, with one run each. Run with `cargo run --example many_workers`.
 
 use std::error::Error;
 use std::time::Duration;

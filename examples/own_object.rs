@@ -1,4 +1,4 @@
-//! Remote calls of an object of your own, with futures. Run with cargo run --example own_object.
+//! Remote calls of an object of your own, with futures. Run with `cargo run --example own_object`.
 
 use std::error::Error;
 use std::time::Duration;

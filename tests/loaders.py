@@ -21,6 +21,7 @@ import time
 
 from tensorboard import context
 from tensorboard.backend.event_processing import data_provider
+from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing import plugin_event_multiplexer
 from tensorboard.compat.proto import summary_pb2
@@ -138,71 +139,56 @@ def relay(line):
         print("rust loader:", line.decode(errors="replace"), file=sys.stderr)
 
 
-class BoundedAccumulator(plugin_event_accumulator.EventAccumulator):
-    """An accumulator whose passes end while a writer is faster than the reader.
-
-    TensorBoard's own pass ends when it finds no further record, so with such a writer it never ends. A pass of this
-    class ends with the last record that was there when the pass began, or after LOAD_LIMIT seconds.
-    """
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._records = RecordCount(self.path)
-        self._read = 0
-        self.timed_out = False
-
-    def Reload(self):
-        deadline = time.monotonic() + LOAD_LIMIT
-        self.timed_out = False
-        with self._generator_mutex:
-            present = self._records.count()
-            for event in self._generator.Load():
-                self._ProcessEvent(event)
-                self._read += 1
-                self.timed_out = time.monotonic() > deadline
-                if self._read >= present or self.timed_out:
-                    # The loader skips a file that has not grown since its last pass; this one was
-                    # not read to its end.
-                    self._generator._loader._file_size = 0
-                    break
-        return self
-
-
 class RecordCount:
-    """Number of whole records in the event files of a directory, by their headers."""
+    """Number of whole records in an event file, by their headers."""
 
     HEADER = struct.Struct("<Q")
     #: Bytes of a record besides its payload: the length and two checksums.
     FRAMING = 16
 
-    def __init__(self, directory):
-        self._directory = directory
-        self._ends = {}
+    def __init__(self, path):
+        self._path = path
+        self._end = 0
         self._count = 0
 
     def count(self):
-        # A directory or a file that was deleted is for TensorBoard's own code to notice.
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self._directory):
-                if "tfevents" in name:
-                    self._walk(os.path.join(self._directory, name))
+        with open(self._path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while self._end + self.HEADER.size <= size:
+                file.seek(self._end)
+                (length,) = self.HEADER.unpack(file.read(self.HEADER.size))
+                if self._end + length + self.FRAMING > size:
+                    break
+                self._end += length + self.FRAMING
+                self._count += 1
         return self._count
 
-    def _walk(self, path):
-        with open(path, "rb") as file:
-            size, at = os.fstat(file.fileno()).st_size, self._ends.get(path, 0)
-            while at + self.HEADER.size <= size:
-                file.seek(at)
-                (length,) = self.HEADER.unpack(file.read(self.HEADER.size))
-                if at + length + self.FRAMING > size:
-                    break
-                at += length + self.FRAMING
-                self._count += 1
-            self._ends[path] = at
+
+def bounded_load(loader, load=event_file_loader.RawEventFileLoader.Load):
+    """Raw records of an event file, up to the last one that was there when the pass began.
+
+    TensorBoard's own pass ends when it finds no further record, so it never ends while a writer is faster
+    than the reader. A pass of this function also ends with an error after LOAD_LIMIT seconds.
+    """
+    deadline, present = time.monotonic() + LOAD_LIMIT, None
+    if not hasattr(loader, "record_count"):
+        loader.record_count, loader.records_read = RecordCount(loader._file_path), 0
+    for record in load(loader):
+        # The count follows the loader's own look at the size of the file, which precedes its first record.
+        if present is None:
+            present = loader.record_count.count()
+        loader.records_read += 1
+        yield record
+        if loader.records_read >= present:
+            # The loader skips a file that has not grown since its last pass. This one may have further records.
+            loader._file_size = 0
+            return
+        if time.monotonic() > deadline:
+            # No OSError, because the multiplexer ignores those.
+            raise RuntimeError(f"the python loader did not read {loader._file_path} within {LOAD_LIMIT} s")
 
 
-# The multiplexer creates its accumulators by this name.
-plugin_event_multiplexer.event_accumulator.EventAccumulator = BoundedAccumulator
+event_file_loader.RawEventFileLoader.Load = bounded_load
 
 
 class PythonLoader:
@@ -222,12 +208,6 @@ class PythonLoader:
     def refresh(self):
         self._multiplexer.AddRunsFromDirectory(self._logdir)
         self._multiplexer.Reload()
-        if failed := [it for it in self._accumulators() if it.timed_out]:
-            paths = ", ".join(it.path for it in failed)
-            raise TimeoutError(f"the python loader did not reach the end of {paths} within {LOAD_LIMIT} s")
-
-    def _accumulators(self):
-        return [self._multiplexer.GetAccumulator(run) for run in self._multiplexer.Runs()]
 
     def count_scalars(self):
         return sum(

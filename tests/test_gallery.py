@@ -31,7 +31,7 @@ def test_a_dashboard_shows_its_records(address, browsers, page):
     assert gallery.missing(browser, address, page) == []
 
 
-def test_what_is_not_there_is_missed(address, browsers, monkeypatch):
+def test_missing_things_are_reported(address, browsers, monkeypatch):
     monkeypatch.setattr(gallery, "LIMIT", 1)
     monkeypatch.setattr(gallery, "REOPEN", 1)
     nothing = gallery.Dashboard("tf-markdown-view video", 1, ["nothing like it"])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.compat.proto import types_pb2
 
 import handwritten as hand
@@ -186,7 +187,7 @@ def test_a_torn_tail_is_completed_under_a_following_reader(tmp_path, follow):
         assert {name: values(seen, reader, name, "loss") for name in cuts} == whole
 
 
-def test_what_is_appended_after_a_torn_tail_is_lost(tmp_path, follow):
+def test_records_appended_after_a_torn_tail_are_lost(tmp_path, follow):
     second = hand.record(hand.scalar("loss", 1, 2.0))
     broken = hand.write(tmp_path / "broken", hand.scalar("loss", 0, 1.0))
     hand.append(broken, second[:20])
@@ -219,7 +220,7 @@ def test_a_pass_ends_while_a_writer_is_faster_than_the_reader(tmp_path, monkeypa
     loader = loaders.PythonLoader(str(tmp_path))
     step = 2
 
-    def process_and_write_two_more(accumulator, event, process=loaders.BoundedAccumulator._ProcessEvent):
+    def process_and_write_two_more(accumulator, event, process=EventAccumulator._ProcessEvent):
         nonlocal step
         process(accumulator, event)
         for step in (step + 1, step + 2):
@@ -227,7 +228,7 @@ def test_a_pass_ends_while_a_writer_is_faster_than_the_reader(tmp_path, monkeypa
             assert step < 1000, "the pass does not end"
 
     with monkeypatch.context() as patch:
-        patch.setattr(loaders.BoundedAccumulator, "_ProcessEvent", process_and_write_two_more)
+        patch.setattr(EventAccumulator, "_ProcessEvent", process_and_write_two_more)
         loader.refresh()
         assert loader.count_scalars() == 3
         loader.refresh()
@@ -237,7 +238,7 @@ def test_a_pass_ends_while_a_writer_is_faster_than_the_reader(tmp_path, monkeypa
     assert loader.count_scalars() == step + 1
 
 
-def test_waiting_in_vain_ends_and_says_so(tmp_path, follow):
+def test_an_await_that_times_out_says_so(tmp_path, follow):
     hand.write(tmp_path, *hand.scalars("loss", [1]))
     answer = follow.ask("await 2 0 summary")
     assert not answer["reached"]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tensorplex::tfevents::{Encoder, Point};
 
-use crate::measurements::{SCALARS, TAGS, connection, value};
+use crate::measurements::{SCALARS, TAGS, connection, tag, value};
 use crate::servers::Servers;
 
 const RECORD: usize = 20;
@@ -54,7 +54,7 @@ fn send(here: &mut redis::Connection) {
     for n in 0..SCALARS {
         let step = n / TAGS.len() as i64;
         let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
-        let tag = numbers[TAGS[n as usize % TAGS.len()]];
+        let tag = numbers.get(tag(n as usize)).expect("a number for each tag");
         entry.extend_from_slice(&(time.as_nanos() as u64).to_le_bytes());
         entry.extend_from_slice(&(step as u32).to_le_bytes());
         entry.extend_from_slice(&(value(step) as f32).to_le_bytes());
@@ -81,7 +81,7 @@ fn append(encoder: &mut Encoder, out: &mut Vec<u8>, record: &[u8]) {
     let (value, tag) = rest.split_first_chunk().expect("4 bytes");
     let tag = u32::from_le_bytes(tag.try_into().expect("4 bytes"));
     let point = Point {
-        tag: TAGS[tag as usize],
+        tag: TAGS.get(tag as usize).copied().expect("a number of a tag"),
         step: u32::from_le_bytes(*step).into(),
         wall_time: Duration::from_nanos(u64::from_le_bytes(*time)).as_secs_f64(),
     };

@@ -9,7 +9,7 @@ use remotecall::{Client, ClientOptions, WhenFull};
 use tensorplex::records::{Array, Image};
 use tensorplex::{QUEUE, Recorder};
 
-use crate::measurements::{PATIENCE, TAGS, median, value};
+use crate::measurements::{FLUSH_TIMEOUT, TAGS, median, value};
 use crate::servers::{BrokerKind, SELF, Servers};
 
 /// Scalars per measurement.
@@ -57,7 +57,7 @@ pub fn print() -> Vec<(&'static str, usize, f64)> {
     row("histograms of 64 buckets", 1, &|| {
         mix(50_000, |log, n| {
             log.client()
-                .add_histogram_buckets("weights", &buckets, Some(n), None)
+                .add_histogram_buckets("weights", &buckets, Some(n), None);
         })
     });
     let text = "word ".repeat((64 << 10) / 5);
@@ -84,13 +84,13 @@ pub fn work(address: &str, id: &str, count: &str) {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).expect("a line");
     send(std::slice::from_ref(&client), &TAGS, count);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     println!("done");
 }
 
 fn client(address: &str, id: &str, options: ClientOptions) -> Client {
     let options = ClientOptions {
-        when_full: WhenFull::Block(PATIENCE),
+        when_full: WhenFull::Block(FLUSH_TIMEOUT),
         ..options
     };
     Client::connect_with(address, QUEUE, id, options).expect("a client")
@@ -99,10 +99,9 @@ fn client(address: &str, id: &str, options: ClientOptions) -> Client {
 fn send(clients: &[Client], tags: &[impl AsRef<str>], count: usize) {
     for n in 0..count {
         let step = (n / tags.len()) as i64;
-        clients[n % clients.len()].send(
-            "add_scalar",
-            &(tags[n % tags.len()].as_ref(), value(step), Some(step)),
-        );
+        let client = clients.get(n % clients.len()).expect("at least one client");
+        let tag = tags.get(n % tags.len()).expect("at least one tag");
+        client.send("add_scalar", &(tag.as_ref(), value(step), Some(step)));
     }
 }
 
@@ -114,7 +113,7 @@ fn ids_and_tags(ids: usize, tags: usize) -> f64 {
     let tags: Vec<String> = (0..tags).map(|n| format!("tag/{n}")).collect();
     let start = Instant::now();
     send(&clients, &tags, SCALARS);
-    first.flush(PATIENCE).expect("everything acknowledged");
+    first.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
@@ -152,7 +151,7 @@ fn linger(ms: u64) -> f64 {
     let client = client(&setting.address, "agent/0", options);
     let start = Instant::now();
     send(std::slice::from_ref(&client), &TAGS, SCALARS);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
@@ -164,9 +163,9 @@ fn mix(count: usize, record: impl Fn(&Recorder, i64)) -> f64 {
         record(&log, n as i64);
         // The window does not block when full, so a flush empties it from time to time.
         if n % (count / 20).max(1) == 0 {
-            log.flush(PATIENCE).expect("everything acknowledged");
+            log.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
         }
     }
-    log.flush(PATIENCE).expect("everything acknowledged");
+    log.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     count as f64 / start.elapsed().as_secs_f64()
 }

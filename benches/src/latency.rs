@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use remotecall::Client;
 use tensorplex::tfevents::{FOOTER, HEADER};
 
-use crate::measurements::{PATIENCE, TAGS, client, value};
+use crate::measurements::{FLUSH_TIMEOUT, TAGS, client, tag, value};
 use crate::servers::{BrokerKind, Servers};
 
 const TIME: Duration = Duration::from_secs(4);
@@ -29,7 +29,10 @@ pub fn print() {
         for percent in [10, 50, 90] {
             let rate = most * f64::from(percent) / 100.0;
             let times = latencies(through, rate);
-            let at = |share: usize| times[(times.len() - 1) * share / 100] * 1e3;
+            let at = |share: usize| {
+                let time = times.get((times.len() - 1) * share / 100);
+                time.expect("at least one record") * 1e3
+            };
             let what = format!("{name}, {percent} % of {:.1} million per s", most / 1e6);
             println!("{what:<44} {:>8.1} {:>8.1} {:>8.1}", at(50), at(99), at(100));
         }
@@ -39,7 +42,7 @@ pub fn print() {
 fn log(client: &Client, from: usize, count: usize) {
     for n in from..from + count {
         let step = (n / TAGS.len()) as i64;
-        client.send("add_scalar", &(TAGS[n % TAGS.len()], value(step), Some(step)));
+        client.send("add_scalar", &(tag(n), value(step), Some(step)));
     }
 }
 
@@ -48,7 +51,7 @@ fn highest_rate(through: BrokerKind) -> f64 {
     let client = client(&setting);
     let start = Instant::now();
     log(&client, 0, PROBE);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     PROBE as f64 / start.elapsed().as_secs_f64()
 }
 
@@ -57,7 +60,7 @@ fn latencies(through: BrokerKind, rate: f64) -> Vec<f64> {
     let setting = Servers::start(through);
     let client = client(&setting);
     log(&client, 0, 1);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     let folder = std::fs::read_dir(setting.dir.path().join("agent/0")).expect("a run");
     let path = folder
         .map(|file| file.expect("a file").path())
@@ -76,7 +79,7 @@ fn latencies(through: BrokerKind, rate: f64) -> Vec<f64> {
             sent = sent.max(wanted);
             std::thread::sleep(STEP);
         }
-        client.flush(PATIENCE).expect("everything acknowledged");
+        client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
         done.store(true, Relaxed);
         let mut times = reader.join().expect("all records");
         assert_eq!(times.len(), sent - 1, "the first one was there before");
@@ -96,7 +99,7 @@ fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
             .as_secs_f64();
         file.read_to_end(&mut unread).expect("a file");
         let mut at = 0;
-        while let Some(payload) = payload(&unread[at..]) {
+        while let Some(payload) = unread.get(at..).and_then(payload) {
             if let [0x09, time @ ..] = payload {
                 let time = time.first_chunk().map_or(0.0, |time| f64::from_le_bytes(*time));
                 ages.push((now - time).max(0.0));
@@ -115,5 +118,5 @@ fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
 fn payload(bytes: &[u8]) -> Option<&[u8]> {
     let length = u64::from_le_bytes(*bytes.first_chunk()?) as usize;
     let end = HEADER + length;
-    (bytes.len() >= end + FOOTER).then(|| &bytes[HEADER..end])
+    bytes.get(HEADER..end).filter(|_| bytes.len() >= end + FOOTER)
 }

@@ -183,5 +183,6 @@ fn print_ratios(results: &BTreeMap<&str, Vec<f64>>) {
 fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+    let at = |index: usize| *sorted.get(index).expect("at least one measurement");
+    (at(0), at(sorted.len() / 2), at(sorted.len() - 1))
 }

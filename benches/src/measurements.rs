@@ -33,11 +33,18 @@ pub const TAGS: [&str; 20] = [
     "temperature",
     "epoch",
 ];
+
+/// Tag of the scalar number `n`: the tags take turns.
+pub fn tag(n: usize) -> &'static str {
+    TAGS.get(n % TAGS.len())
+        .copied()
+        .expect("a remainder below the length")
+}
 /// Calls with a future, one at a time.
 pub const ROUND_TRIPS: usize = 2_000;
 /// Calls with a future, in flight at the same time.
 const FUTURES: u64 = 10_000;
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 
 pub struct Measure {
     pub name: &'static str,
@@ -153,7 +160,7 @@ pub fn client(setting: &Servers) -> Client {
 
 pub fn client_of(address: &str) -> Client {
     let options = ClientOptions {
-        when_full: WhenFull::Block(PATIENCE),
+        when_full: WhenFull::Block(FLUSH_TIMEOUT),
         ..ClientOptions::default()
     };
     Client::connect_with(address, "tensorplex", "agent/0", options).expect("a client")
@@ -168,17 +175,14 @@ fn end_to_end(setting: &Servers) -> f64 {
     let client = client(setting);
     let start = Instant::now();
     send_all(&client, SCALARS);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
 pub fn send_all(client: &Client, count: i64) {
     for n in 0..count {
         let step = n / TAGS.len() as i64;
-        client.send(
-            "add_scalar",
-            &(TAGS[n as usize % TAGS.len()], value(step), Some(step)),
-        );
+        client.send("add_scalar", &(tag(n as usize), value(step), Some(step)));
     }
 }
 
@@ -212,7 +216,7 @@ fn bytes_per_scalar(setting: &Servers) -> f64 {
             std::hint::spin_loop();
         }
     }
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     setting.bytes() as f64 / (STEPS * TAGS.len() as i64) as f64
 }
 
@@ -220,10 +224,7 @@ fn bytes_per_scalar(setting: &Servers) -> f64 {
 fn one_call(setting: &Servers) -> f64 {
     let client = client(setting);
     batches(|step| {
-        client.send(
-            "add_scalar",
-            &(TAGS[step as usize % TAGS.len()], value(step), Some(step)),
-        )
+        client.send("add_scalar", &(tag(step as usize), value(step), Some(step)));
     })
 }
 
@@ -333,7 +334,8 @@ fn next(connection: &mut redis::Connection, key: &str, last: &str) -> String {
         .arg(key)
         .arg(last);
     let answer: Answer = command.query(connection).expect("an answer");
-    answer[0].1[0].0.clone()
+    let entry = answer.first().and_then(|(_, entries)| entries.first());
+    entry.expect("an entry").0.clone()
 }
 
 pub fn median(times: Vec<f64>) -> f64 {
@@ -346,5 +348,6 @@ fn p99(times: Vec<f64>) -> f64 {
 
 fn quantile(mut times: Vec<f64>, percent: usize) -> f64 {
     times.sort_by(f64::total_cmp);
-    times[times.len() * percent / 100]
+    let time = times.get(times.len() * percent / 100);
+    *time.expect("at least one measurement")
 }

@@ -26,15 +26,15 @@ pub fn print() {
         row(what, server.address(), || meanwhile(redis));
     };
     with_redis("Redis is up", |_| {});
-    with_redis("Redis is down", |redis| redis.kill());
+    with_redis("Redis is down", tensorplex_tests::RedisServer::kill);
     with_redis("Redis is paused", |redis| {
-        redis.signal(rustix::process::Signal::STOP)
+        redis.signal(rustix::process::Signal::STOP);
     });
 
     let disk = SmallDisk::new(4 << 20, false);
     let server = TestServer::start_on(&Broker::Embedded, &disk);
     row("the disk of the server is full", server.address(), || {
-        disk.fill(0)
+        disk.fill(0);
     });
 }
 
@@ -56,11 +56,11 @@ fn row(what: &str, address: &str, meanwhile: impl FnOnce()) {
     // Outstanding records are dropped, not waited for.
     let _ = log.close(Duration::ZERO);
     times.sort_unstable();
-    let at = |share: usize| times[times.len() * share / 100];
+    let at = |share: usize| times.get(times.len() * share / 100).expect("at least one call");
     println!(
         "{what:<52} {:>12} {:>12} {:>12}",
         at(50),
         at(99),
-        times[times.len() - 1]
+        times.last().expect("at least one call")
     );
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tensorboard_rs::summary_writer::SummaryWriter;
 
-use crate::measurements::{SCALARS, TAGS, batches, value};
+use crate::measurements::{SCALARS, TAGS, batches, tag, value};
 use crate::servers::Servers;
 
 pub fn end_to_end(setting: &Servers) -> f64 {
@@ -12,7 +12,7 @@ pub fn end_to_end(setting: &Servers) -> f64 {
     let start = Instant::now();
     for n in 0..SCALARS {
         let step = n / TAGS.len() as i64;
-        writer.add_scalar(TAGS[n as usize % TAGS.len()], value(step) as f32, step as usize);
+        writer.add_scalar(tag(n as usize), value(step) as f32, step as usize);
     }
     writer.flush();
     SCALARS as f64 / start.elapsed().as_secs_f64()
@@ -20,11 +20,5 @@ pub fn end_to_end(setting: &Servers) -> f64 {
 
 pub fn one_call(setting: &Servers) -> f64 {
     let mut writer = SummaryWriter::new(setting.dir.path());
-    batches(|step| {
-        writer.add_scalar(
-            TAGS[step as usize % TAGS.len()],
-            value(step) as f32,
-            step as usize,
-        )
-    })
+    batches(|step| writer.add_scalar(tag(step as usize), value(step) as f32, step as usize))
 }

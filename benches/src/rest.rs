@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tensorplex::Recorder;
 use tensorplex_tests::{Broker, RawFrame, RedisServer, TestServer};
 
-use crate::measurements::{PATIENCE, client_of, connection_to};
+use crate::measurements::{FLUSH_TIMEOUT, client_of, connection_to};
 use crate::servers::SELF;
 
 /// Command-line word that makes this program an idle worker.
@@ -64,7 +64,7 @@ pub fn print() {
 pub fn be_idle(address: &str) {
     let log = Recorder::connect(address, "agent/0").expect("an address");
     log.scalar("loss", 0.5, 0);
-    log.flush(PATIENCE).expect("a server");
+    log.flush(FLUSH_TIMEOUT).expect("a server");
     println!("ready");
     let _ = std::io::stdin().lock().read_line(&mut String::new());
 }
@@ -92,8 +92,14 @@ fn idle(broker: &Broker) -> [f64; 3] {
     drop(worker.stdin.take());
     worker.wait().expect("its end");
     server.stop();
-    let percent = |n: usize| (after[n] - before[n]).as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
-    std::array::from_fn(percent)
+    let mut used = after
+        .into_iter()
+        .zip(before)
+        .map(|(after, before)| after - before);
+    [(); 3].map(|()| {
+        let used = used.next().expect("three processes");
+        used.as_secs_f64() / WATCHED.as_secs_f64() * 100.0
+    })
 }
 
 fn redis_pid(broker: &Broker) -> Option<u32> {
@@ -128,7 +134,7 @@ fn frames_of_a_slow_worker() -> f64 {
         log.scalar("loss", 0.5, step);
         std::thread::sleep(Duration::from_millis(100));
     }
-    log.flush(PATIENCE).expect("a server");
+    log.flush(FLUSH_TIMEOUT).expect("a server");
     let time = start.elapsed();
     let mut about = redis::cmd("XINFO");
     let about: redis::Value = about.arg("STREAM").arg(STREAM).query(&mut ask).expect("a stream");
@@ -141,8 +147,8 @@ fn entries_added(reply: &redis::Value) -> i64 {
         return 0;
     };
     let pairs = items.chunks_exact(2);
-    let mut found = pairs.filter_map(|pair| match (&pair[0], &pair[1]) {
-        (redis::Value::BulkString(name), redis::Value::Int(count)) if name == b"entries-added" => {
+    let mut found = pairs.filter_map(|pair| match pair {
+        [redis::Value::BulkString(name), redis::Value::Int(count)] if name == b"entries-added" => {
             Some(*count)
         }
         _ => None,
@@ -178,7 +184,7 @@ fn start(runs: usize) -> f64 {
         let client = client.with_client_id(&format!("agent/{n}")).expect("an id");
         client.send("add_scalar", &("loss", 0.5, Some(1)));
     }
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     drop(client);
     server.stop();
     let start = Instant::now();
@@ -193,7 +199,7 @@ fn recovery() -> (u64, f64) {
     let mut server = TestServer::start(&Broker::Embedded);
     let client = client_of(server.address());
     crate::measurements::send_all(&client, JOURNAL);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     server.kill();
     let size = size_of(&server.logdir().join(".tensorplex"));
     let start = Instant::now();

@@ -76,7 +76,7 @@ impl Servers {
 
     /// Bytes of all accepted frames of records.
     pub fn bytes(&self) -> u64 {
-        self.servers[0].stats().bytes
+        self.servers.first().map_or(0, |records| records.stats().bytes)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use remotecall::{RemoteError, RemoteFuture};
+use remotecall::{RemoteError, RemoteFuture, RunError, ServerHandle, StatsSnapshot};
 
 use crate::{DEADLINE, until};
 
@@ -188,5 +188,25 @@ impl<T: serde::de::DeserializeOwned> BoundedGet<T> for RemoteFuture<T> {
     fn get_in_time(self) -> Result<T, RemoteError> {
         let result = self.get_timeout(DEADLINE).transpose();
         result.unwrap_or_else(|| panic!("waited {DEADLINE:?} for the result of a call"))
+    }
+}
+
+/// The end of a server in this process, with a deadline.
+pub trait BoundedStop {
+    /// Drains the queue and stops the server.
+    ///
+    /// # Errors
+    /// When the server ended with an error.
+    ///
+    /// # Panics
+    /// When the server does not stop within [`DEADLINE`].
+    #[track_caller]
+    fn stop_in_time(self) -> Result<StatsSnapshot, RunError>;
+}
+
+impl BoundedStop for ServerHandle {
+    #[track_caller]
+    fn stop_in_time(self) -> Result<StatsSnapshot, RunError> {
+        in_time("a server to stop", move || self.stop())
     }
 }

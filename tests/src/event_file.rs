@@ -24,6 +24,9 @@ impl EventFile {
     }
 
     /// Appends an event.
+    ///
+    /// # Panics
+    /// When the event is longer than a record may be.
     pub fn event(&mut self, wall_time: f64, step: i64, what: What) -> &mut Self {
         let event = Event {
             wall_time,
@@ -62,6 +65,9 @@ impl EventFile {
     }
 
     /// Writes the file, and creates the directories above it.
+    ///
+    /// # Panics
+    /// When the system refuses it.
     pub fn save(&self, path: &Path) {
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         std::fs::write(path, &self.0).expect("a file");

@@ -1,6 +1,12 @@
 //! Support for the whole-system tests: real servers in directories of their own, and waits with a
 //! deadline.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test support: a panic fails the test that called it"
+)]
+
 mod bounded;
 mod broker;
 pub mod chaos;
@@ -19,7 +25,7 @@ mod tls;
 mod tmux;
 mod wait;
 
-pub use bounded::{BoundedGet, BoundedOutput, Lines, in_time};
+pub use bounded::{BoundedGet, BoundedOutput, BoundedStop, Lines, in_time};
 pub use broker::Broker;
 pub use log_messages::log_messages;
 pub use programs::{Process, example, own_program, program, worker_program};

@@ -88,6 +88,9 @@ impl RedisServer {
     }
 
     /// Kills Redis with SIGKILL and waits for its end.
+    ///
+    /// # Panics
+    /// When the process has ended.
     pub fn kill(&mut self) {
         self.process.kill().expect("a running redis-server");
         self.process.wait().expect("its end");
@@ -151,6 +154,9 @@ impl RedisServer {
     }
 
     /// Opens a connection for the test's own commands.
+    ///
+    /// # Panics
+    /// When Redis does not accept it in time.
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.address()).expect("an address");
         let connection = wait_for("redis-server to accept a connection", || {
@@ -167,6 +173,9 @@ impl RedisServer {
     }
 
     /// Runs a command, given as words.
+    ///
+    /// # Panics
+    /// When Redis answers with an error, or not in time.
     pub fn command(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
         for word in &words[1..] {

@@ -19,7 +19,7 @@ pub struct TestServer {
     environment: Vec<(OsString, OsString)>,
     /// Standard error of the server, over all restarts.
     log: tempfile::NamedTempFile,
-    through: BrokerAddress,
+    broker: BrokerAddress,
     /// Options of the program other than log directory and broker.
     options: Vec<String>,
     limits: Option<u32>,
@@ -87,31 +87,31 @@ impl TestServer {
     }
 
     /// Starts a server with this broker address.
-    pub fn start_at(through: BrokerAddress) -> Self {
-        Self::open(through, None, Vec::new(), None)
+    pub fn start_at(broker: BrokerAddress) -> Self {
+        Self::open(broker, None, Vec::new(), None)
     }
 
     /// Starts a server that uses `clock`, also after restarts.
-    pub fn with_clock(through: BrokerAddress, clock: &Clock) -> Self {
+    pub fn with_clock(broker: BrokerAddress, clock: &Clock) -> Self {
         let mut environment = Command::new("");
         clock.set_up(&mut environment);
         let environment = environment.get_envs();
         let environment = environment.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-        Self::open_in(environment.collect(), through, None, Vec::new(), None)
+        Self::open_in(environment.collect(), broker, None, Vec::new(), None)
     }
 
     fn open(
-        through: BrokerAddress,
+        broker: BrokerAddress,
         elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
     ) -> Self {
-        Self::open_in(Vec::new(), through, elsewhere, options, open_files)
+        Self::open_in(Vec::new(), broker, elsewhere, options, open_files)
     }
 
     fn open_in(
         environment: Vec<(OsString, OsString)>,
-        through: BrokerAddress,
+        broker: BrokerAddress,
         elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
@@ -124,19 +124,19 @@ impl TestServer {
             namespace,
             environment: &environment,
             log: log.path(),
-            through: &through,
+            broker: &broker,
             options: &options,
             open_files,
         };
         let mut process = Process::start(&mut start.command());
-        let (address, stdout) = wait_until_ready(&mut process, &through);
+        let (address, stdout) = wait_until_ready(&mut process, &broker);
         Self {
             dir,
             logdir,
             namespace,
             environment,
             log,
-            through,
+            broker,
             options,
             limits: open_files,
             process,
@@ -248,12 +248,12 @@ impl TestServer {
     /// Starts the server again after its end.
     pub fn restart(&mut self) {
         self.process = Process::start(&mut self.command());
-        (self.address, self._stdout) = wait_until_ready(&mut self.process, &self.through);
+        (self.address, self._stdout) = wait_until_ready(&mut self.process, &self.broker);
     }
 
     /// Command that starts the server on the same directory at the same address.
     fn command(&mut self) -> Command {
-        if let BrokerAddress::Embedded(address) = &mut self.through {
+        if let BrokerAddress::Embedded(address) = &mut self.broker {
             address.clone_from(&self.address);
         }
         let start = Start {
@@ -261,7 +261,7 @@ impl TestServer {
             namespace: self.namespace,
             environment: &self.environment,
             log: self.log.path(),
-            through: &self.through,
+            broker: &self.broker,
             options: &self.options,
             open_files: self.limits,
         };
@@ -297,9 +297,9 @@ fn group_options(groups: &[&str]) -> Vec<String> {
 }
 
 /// Waits until the server is ready; returns the broker address for workers.
-fn wait_until_ready(process: &mut Process, through: &BrokerAddress) -> (String, Lines) {
+fn wait_until_ready(process: &mut Process, broker: &BrokerAddress) -> (String, Lines) {
     let stdout = Lines::of(process.child().stdout.take().expect("a pipe"));
-    let mut address = match through {
+    let mut address = match broker {
         BrokerAddress::Redis(address) => Some(address.clone()),
         BrokerAddress::Embedded(_) => None,
     };
@@ -320,7 +320,7 @@ struct Start<'a> {
     namespace: Option<u32>,
     environment: &'a [(OsString, OsString)],
     log: &'a Path,
-    through: &'a BrokerAddress,
+    broker: &'a BrokerAddress,
     options: &'a [String],
     open_files: Option<u32>,
 }
@@ -349,7 +349,7 @@ impl Start<'_> {
         };
         command.arg("--logdir").arg(logdir).env_remove("RUST_LOG");
         command.stdout(Stdio::piped()).stderr(log);
-        match self.through {
+        match self.broker {
             BrokerAddress::Redis(address) => command.arg("--redis").arg(address),
             BrokerAddress::Embedded(address) => command.arg("--listen").arg(address),
         };

@@ -38,7 +38,10 @@ impl Tmux {
         tmux
     }
 
-    /// The screen as text, and with `colours` also the commands that colour it.
+    /// Screen as text, with escape sequences if `colours` is true.
+    ///
+    /// # Panics
+    /// When tmux fails.
     pub fn screen(&self, colours: bool) -> String {
         let mut args = vec!["capture-pane", "-p"];
         if colours {
@@ -47,12 +50,12 @@ impl Tmux {
         String::from_utf8(self.run(&args).stdout).expect("UTF-8")
     }
 
-    /// Presses keys, as tmux names them.
+    /// Presses keys, by their names in tmux.
     pub fn press(&self, keys: &str) {
         self.run(&["send-keys", keys]);
     }
 
-    /// Gives the terminal another size.
+    /// Changes the size of the terminal.
     pub fn resize(&self, columns: u32, rows: u32) {
         self.run(&[
             "resize-window",

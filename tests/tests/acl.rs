@@ -10,7 +10,8 @@ use redis::Value;
 use remotecall::{BrokerWatch, Client, RemoteCall, remote};
 use tensorplex::Recorder;
 use tensorplex_tests::{
-    BoundedGet, BoundedOutput, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
+    BoundedGet, BoundedOutput, BoundedStop, BrokerAddress, DEADLINE, RedisServer, TestServer, program,
+    summary, wait_for,
 };
 
 /// Rights of a role in docs/security.md, without the user's name.
@@ -67,7 +68,7 @@ impl Counter {
 }
 
 #[test]
-fn each_role_needs_the_rights_in_the_docs_and_no_more() {
+fn each_role_needs_exactly_the_documented_rights() {
     let redis = RedisServer::start();
     for role in ["worker", "server", "reader"] {
         set_user(&redis, role, role, None);
@@ -98,7 +99,7 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
     let counter = counter.start(&server).unwrap();
     let adding = CounterClient::connect(&worker, "tensorplex", "agent/2").unwrap();
     assert_eq!(adding.add(2).get_in_time(), Ok(2));
-    counter.stop().unwrap();
+    counter.stop_in_time().unwrap();
     assert_eq!(refusals(&redis), [""; 0]);
 }
 
@@ -134,7 +135,7 @@ fn names(said: &str, command: &str, role: &str) {
 }
 
 #[test]
-fn a_worker_without_a_right_says_which_one() {
+fn a_worker_without_a_right_names_it() {
     let redis = RedisServer::start();
     let _server = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     let send = |right: &str| send_without(&redis, right);
@@ -155,7 +156,7 @@ fn a_worker_without_a_right_says_which_one() {
 }
 
 #[test]
-fn a_server_without_a_right_says_which_one() {
+fn a_server_without_a_right_names_it() {
     let commands = commands("server");
     assert_eq!(commands.len(), 11);
     for command in commands {
@@ -178,7 +179,7 @@ fn a_server_without_a_right_says_which_one() {
 }
 
 #[test]
-fn a_reader_without_a_right_says_which_one() {
+fn a_reader_without_a_right_names_it() {
     let redis = RedisServer::start();
     for command in commands("reader") {
         set_user(&redis, "reader", "reader", Some(&format!("+{command}")));
@@ -191,18 +192,18 @@ fn a_reader_without_a_right_says_which_one() {
 
 /// The password changes under a worker and a server that read it from files.
 #[test]
-fn a_changed_password_is_found_in_its_file() {
+fn a_changed_password_is_read_from_its_file() {
     let redis = RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
     let password = |role: &str, password: &str| std::fs::write(dir.path().join(role), password).unwrap();
-    let through = |role: &str| {
+    let address_of = |role: &str| {
         password(role, "pw\n");
         set_user(&redis, role, role, None);
         let file = dir.path().join(role);
         format!("{}?user={role}&password_file={}", redis.address(), file.display())
     };
-    let mut server = TestServer::start_at(BrokerAddress::Redis(through("server")));
-    let recorder = Recorder::connect(&through("worker"), "agent/0").unwrap();
+    let mut server = TestServer::start_at(BrokerAddress::Redis(address_of("server")));
+    let recorder = Recorder::connect(&address_of("worker"), "agent/0").unwrap();
     recorder.scalar("loss", 0.5, 0);
     recorder.flush(DEADLINE).unwrap();
     for role in ["server", "worker"] {

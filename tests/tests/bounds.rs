@@ -55,7 +55,7 @@ fn used_memory(redis: &mut redis::Connection) -> usize {
 /// A producer keeps half of its window in the broker, 16 MiB at most, and does not send it again
 /// after a reconnect.
 #[test]
-fn redis_holds_no_more_than_the_producers_pipes_while_the_server_is_paused() {
+fn redis_holds_half_a_window_per_producer_while_the_server_is_paused() {
     const PRODUCERS: usize = 8;
     const WINDOW: usize = 4 * MIB;
     const FRAME: usize = 256 << 10;
@@ -208,7 +208,7 @@ fn filled(options: ClientOptions) -> (Client, Vec<RemoteFuture<()>>) {
 }
 
 #[test]
-fn the_oldest_calls_are_dropped_and_their_futures_say_so() {
+fn futures_of_dropped_calls_end_with_an_error() {
     let (client, futures) = filled(ClientOptions {
         when_full: WhenFull::DropOldest,
         ..ClientOptions::default()
@@ -233,7 +233,7 @@ fn the_oldest_calls_are_dropped_and_their_futures_say_so() {
 }
 
 #[test]
-fn what_spills_is_delivered_in_order_and_what_does_not_fit_is_counted() {
+fn spilled_calls_are_delivered_in_order_and_oversized_ones_counted() {
     let spool = tempfile::tempdir().unwrap();
     let options = ClientOptions {
         window: MIB,
@@ -272,7 +272,7 @@ fn what_spills_is_delivered_in_order_and_what_does_not_fit_is_counted() {
 /// A dropped frame is sent empty under its number, so that later frames are accepted, and the
 /// server counts it.
 #[test]
-fn the_server_gets_the_newest_and_knows_how_many_were_dropped() {
+fn the_server_gets_the_newest_calls_and_the_count_of_dropped_ones() {
     let mut server = TestServer::start(&Broker::Embedded);
     let address = server.address().to_owned();
     server.kill();
@@ -304,7 +304,7 @@ fn the_server_gets_the_newest_and_knows_how_many_were_dropped() {
 
 /// `close` reports once, and each drop is counted under its cause.
 #[test]
-fn each_cause_is_counted() {
+fn dropped_calls_are_counted_by_cause() {
     let (client, _futures) = filled(ClientOptions::default());
     client.send("note", &(" ".repeat(17 * MIB),));
     let (told, heard) = channel();

@@ -97,7 +97,7 @@ fn read_only() {
 }
 
 #[test]
-fn a_save_that_failed() {
+fn a_failed_save() {
     let redis = RedisServer::start();
     let setup = Setup::start(&redis.address());
     setup.flush();
@@ -125,7 +125,7 @@ fn a_save_that_failed() {
 }
 
 #[test]
-fn a_password_that_came_and_went() {
+fn a_password_is_set_and_removed() {
     let redis = RedisServer::start();
     let setup = Setup::start(&redis.address());
     setup.flush();

@@ -82,7 +82,7 @@ fn shells_get_completions() {
 }
 
 #[test]
-fn wrong_options_have_an_exit_code_of_their_own() {
+fn invalid_options_have_an_exit_code_of_their_own() {
     for args in [
         &["export"][..],
         &["export", ".", "--format", "xml"],
@@ -99,7 +99,7 @@ fn wrong_options_have_an_exit_code_of_their_own() {
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_error_to_be_told() {
+fn a_closed_output_pipe_is_not_reported() {
     let dir = tempfile::tempdir().unwrap();
     EventFile::new()
         .scalars("loss", 0..100_000)

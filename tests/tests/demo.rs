@@ -104,7 +104,7 @@ fn tensorboard_shows_the_demo_in_a_browser() {
 }
 
 #[test]
-fn the_demo_also_runs_through_redis() {
+fn the_demo_runs_through_redis() {
     let redis = RedisServer::start();
     let dir = run(&["--redis", &redis.address()]);
     check_readers(&summary(dir.path()));

@@ -32,7 +32,7 @@ fn check_steps(server: &TestServer, run: &str, steps: i64) {
     }
 }
 
-fn a_full_disk_is_waited_for(broker: &Broker) {
+fn the_server_waits_for_a_full_disk(broker: &Broker) {
     let disk = SmallDisk::new(4 << 20, false);
     let mut server = TestServer::start_on(broker, &disk);
     let log = Recorder::connect(server.address(), "agent").unwrap();
@@ -69,17 +69,17 @@ fn a_full_disk_is_waited_for(broker: &Broker) {
 }
 
 #[test]
-fn a_full_disk_is_waited_for_through_redis() {
-    a_full_disk_is_waited_for(&Broker::redis());
+fn the_server_waits_for_a_full_disk_through_redis() {
+    the_server_waits_for_a_full_disk(&Broker::redis());
 }
 
 #[test]
-fn a_full_disk_is_waited_for_embedded() {
-    a_full_disk_is_waited_for(&Broker::Embedded);
+fn the_server_waits_for_a_full_disk_through_the_embedded_broker() {
+    the_server_waits_for_a_full_disk(&Broker::Embedded);
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_named() {
+fn an_unwritable_directory_is_named_in_the_log() {
     let disk = SmallDisk::new(1 << 20, true);
     let mut command = SmallDisk::enter(disk.namespace(), &program("tensorplex-server"));
     command.args(["--logdir", "/mnt/runs", "--listen", "127.0.0.1:0"]);
@@ -118,7 +118,7 @@ fn a_log_directory_that_is_removed_ends_the_server_and_the_next_one_gets_the_res
 }
 
 #[test]
-fn a_run_that_is_removed_begins_anew_and_its_next_records_are_seen() {
+fn a_removed_run_gets_a_new_file_with_the_next_records() {
     let mut server = TestServer::start(&Broker::Embedded);
     let log = Recorder::connect(server.address(), "agent").unwrap();
     record(&log, 0..10);
@@ -149,7 +149,7 @@ fn a_run_that_is_removed_begins_anew_and_its_next_records_are_seen() {
 }
 
 #[test]
-fn too_many_open_files_are_waited_for() {
+fn the_server_waits_when_too_many_files_are_open() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Recorder::connect(server.address(), "agent/0").unwrap();

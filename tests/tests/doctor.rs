@@ -124,7 +124,7 @@ fn record(step: i64) -> Vec<u8> {
 }
 
 #[test]
-fn a_sound_directory_has_no_faults() {
+fn an_intact_directory_has_no_faults() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = SummaryWriter::create(dir.path().join("ours")).unwrap();
     for step in 0..10 {
@@ -153,7 +153,7 @@ fn a_torn_tail() {
 }
 
 #[test]
-fn what_was_appended_behind_a_torn_tail() {
+fn records_appended_behind_a_torn_tail() {
     let mut file = EventFile::new();
     file.scalars("loss", 0..3)
         .bytes(&record(3)[..20])
@@ -171,7 +171,7 @@ fn zeros_at_the_end_and_in_the_middle() {
 }
 
 #[test]
-fn bytes_that_are_no_records() {
+fn bytes_that_are_not_records() {
     let mut file = EventFile::new();
     file.scalars("loss", 0..3)
         .bytes(b"a line of another program\n")
@@ -365,7 +365,7 @@ fn a_record_that_is_too_long() {
 }
 
 #[test]
-fn two_files_that_grew_at_once() {
+fn two_files_written_at_the_same_time() {
     let (mut a, mut b) = (EventFile::new(), EventFile::new());
     a.scalars("loss", 0..20).scalars("only a", 20..22);
     b.event(START + 5.0, 0, What::FileVersion("brain.Event:2".to_owned()))
@@ -382,7 +382,7 @@ fn two_files_that_grew_at_once() {
 }
 
 #[test]
-fn two_files_that_grew_at_once_with_tags_of_their_own_stay_one_run() {
+fn two_files_written_at_the_same_time_with_tags_of_their_own_stay_one_run() {
     let (mut a, mut b) = (EventFile::new(), EventFile::new());
     a.scalars("a", 0..20);
     b.scalars("b", 5..15);
@@ -473,7 +473,7 @@ fn a_tag_whose_step_was_forgotten() {
 }
 
 #[test]
-fn other_files_come_along_and_the_copy_must_be_new() {
+fn other_files_are_copied_and_the_copy_must_be_a_new_directory() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("runs");
     let mut file = EventFile::new();

@@ -371,7 +371,7 @@ fn a_rewound_run_shows_one_curve() {
 }
 
 #[test]
-fn a_local_run_of_before_is_purged() {
+fn an_earlier_local_run_is_purged() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("a");
     for (first, value) in [(0, 1.0), (5, 2.0)] {

@@ -173,7 +173,7 @@ fn without_time(line: &str) -> String {
     line[if has_time { "12:34:56 ".len() } else { 0 }..].to_owned()
 }
 
-fn own_object_prints_what_came_back(broker: TestBroker) {
+fn own_object_prints_its_results(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let printed = run("own_object", dir.path(), &broker);
     let lines: Vec<_> = printed.lines().collect();
@@ -185,7 +185,7 @@ fn own_object_prints_what_came_back(broker: TestBroker) {
 }
 
 /// The example kills itself, and its next run continues from the same count.
-fn durable_counter_forgets_nothing_that_it_printed(broker: TestBroker) {
+fn durable_counter_keeps_every_printed_count(broker: TestBroker) {
     use std::os::unix::process::ExitStatusExt;
 
     let dir = tempfile::tempdir().unwrap();
@@ -207,6 +207,6 @@ on_both_brokers! {
     many_workers_leaves_a_run_for_each,
     groups_put_clients_into_runs_and_charts,
     text_logs_shows_the_files_it_wrote,
-    own_object_prints_what_came_back,
-    durable_counter_forgets_nothing_that_it_printed,
+    own_object_prints_its_results,
+    durable_counter_keeps_every_printed_count,
 }

@@ -82,7 +82,7 @@ fn patterns_choose_runs_and_tags() {
 }
 
 #[test]
-fn json_is_that_of_the_original() {
+fn json_has_the_form_of_the_original() {
     let dir = of_others();
     let document: Value = serde_json::from_str(&export(dir.path(), &["--format", "json"])).unwrap();
     let expect = json!({
@@ -97,7 +97,7 @@ fn json_is_that_of_the_original() {
 }
 
 #[test]
-fn a_table_goes_to_a_file_or_a_pipe() {
+fn parquet_goes_to_a_file_or_a_pipe() {
     let dir = of_others();
     let piped = run(&["export", ".", "--format", "parquet"], dir.path()).stdout;
     assert!(
@@ -117,7 +117,7 @@ fn a_table_goes_to_a_file_or_a_pipe() {
 }
 
 #[test]
-fn a_table_is_not_written_to_a_terminal() {
+fn parquet_is_not_written_to_a_terminal() {
     let dir = of_others();
     let command = format!(
         "'{}' export '{}' --format parquet",
@@ -200,7 +200,7 @@ fn export_all(dir: &Path) -> String {
 }
 
 #[test]
-fn what_is_damaged_is_left_out_and_said() {
+fn damaged_records_are_left_out_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
     let at = file.scalars("loss", 0..2).0.len();
@@ -228,7 +228,7 @@ fn what_is_damaged_is_left_out_and_said() {
 
 /// The limit on the address space fails the test when the program allocates by an unchecked length.
 #[test]
-fn a_hostile_record_costs_its_own_length() {
+fn a_hostile_record_costs_memory_of_its_own_length_only() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
     // Values of zero bytes, each of which would become a struct of 200 bytes.
@@ -304,7 +304,7 @@ fn inspect_shows_every_record_and_the_tags() {
 }
 
 #[test]
-fn inspect_tells_damage_from_an_unfinished_record() {
+fn inspect_distinguishes_damage_from_an_unfinished_record() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
     let length = (MAX_PAYLOAD as u64 + 1).to_le_bytes();

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use remotecall::{RemoteCall, remote};
 use tensorplex::Recorder;
 use tensorplex_tests::{
-    BoundedGet, Broker, DEADLINE, Lines, Process, RedisServer, TestServer, own_program, summary,
+    BoundedGet, BoundedStop, Broker, DEADLINE, Lines, Process, RedisServer, TestServer, own_program, summary,
 };
 
 /// Checks that both readers show each of `steps` steps of `agent` once.
@@ -40,7 +40,7 @@ fn redis_of(broker: &mut Broker) -> &mut RedisServer {
 
 /// Trimmed entries are back, and acknowledgements are lower than before.
 #[test]
-fn a_redis_that_returns_to_an_older_snapshot_loses_and_doubles_nothing() {
+fn a_redis_that_returns_to_an_older_snapshot_loses_and_duplicates_nothing() {
     let mut broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Recorder::connect(server.address(), "agent").unwrap();
@@ -67,7 +67,7 @@ fn a_redis_that_returns_to_an_older_snapshot_loses_and_doubles_nothing() {
 }
 
 /// After a successful `flush` the records survive the kill of every process.
-fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
+fn flushed_records_survive_the_kill_of_every_process(mut broker: Broker) {
     let mut server = TestServer::start(&broker);
     let mut worker = Process::start(
         Command::new(own_program("test-recorder"))
@@ -96,13 +96,13 @@ fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
 }
 
 #[test]
-fn what_was_flushed_survives_the_kill_of_everything_through_redis() {
-    what_was_flushed_survives_the_kill_of_everything(Broker::redis());
+fn flushed_records_survive_the_kill_of_every_process_through_redis() {
+    flushed_records_survive_the_kill_of_every_process(Broker::redis());
 }
 
 #[test]
-fn what_was_flushed_survives_the_kill_of_everything_embedded() {
-    what_was_flushed_survives_the_kill_of_everything(Broker::Embedded);
+fn flushed_records_survive_the_kill_of_every_process_through_the_embedded_broker() {
+    flushed_records_survive_the_kill_of_every_process(Broker::Embedded);
 }
 
 struct Counter(u64);
@@ -119,15 +119,15 @@ impl Counter {
 /// State without a journal is lost with the process; calls that were not acknowledged run in the
 /// next one.
 #[test]
-fn an_object_without_a_journal_is_gone_with_its_process_and_calls_go_on() {
+fn an_object_without_a_journal_is_lost_with_its_process_and_calls_continue() {
     let redis = RedisServer::start();
     let start = || RemoteCall::new(Counter(0)).start(&redis.address()).unwrap();
     let client = CounterClient::connect(&redis.address(), "remotecall", "c").unwrap();
     let first = start();
     assert_eq!(client.add(5).get_in_time(), Ok(5));
-    first.stop().unwrap();
+    first.stop_in_time().unwrap();
     let waiting = client.add(2);
     let second = start();
     assert_eq!(waiting.get_in_time(), Ok(2));
-    second.stop().unwrap();
+    second.stop_in_time().unwrap();
 }

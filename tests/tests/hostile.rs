@@ -49,7 +49,10 @@ fn connect(server: &TestServer) -> redis::Connection {
         true => address.to_owned(),
         false => format!("redis://{address}"),
     };
-    redis::Client::open(url).unwrap().get_connection().unwrap()
+    let client = redis::Client::open(url).unwrap();
+    let connection = client.get_connection_with_timeout(DEADLINE).unwrap();
+    connection.set_read_timeout(Some(DEADLINE)).unwrap();
+    connection
 }
 
 fn run(connection: &mut impl ConnectionLike, words: &[&str]) {
@@ -209,7 +212,7 @@ fn add(connection: &mut impl ConnectionLike, field: &str, value: &[u8]) {
         .unwrap();
 }
 
-fn garbage_is_counted_and_passed_over(broker: &Broker) {
+fn garbage_is_counted_and_skipped(broker: &Broker) {
     let mut server = TestServer::start(broker);
     let mut connection = connect(&server);
     let mut frame = RawFrame::new([1; 16], 1, 1_500_000_000_000_000_000);
@@ -280,13 +283,13 @@ fn garbage_is_counted_and_passed_over(broker: &Broker) {
 }
 
 #[test]
-fn garbage_is_counted_and_passed_over_through_redis() {
-    garbage_is_counted_and_passed_over(&Broker::redis());
+fn garbage_is_counted_and_skipped_through_redis() {
+    garbage_is_counted_and_skipped(&Broker::redis());
 }
 
 #[test]
-fn garbage_is_counted_and_passed_over_through_the_embedded_broker() {
-    garbage_is_counted_and_passed_over(&Broker::Embedded);
+fn garbage_is_counted_and_skipped_through_the_embedded_broker() {
+    garbage_is_counted_and_skipped(&Broker::Embedded);
 }
 
 fn key_type(connection: &mut impl ConnectionLike, key: &str) -> String {
@@ -348,7 +351,7 @@ fn keys_of_another_type_are_deleted_through_the_embedded_broker() {
 
 /// All keys of the server hold garbage before it starts.
 #[test]
-fn keys_of_another_type_are_no_reason_not_to_start() {
+fn a_server_starts_with_keys_of_another_type() {
     let broker = Broker::redis();
     let Broker::Redis(redis) = &broker else {
         unreachable!()

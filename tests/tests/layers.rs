@@ -65,7 +65,7 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn arrows_point_down() {
+fn crates_depend_downwards_only() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root())
@@ -140,7 +140,7 @@ const UNSAFE: &[&str] = &[
 ];
 
 #[test]
-fn unsafe_code_is_where_a_measured_need_is_written_down() {
+fn unsafe_code_states_its_measured_need() {
     let mut found = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {

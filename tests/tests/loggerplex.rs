@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use loggerplex::format::TextFormat;
 use loggerplex::{Level, LogLayer, Logger, Loggerplex};
 use remotecall::{RemoteCall, remote};
-use tensorplex_tests::{BoundedGet, Broker, DEADLINE, RedisServer, TestServer, wait_for};
+use tensorplex_tests::{BoundedGet, BoundedStop, Broker, DEADLINE, RedisServer, TestServer, wait_for};
 use tracing_subscriber::layer::SubscriberExt;
 
 #[test]
@@ -41,7 +41,7 @@ fn lines_of_many_workers_are_in_their_files_after_a_flush() {
         );
     }
     drop(first);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 struct Echo;
@@ -64,7 +64,7 @@ impl Echo {
 }
 
 #[test]
-fn what_a_generated_client_sends_arrives_as_it_was() {
+fn values_of_a_generated_client_arrive_unchanged() {
     let redis = RedisServer::start();
     let server = RemoteCall::new(Echo)
         .queue("echo")
@@ -89,11 +89,11 @@ fn what_a_generated_client_sends_arrives_as_it_was() {
     let error = failed.get_in_time().unwrap_err().to_string();
     assert!(error.contains("ParseIntError: invalid digit"), "{error}");
     drop(echo);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 #[test]
-fn a_log_that_its_owner_deleted_begins_anew_and_has_each_line_once() {
+fn a_deleted_log_file_is_created_again_and_has_each_line_once() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Logger::connect(server.address(), "agent/0").unwrap();
@@ -195,7 +195,7 @@ fn rotated_files_have_each_line_once_whenever_the_server_is_killed() {
 }
 
 #[test]
-fn a_file_that_logrotate_moved_away_begins_anew_after_sighup() {
+fn a_log_file_moved_by_logrotate_is_created_again_after_sighup() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Logger::connect(server.address(), "agent/0").unwrap();

@@ -1,6 +1,12 @@
 //! All whole-system tests in one program, because linking forty programs would take longer than
 //! most tests run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests: a panic is a failure, also in their helper functions"
+)]
+
 mod acl;
 mod bounds;
 mod broker_errors;

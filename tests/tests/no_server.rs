@@ -137,7 +137,7 @@ fn check(server: &TestServer) {
 }
 
 #[test]
-fn all_is_delivered_when_the_embedded_broker_comes() {
+fn everything_is_delivered_when_the_embedded_broker_starts() {
     let mut server = TestServer::start(&Broker::Embedded);
     server.kill();
     let mut worker = Worker::start(server.address());
@@ -148,7 +148,7 @@ fn all_is_delivered_when_the_embedded_broker_comes() {
 }
 
 #[test]
-fn all_is_delivered_when_redis_comes_and_then_the_server() {
+fn everything_is_delivered_when_redis_and_then_the_server_start() {
     let mut broker = Broker::redis();
     let Broker::Redis(redis) = &mut broker else {
         unreachable!()
@@ -163,7 +163,7 @@ fn all_is_delivered_when_redis_comes_and_then_the_server() {
 }
 
 #[test]
-fn a_worker_and_a_server_that_both_wait_for_redis_find_each_other() {
+fn a_worker_and_a_server_connect_when_redis_starts_after_them() {
     let mut broker = Broker::redis();
     let Broker::Redis(redis) = &mut broker else {
         unreachable!()

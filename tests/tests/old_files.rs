@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tensorplex::tfevents::{Content, EventView, RecordReader};
 use tensorplex_tests::{
-    BoundedOutput, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for,
+    BoundedOutput, BoundedStop, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program,
+    wait_for,
 };
 
 /// Files below a directory, by their relative path.
@@ -240,7 +241,7 @@ fn older_frames_decode_to_the_calls_that_were_made() {
         let expected: Vec<_> = sent.calls.into_iter().map(by_position).collect();
         assert_eq!(found, expected, "{}", sent.name);
     }
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 /// Calls with futures, and how an older server answered them.

@@ -10,7 +10,7 @@ use remotecall::{OneWay, RemoteCall, ServerHandle};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tensorplex::{Scalars, Tensorplex, TensorplexClient};
-use tensorplex_tests::{Broker, DEADLINE, RawFrame, RedisServer, Summary, TestServer, summary};
+use tensorplex_tests::{BoundedStop, Broker, DEADLINE, RawFrame, RedisServer, Summary, TestServer, summary};
 
 const TAGS: [&str; 4] = [".my#section/foo", ":my.section/bar", "cos", "/abs"];
 /// Runs and tags of groups that the command line can express.
@@ -114,7 +114,7 @@ fn with_a_combined_group_all_runs_and_tags_are_the_originals() {
     assert_eq!(seen.rust["eval/A"]["eval/h/alpha"].plugin, "histograms");
     assert_eq!(seen.rust["eval/A"]["eval/note/alpha/text_summary"].plugin, "text");
     assert_eq!(server.stats().refused, Default::default());
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 /// A call of the original's logger, and the text that it added to the file.
@@ -146,7 +146,7 @@ fn log_lines_are_those_of_the_original() {
         frame.send(&mut connection, loggerplex::QUEUE);
         frame.wait_for_ack(&mut connection, loggerplex::QUEUE);
         assert_eq!(server.stats().refused, Default::default());
-        server.stop().unwrap();
+        server.stop_in_time().unwrap();
         let written = std::fs::read_to_string(dir.path().join("logs/agent.log")).unwrap();
         let expected: String = calls.iter().map(|call| marked(&call.text)).collect();
         assert_eq!(written, expected, "{:?}", calls[0].setup);

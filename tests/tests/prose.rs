@@ -1,4 +1,5 @@
-//! Rule of docs and comments: a comment begins with the noun that the thing is, not with a relative clause.
+//! Rule of docs and comments: a comment begins with the noun that the thing is, not with a relative
+//! clause.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -6,7 +6,7 @@ use tensorplex::Recorder;
 use tensorplex_tests::{Broker, TestServer, dump};
 
 #[test]
-fn ten_lines_of_use_do_what_they_say() {
+fn the_rust_lines_of_the_readme_work() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let block = text
         .split("```rust\n")

@@ -76,7 +76,7 @@ fn without_times(runs: &Value) -> Value {
     runs
 }
 
-fn every_kind_arrives_as_it_was(broker: &Broker) {
+fn every_kind_of_record_arrives_unchanged(broker: &Broker) {
     let mut server = TestServer::start(broker);
     let log = Recorder::connect(server.address(), RUN).unwrap();
     record(&log, 0);
@@ -104,11 +104,11 @@ fn every_kind_arrives_as_it_was(broker: &Broker) {
 }
 
 #[test]
-fn every_kind_arrives_as_it_was_through_redis() {
-    every_kind_arrives_as_it_was(&Broker::redis());
+fn every_kind_of_record_arrives_unchanged_through_redis() {
+    every_kind_of_record_arrives_unchanged(&Broker::redis());
 }
 
 #[test]
-fn every_kind_arrives_as_it_was_through_the_embedded_broker() {
-    every_kind_arrives_as_it_was(&Broker::Embedded);
+fn every_kind_of_record_arrives_unchanged_through_the_embedded_broker() {
+    every_kind_of_record_arrives_unchanged(&Broker::Embedded);
 }

@@ -37,7 +37,7 @@ fn run(script: &str, how_it_ends: &str) -> (Output, Vec<String>) {
 }
 
 #[test]
-fn output_goes_where_it_would_go_and_into_the_log() {
+fn output_is_passed_through_and_logged() {
     let script = "printf 'one\\ntw'; sleep 0.1; printf 'o\\r50%%\\r100%%\\n\\033[31mred\\033[0m'; exit 3";
     let (output, lines) = run(script, "exit code 3");
     assert_eq!(output.status.code(), Some(3));
@@ -50,13 +50,13 @@ fn output_goes_where_it_would_go_and_into_the_log() {
 }
 
 #[test]
-fn a_program_that_a_signal_ends_gives_its_number() {
+fn the_exit_code_tells_the_signal_that_ended_the_program() {
     let (output, _) = run("kill -KILL $$", "signal SIGKILL");
     assert_eq!(output.status.code(), Some(128 + 9));
 }
 
 #[test]
-fn a_signal_is_passed_on() {
+fn signals_are_forwarded() {
     let mut server = TestServer::start(&Broker::Embedded);
     let script = "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.01; done";
     let mut run = command(server.address(), script);
@@ -70,7 +70,7 @@ fn a_signal_is_passed_on() {
 }
 
 #[test]
-fn a_program_whose_reader_has_gone_ends_as_it_would_without_us() {
+fn a_program_with_a_closed_output_pipe_ends_by_sigpipe() {
     let mut server = TestServer::start(&Broker::Embedded);
     let mut run = command(server.address(), "exec yes");
     let mut run = Process::start(run.stdout(Stdio::piped()));
@@ -102,7 +102,7 @@ fn without_a_server_the_program_runs_to_its_end() {
 }
 
 #[test]
-fn a_program_that_cannot_start_is_told_apart() {
+fn a_program_that_cannot_start_has_its_own_exit_code() {
     let run = |program_name: &str| {
         let mut command = Command::new(program("tensorplex"));
         command.args([
@@ -121,7 +121,7 @@ fn a_program_that_cannot_start_is_told_apart() {
 }
 
 #[test]
-fn what_a_program_leaves_behind_does_not_hold_us() {
+fn background_processes_do_not_delay_the_end() {
     let start = Instant::now();
     let (output, lines) = run("sleep 60 & echo left", "exit code 0");
     assert!(
@@ -160,7 +160,7 @@ fn seen(terminal: &OwnedFd) -> String {
 }
 
 #[test]
-fn a_program_sees_a_terminal_where_there_is_one() {
+fn a_program_gets_a_terminal_if_run_has_one() {
     let mut server = TestServer::start(&Broker::Embedded);
     let (ours, terminal) = terminal();
     let mut run = command(
@@ -179,7 +179,7 @@ fn a_program_sees_a_terminal_where_there_is_one() {
 }
 
 #[test]
-fn two_terminals_stay_two() {
+fn two_terminals_stay_separate() {
     let server = TestServer::start(&Broker::Embedded);
     let ((out, to_out), (err, to_err)) = (terminal(), terminal());
     let mut run = command(server.address(), "echo out; echo err >&2; test -t 1 && test -t 2");
@@ -189,7 +189,7 @@ fn two_terminals_stay_two() {
 }
 
 #[test]
-fn a_program_hears_that_its_terminal_has_another_size() {
+fn terminal_size_changes_are_forwarded() {
     let server = TestServer::start(&Broker::Embedded);
     let (ours, terminal) = terminal();
     let size = |rows| rustix::termios::Winsize {

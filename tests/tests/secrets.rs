@@ -111,7 +111,7 @@ fn command_line(process: &Child) -> Vec<u8> {
 const LINE: &str = "{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,10]}\n";
 
 #[test]
-fn no_program_says_a_password() {
+fn no_program_prints_a_password() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (right, wrong) = (path("right"), path("wrong"));
@@ -219,7 +219,7 @@ fn no_program_says_a_password() {
 }
 
 #[test]
-fn a_password_file_that_cannot_be_used_is_an_error_that_names_it() {
+fn an_unusable_password_file_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("password");
     let file = path.to_str().unwrap();
@@ -241,7 +241,7 @@ fn a_password_file_that_cannot_be_used_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_password_that_everybody_can_read_is_a_warning() {
+fn a_password_file_that_everybody_can_read_is_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("password");

@@ -45,7 +45,7 @@ fn points(seen: &Value, run: &str, tag: &str) -> Value {
     points.iter().map(|point| json!([point[0], point[1]])).collect()
 }
 
-fn what_was_sent_is_there_when_it_ends(broker: &Broker) {
+fn sent_records_are_visible_when_send_ends(broker: &Broker) {
     let server = TestServer::start(broker);
     let output = send(
         server.address(),
@@ -80,17 +80,17 @@ fn what_was_sent_is_there_when_it_ends(broker: &Broker) {
 }
 
 #[test]
-fn what_was_sent_is_there_when_it_ends_through_redis() {
-    what_was_sent_is_there_when_it_ends(&Broker::redis());
+fn sent_records_are_visible_when_send_ends_through_redis() {
+    sent_records_are_visible_when_send_ends(&Broker::redis());
 }
 
 #[test]
-fn what_was_sent_is_there_when_it_ends_through_the_embedded_broker() {
-    what_was_sent_is_there_when_it_ends(&Broker::Embedded);
+fn sent_records_are_visible_when_send_ends_through_the_embedded_broker() {
+    sent_records_are_visible_when_send_ends(&Broker::Embedded);
 }
 
 #[test]
-fn lines_for_a_log_file_go_to_the_other_queue() {
+fn log_lines_go_to_the_queue_loggerplex() {
     let server = TestServer::start(&Broker::Embedded);
     let lines = [
         r#"{"method": "info", "args": ["started"]}"#,
@@ -110,7 +110,7 @@ fn lines_for_a_log_file_go_to_the_other_queue() {
 }
 
 #[test]
-fn a_bad_line_is_named_and_the_others_go_through() {
+fn an_invalid_line_is_reported_and_the_others_are_sent() {
     let server = TestServer::start(&Broker::Embedded);
     let bad = [
         ("no JSON at all", "expected"),
@@ -170,7 +170,7 @@ fn a_bad_line_is_named_and_the_others_go_through() {
 }
 
 #[test]
-fn a_line_that_is_not_utf_8_is_named() {
+fn a_line_that_is_not_utf_8_is_reported() {
     let server = TestServer::start(&Broker::Embedded);
     let mut command = Command::new(program("tensorplex"));
     command.args(["send", "--redis", server.address()]);
@@ -192,7 +192,7 @@ fn a_line_that_is_not_utf_8_is_named() {
 
 /// Neither a closed port nor a broker without a server acknowledges a line.
 #[test]
-fn without_a_server_it_gives_up_and_says_how_much_is_outstanding() {
+fn without_a_server_send_times_out_and_counts_outstanding_lines() {
     let redis = RedisServer::start();
     let nobody = tempfile::tempdir().unwrap();
     let nobody = format!("unix://{}", nobody.path().join("redis.sock").display());
@@ -206,7 +206,7 @@ fn without_a_server_it_gives_up_and_says_how_much_is_outstanding() {
 }
 
 #[test]
-fn an_address_or_an_id_that_cannot_be_used_is_refused() {
+fn an_invalid_address_or_client_id_is_refused() {
     for (address, options, why) in [
         ("", &[][..], "is not understood"),
         ("http://localhost:1", &[], "is not understood"),

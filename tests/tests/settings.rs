@@ -6,7 +6,7 @@ use remotecall::Client;
 use tensorplex_tests::{BoundedOutput, Broker, DEADLINE, TestServer, program};
 
 #[test]
-fn a_server_with_other_groups_does_not_rewrite_what_was_seen() {
+fn a_server_with_other_groups_does_not_rewrite_files() {
     let broker = Broker::redis();
     let mut server = TestServer::start_with(&broker, &["agent:8"], None);
     let client = Client::connect(server.address(), "tensorplex", "agent/9").unwrap();

@@ -144,7 +144,7 @@ fn on_both(test: fn(&Broker)) {
 }
 
 #[test]
-fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
+fn the_next_worker_delivers_the_recovered_spool_first() {
     on_both(|broker| {
         let (mut server, spool) = (TestServer::start(broker), tempfile::tempdir().unwrap());
         let address = server.address().to_owned();
@@ -170,7 +170,7 @@ fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
 }
 
 #[test]
-fn drain_delivers_what_nobody_takes_over() {
+fn drain_delivers_spools_without_a_worker() {
     on_both(|broker| {
         let (mut server, spool) = (TestServer::start(broker), tempfile::tempdir().unwrap());
         let address = server.address().to_owned();
@@ -212,7 +212,7 @@ fn drain_delivers_what_nobody_takes_over() {
 /// The server has all frames, Redis has lost the acknowledgements, and the spool still has the
 /// frames.
 #[test]
-fn what_was_delivered_and_not_noticed_is_not_doubled() {
+fn frames_delivered_without_acknowledgement_are_not_duplicated() {
     let mut redis = RedisServer::start();
     let broker = Broker::Redis(redis);
     let (mut server, spool) = (TestServer::start(&broker), tempfile::tempdir().unwrap());
@@ -282,7 +282,7 @@ fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
 /// The file size is limited to 8 blocks of 512 bytes. SIGXFSZ is ignored, so that a write fails as
 /// on a full disk.
 #[test]
-fn on_a_full_disk_the_worker_goes_on_and_what_was_written_is_delivered() {
+fn on_a_full_disk_the_worker_continues_and_spooled_calls_are_delivered() {
     let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
     let address = server.address().to_owned();
     server.kill();
@@ -302,7 +302,7 @@ fn on_a_full_disk_the_worker_goes_on_and_what_was_written_is_delivered() {
 }
 
 #[test]
-fn a_call_that_cannot_be_spooled_is_delivered_all_the_same() {
+fn a_call_that_cannot_be_spooled_is_delivered() {
     let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
     let options = ClientOptions {
         spool: Some(spool.path().to_owned()),
@@ -374,7 +374,7 @@ fn a_damaged_spool_is_delivered_up_to_the_damage_and_set_aside() {
 }
 
 #[test]
-fn to_spill_needs_a_spool() {
+fn spilling_requires_a_spool() {
     let options = ClientOptions {
         when_full: WhenFull::Spill,
         ..ClientOptions::default()
@@ -384,7 +384,7 @@ fn to_spill_needs_a_spool() {
 }
 
 #[test]
-fn run_and_send_have_a_spool_too() {
+fn run_and_send_use_a_spool() {
     let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
     let address = server.address().to_owned();
     server.kill();

@@ -114,7 +114,7 @@ fn json_has_one_object_per_entry() {
 }
 
 #[test]
-fn what_cannot_be_read_or_understood_is_an_error() {
+fn unreadable_logs_and_invalid_options_are_errors() {
     let dir = logs();
     let output = once(&dir.path().join("nowhere"), &[]);
     assert_eq!(output.status.code(), Some(2));

@@ -7,8 +7,8 @@ use loggerplex::reading::LogId;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{Client, RemoteCall, RemoteError, remote};
 use tensorplex_tests::{
-    BoundedGet, BoundedOutput, Broker, BrokerAddress, DEADLINE, Messages, Process, Tail, TestServer,
-    log_messages, own_program, program,
+    BoundedGet, BoundedOutput, BoundedStop, Broker, BrokerAddress, DEADLINE, Messages, Process, Tail,
+    TestServer, log_messages, own_program, program,
 };
 
 const ROTATE: [&str; 8] = [
@@ -133,12 +133,12 @@ fn nothing_lost_or_doubled(broker: Broker) {
 }
 
 #[test]
-fn a_server_may_come_late_and_be_killed() {
+fn tail_follows_a_server_that_starts_late_and_is_killed() {
     nothing_lost_or_doubled(Broker::Embedded);
 }
 
 #[test]
-fn a_server_on_redis_may_come_late_and_be_killed() {
+fn tail_follows_a_server_on_redis_that_starts_late_and_is_killed() {
     nothing_lost_or_doubled(Broker::redis());
 }
 
@@ -227,7 +227,7 @@ impl Old {
 }
 
 #[test]
-fn a_server_that_is_too_old_is_an_error_that_says_so() {
+fn a_server_without_log_reading_is_reported() {
     let broker = EmbeddedBroker::start(BrokerOptions {
         listen: ([127, 0, 0, 1], 0).into(),
         ..BrokerOptions::default()
@@ -244,11 +244,11 @@ fn a_server_that_is_too_old_is_an_error_that_says_so() {
         says.contains("does not know list_logs: it is older than this program"),
         "{says}"
     );
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 #[test]
-fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
+fn tail_takes_one_source_and_options_override_tensorplex_url() {
     let both = tail(["--redis", "localhost:1"], &["--logdir", "runs"]);
     assert_eq!(both.status.code(), Some(2));
     let broken = tail(["--redis", "http://x"], &[]);
@@ -279,7 +279,7 @@ fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
 
 /// Paths and ranges that a hostile caller asks for.
 #[test]
-fn nothing_but_logs_can_be_read_through_the_server() {
+fn only_logs_can_be_read_through_the_server() {
     let server = TestServer::start_at(BrokerAddress::Embedded("127.0.0.1:0".to_owned()));
     let log = Logger::connect(server.address(), "a").unwrap();
     log.info("hello");

@@ -29,7 +29,7 @@ fn is_refused(address: &str, words: &[&str]) {
 }
 
 #[test]
-fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
+fn workers_and_server_reconnect_over_tls_after_a_redis_restart() {
     let made = Certificates::new();
     let mut broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let address = with(&broker.address("localhost"), &[("ca", &made.ca())]);
@@ -56,7 +56,7 @@ fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
 }
 
 #[test]
-fn a_broker_that_asks_for_certificates_gets_ours() {
+fn client_certificates_are_sent_to_a_broker_that_asks() {
     let (made, others) = (Certificates::new(), Certificates::new());
     let broker = TlsRedis::start(&made, &made.host("localhost"), true);
     let known = with(&broker.address("localhost"), &[("ca", &made.ca())]);
@@ -71,7 +71,7 @@ fn a_broker_that_asks_for_certificates_gets_ours() {
 }
 
 #[test]
-fn a_certificate_that_proves_nothing_is_refused_with_the_reason() {
+fn an_invalid_certificate_is_refused_with_the_reason() {
     let (made, others) = (Certificates::new(), Certificates::new());
     let broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let address = broker.address("localhost");
@@ -91,7 +91,7 @@ fn a_certificate_that_proves_nothing_is_refused_with_the_reason() {
 }
 
 #[test]
-fn tls_and_no_tls_do_not_meet_and_it_is_said_why() {
+fn tls_on_a_plain_port_and_the_reverse_are_explained() {
     let made = Certificates::new();
     let with_tls = TlsRedis::start(&made, &made.host("localhost"), false);
     is_refused(
@@ -107,7 +107,7 @@ fn tls_and_no_tls_do_not_meet_and_it_is_said_why() {
 
 /// The log names address and reason; the files may also come from options.
 #[test]
-fn a_program_says_who_was_not_let_in_and_where() {
+fn a_program_logs_address_and_reason_of_a_refusal() {
     let (made, others) = (Certificates::new(), Certificates::new());
     let broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let top = |ca: &Certificates| {

@@ -98,7 +98,7 @@ fn scripts_get_one_object() {
 }
 
 #[test]
-fn what_waits_without_a_server_is_seen() {
+fn frames_that_wait_without_a_server_are_shown() {
     let redis = tensorplex_tests::RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
     let recorder = Recorder::connect(&redis.address(), "agent/0").unwrap();

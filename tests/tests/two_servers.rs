@@ -9,7 +9,7 @@ use std::time::Duration;
 use remotecall::{Args, CallContext, CallError, Client, Durable, Remote, RemoteCall};
 use tensorplex::Recorder;
 use tensorplex_tests::{
-    BoundedOutput, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
+    BoundedOutput, BoundedStop, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
 };
 
 /// Standard error of a server that does not start.
@@ -30,7 +30,7 @@ fn says_who(text: &str, pid: u32) {
 }
 
 #[test]
-fn the_second_is_told_who_came_first_and_follows_when_it_is_dead() {
+fn a_second_server_names_the_first_and_takes_over_after_its_death() {
     let redis = RedisServer::start();
     let mut first = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     wait_for("the lease", || {
@@ -117,10 +117,10 @@ fn a_server_that_waits_for_its_disk_keeps_its_queue() {
     wait_for("the call to arrive", || (first.stats().calls == 2).then_some(()));
     let second = start(&dirs[1], &Arc::default());
     wait_for("the second to give up", || second.has_ended().then_some(()));
-    let error = second.stop().unwrap_err().to_string();
+    let error = second.stop_in_time().unwrap_err().to_string();
     assert!(error.contains("held by the server at"), "{error}");
     client.flush(Duration::from_millis(10)).unwrap_err();
     is_full.store(false, Relaxed);
     client.flush(DEADLINE).unwrap();
-    first.stop().unwrap();
+    first.stop_in_time().unwrap();
 }

@@ -5,7 +5,9 @@
 //! standard input. It ends with its input, without a flush. The client's log goes to standard
 //! error.
 //!
+//! ```text
 //! test-recorder ADDRESS CLIENT_ID COUNT
+//! ```
 
 use std::time::Instant;
 

@@ -64,12 +64,12 @@ impl Cluster {
         let server_proxy = redis
             .as_ref()
             .map(|redis| Proxy::start(Target::Unix(redis.socket())));
-        let through = match &server_proxy {
+        let broker = match &server_proxy {
             Some(server_proxy) => BrokerAddress::Redis(server_proxy.address().to_string()),
             None => BrokerAddress::Embedded("127.0.0.1:0".to_owned()),
         };
         let clocks = Clocks::new();
-        let server = TestServer::with_clock(through, &clocks.server);
+        let server = TestServer::with_clock(broker, &clocks.server);
         let target = match &redis {
             Some(redis) => Target::Unix(redis.socket()),
             None => Target::Tcp(server.address().parse().expect("host and port")),

@@ -50,6 +50,9 @@ impl ProgressFile {
 
 impl Progress {
     /// Reads a progress file; all numbers are 0 when the worker did not come to create it.
+    ///
+    /// # Panics
+    /// When a line is not in the format above.
     pub fn read(path: &Path) -> Self {
         let mut progress = Self::default();
         for line in std::fs::read_to_string(path).unwrap_or_default().lines() {

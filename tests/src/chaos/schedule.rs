@@ -57,7 +57,7 @@ pub enum Action {
     StepClock(ClockOwner, i64),
 }
 
-/// ClockOwner clock steps.
+/// Processes whose clock steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockOwner {
     /// The server.
