@@ -35,7 +35,7 @@ pub struct FileError {
 }
 
 impl Credentials {
-    /// Whether all can be used now. Warns when others can read what should be a secret.
+    /// True if all can be used now. Warns when others can read what should be a secret.
     pub fn check(&self) -> Result<(), FileError> {
         self.password()?;
         self.certificates()?;

@@ -79,7 +79,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a command was refused and has not been taken since.
+    /// True if a command was refused and has not been taken since.
     pub fn has_refusals(&self) -> bool {
         !self.told().refused.is_empty()
     }

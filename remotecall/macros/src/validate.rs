@@ -177,7 +177,7 @@ fn takes_a_client_id(method: &Method) -> Result<()> {
     }
 }
 
-/// Whether `ty` is a shared reference to something called `name`.
+/// True if `ty` is a shared reference to something called `name`.
 fn refers_to(ty: &Type, name: &str) -> bool {
     let named = |path: &Path| path.segments.last().is_some_and(|last| last.ident == name);
     matches!(ty, Type::Reference(TypeReference { mutability: None, elem, .. })

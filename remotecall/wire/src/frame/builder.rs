@@ -29,7 +29,7 @@ pub struct NewCall<'a> {
     pub time_ns: i64,
     /// Deadline in milliseconds after `time_ns`, if any.
     pub deadline_ms: Option<u64>,
-    /// Whether a map of named arguments follows the array of positional ones.
+    /// True if a map of named arguments follows the array of positional ones.
     pub has_named: bool,
 }
 
@@ -75,7 +75,7 @@ impl FrameBuilder {
         self.body.get(before..).unwrap_or_default()
     }
 
-    /// Whether no further call fits, of any size.
+    /// True if no further call fits, of any size.
     pub fn is_full(&self) -> bool {
         self.count >= MAX_CALLS || self.names.len() + 2 > MAX_NAMES || self.body.len() >= MAX_BODY / 2
     }

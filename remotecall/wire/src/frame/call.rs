@@ -55,7 +55,7 @@ pub enum CallArgs<'a> {
     Encoded {
         /// Array of positional values, and the map of named ones behind it.
         bytes: &'a [u8],
-        /// Whether there is a map.
+        /// True if there is a map.
         has_named: bool,
     },
     /// A row of a block.
