@@ -215,11 +215,9 @@ impl Server {
         if self.files.are_named() {
             return Err(ServerError::NoRedis);
         }
-        let options = BrokerOptions {
-            listen: self.listen,
-            max_memory: self.broker_memory << 20,
-            password: self.own_password()?,
-        };
+        let mut options = BrokerOptions::new(self.listen);
+        options.max_memory = self.broker_memory << 20;
+        options.password = self.own_password()?;
         let broker = EmbeddedBroker::start(options)?;
         let address = broker.own_address();
         Ok((Some(broker), address))

@@ -8,7 +8,7 @@ mod mode;
 mod remote;
 mod server;
 
-pub use backlog::{Backlog, BrokerWatch, WatchError};
+pub use backlog::{Backlog, BrokerError, BrokerWatch, WatchError};
 pub use client::{
     CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, DrainError, DrainOutcome, Drained,
     Dropped, Encoded, EncodedArgs, FlushError, MISSING_AFTER, NotQueued, RemoteError, RemoteFuture, WhenFull,

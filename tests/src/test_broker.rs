@@ -94,11 +94,7 @@ impl TestBroker {
 }
 
 fn listen(listen: SocketAddr) -> Option<EmbeddedBroker> {
-    EmbeddedBroker::start(BrokerOptions {
-        listen,
-        ..BrokerOptions::default()
-    })
-    .ok()
+    EmbeddedBroker::start(BrokerOptions::new(listen)).ok()
 }
 
 /// Makes two tests of each function: it gets a real redis-server, and an embedded broker.

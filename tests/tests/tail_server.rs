@@ -226,10 +226,7 @@ impl Old {
 
 #[test]
 fn a_server_that_is_too_old_is_an_error_that_says_so() {
-    let broker = EmbeddedBroker::start(BrokerOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..BrokerOptions::default()
-    });
+    let broker = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into()));
     let address = broker.as_ref().unwrap().own_address();
     let server = RemoteCall::new(Old)
         .queue(loggerplex::QUEUE)

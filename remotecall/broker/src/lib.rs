@@ -13,10 +13,8 @@
 //! ```
 //! use remotecall_broker::{BrokerOptions, EmbeddedBroker};
 //!
-//! let broker = EmbeddedBroker::start(BrokerOptions {
-//!     listen: ([127, 0, 0, 1], 0).into(),
-//!     ..BrokerOptions::default()
-//! })?;
+//! let options = BrokerOptions::new(([127, 0, 0, 1], 0).into());
+//! let broker = EmbeddedBroker::start(options)?;
 //! assert_eq!((broker.connections(), broker.memory()), (0, 0));
 //! broker.stop();
 //! # Ok::<(), remotecall_broker::BrokerStartError>(())

@@ -9,8 +9,10 @@ pub const DEFAULT_PORT: u16 = 8008;
 /// Default limit on the data that a broker holds, 1 GiB.
 pub const DEFAULT_MAX_MEMORY: usize = 1 << 30;
 
-/// Options of a broker: address, memory and password.
+/// Options of a broker: address, memory and password. More may come, so a value is made by [`new`](Self::new) or
+/// `default` and then changed.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct BrokerOptions {
     /// Address to listen on; port 0 takes any free port. The default is 127.0.0.1:8008.
     pub listen: SocketAddr,
@@ -42,6 +44,16 @@ pub enum BrokerStartError {
     /// The system refuses a thread.
     #[error("cannot start the broker's thread: {0}")]
     Thread(#[source] io::Error),
+}
+
+impl BrokerOptions {
+    /// Default options with another address.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            ..Self::default()
+        }
+    }
 }
 
 impl BrokerStartError {

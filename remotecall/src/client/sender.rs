@@ -111,17 +111,13 @@ mod tests {
     /// Everything was sent before the broker went, and nobody calls any more.
     #[test]
     fn what_a_lost_broker_had_is_sent_again_without_another_call() {
-        let options = |listen| BrokerOptions {
-            listen,
-            ..BrokerOptions::default()
-        };
-        let first = EmbeddedBroker::start(options(([127, 0, 0, 1], 0).into())).unwrap();
+        let first = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into())).unwrap();
         let address = first.address();
         let client = Client::connect(&address.to_string(), "q", "c").unwrap();
         client.send("put", &(1,));
         gets_something(&first);
         first.stop();
-        gets_something(&EmbeddedBroker::start(options(address)).unwrap());
+        gets_something(&EmbeddedBroker::start(BrokerOptions::new(address)).unwrap());
         client.close(Duration::ZERO).unwrap_err();
     }
 }

@@ -255,5 +255,6 @@ fn cause(error: &CallError) -> &'static str {
         CallError::TooLarge { .. } => "result too large",
         CallError::ResultExpired => "result expired",
         CallError::DeadlineExceeded { .. } => "deadline exceeded",
+        _ => "error of another kind",
     }
 }
