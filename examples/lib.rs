@@ -72,10 +72,7 @@ impl Broker {
         if let Ok(address) = std::env::var("REDIS") {
             return Ok(Self::Redis(address));
         }
-        let options = BrokerOptions {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ..Default::default()
-        };
+        let options = BrokerOptions::new(([127, 0, 0, 1], 0).into());
         Ok(Self::Embedded(EmbeddedBroker::start(options)?))
     }
 

@@ -41,10 +41,7 @@ impl Servers {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let redis = (through == BrokerKind::Redis).then(RedisServer::start);
         let broker = (through == BrokerKind::Embedded).then(|| {
-            let options = BrokerOptions {
-                listen: ([127, 0, 0, 1], 0).into(),
-                ..Default::default()
-            };
+            let options = BrokerOptions::new(([127, 0, 0, 1], 0).into());
             EmbeddedBroker::start(options).expect("a free port")
         });
         let address = match (&redis, &broker) {

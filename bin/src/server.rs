@@ -228,11 +228,9 @@ impl Server {
         if !self.credentials.is_empty() {
             return Err(ServerError::NoRedis);
         }
-        let options = BrokerOptions {
-            listen: self.listen,
-            max_memory: self.broker_memory << 20,
-            password: self.broker_password()?,
-        };
+        let mut options = BrokerOptions::new(self.listen);
+        options.max_memory = self.broker_memory << 20;
+        options.password = self.broker_password()?;
         let broker = EmbeddedBroker::start(options)?;
         let address = broker.own_address();
         Ok((Some(broker), address))

@@ -26,11 +26,8 @@ impl EmbeddedBroker {
         let host: IpAddr = host
             .parse()
             .map_err(|_| PyValueError::new_err(format!("host {host:?} is not an IP address")))?;
-        let mut options = BrokerOptions {
-            listen: (host, port).into(),
-            password,
-            ..BrokerOptions::default()
-        };
+        let mut options = BrokerOptions::new((host, port).into());
+        options.password = password;
         options.max_memory = max_memory.unwrap_or(options.max_memory);
         let broker = remotecall::embedded::EmbeddedBroker::start(options).map_err(|error| match error {
             BrokerStartError::NoPassword(_) => PyValueError::new_err(error.to_string()),

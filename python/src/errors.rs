@@ -56,6 +56,7 @@ fn refused(error: &CallError) -> &'static str {
         CallError::TooLarge { .. } => "TooLarge",
         CallError::ResultExpired => "ResultExpired",
         CallError::DeadlineExceeded { .. } => "DeadlineExceeded",
+        _ => "RemoteError",
     }
 }
 

@@ -32,13 +32,26 @@ pub struct Backlog {
 
 /// Error of [`BrokerWatch::look`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WatchError {
     /// The broker cannot be reached, or refuses a command.
     #[error("no broker: {0}")]
-    Broker(#[from] RedisError),
+    Broker(#[source] BrokerError),
     /// The queue name is invalid.
     #[error(transparent)]
     Queue(#[from] QueueNameError),
+}
+
+/// Failure of a connection to a broker, or of a command.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BrokerError(RedisError);
+
+impl WatchError {
+    /// True if a later look may succeed: the broker may come back, or accept the command.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Broker(_))
+    }
 }
 
 impl BrokerWatch {
@@ -73,6 +86,13 @@ impl BrokerWatch {
     /// When the broker cannot be reached, or the queue name is invalid.
     pub fn look(&mut self, queue: &str) -> Result<Backlog, WatchError> {
         let keys = Keys::new(queue)?;
+        let answers = self.ask(&keys);
+        Ok(backlog(
+            answers.map_err(|error| WatchError::Broker(BrokerError(error)))?,
+        ))
+    }
+
+    fn ask(&mut self, keys: &Keys) -> Result<Vec<Value>, RedisError> {
         let mut link = match self.link.take() {
             Some(link) => link,
             None => Connection::open(&self.access, Duration::ZERO)?,
@@ -94,7 +114,7 @@ impl BrokerWatch {
             self.access.check(command, answer)?;
         }
         self.link = Some(link);
-        Ok(backlog(answers))
+        Ok(answers)
     }
 }
 
@@ -123,5 +143,21 @@ fn backlog(answers: Vec<Value>) -> Backlog {
         age,
         server,
         dropped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_is_away_may_come_back() {
+        let mut watch = BrokerWatch::new("127.0.0.1:1").unwrap();
+        let away = watch.look("q").unwrap_err();
+        assert!(
+            away.is_retryable() && away.to_string().starts_with("no broker: "),
+            "{away}"
+        );
+        assert!(!watch.look("a b").unwrap_err().is_retryable());
     }
 }

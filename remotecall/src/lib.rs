@@ -23,7 +23,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // A broker in this process stands in for Redis: "localhost:6379" works the same.
 //! let listen = ([127, 0, 0, 1], 0).into();
-//! let broker = EmbeddedBroker::start(BrokerOptions { listen, ..BrokerOptions::default() })?;
+//! let broker = EmbeddedBroker::start(BrokerOptions::new(listen))?;
 //! let address = broker.own_address();
 //!
 //! // The server, here in a thread of its own; `run` serves in the calling thread.
@@ -65,7 +65,7 @@ mod mode;
 mod remote;
 mod server;
 
-pub use backlog::{Backlog, BrokerWatch, WatchError};
+pub use backlog::{Backlog, BrokerError, BrokerWatch, WatchError};
 pub use client::{
     CLOSE_TIMEOUT, Client, ClientOptions, ClientStats, ConnectError, DrainError, DrainOutcome, Drained,
     Dropped, Encoded, EncodedArgs, FlushError, MISSING_AFTER, NotQueued, RemoteError, RemoteFuture, WhenFull,

@@ -1,4 +1,4 @@
-//! What `#[remote]` makes of an object: dispatch by name over hand-written MessagePack, and the client's shape.
+//! Code that `#[remote]` generates: dispatch by name over hand-written MessagePack, and the client.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -158,7 +158,7 @@ impl Object {
     }
 }
 
-/// Calls by name; `named` is the number of named arguments, as a map after the array.
+/// Calls a method by name; `named` is the number of named arguments, a map after the array.
 fn call_on(object: &mut Object, name: &str, args: &[u8], has_named: bool) -> Result<Vec<u8>, CallError> {
     let client_id = ClientId::new("agent/17").unwrap();
     let cx = CallContext {
@@ -200,7 +200,7 @@ fn fails(outcome: Result<Vec<u8>, CallError>, expect: &str) {
     assert_eq!(outcome.unwrap_err().to_string(), expect);
 }
 
-/// A MessagePack string of up to 31 bytes.
+/// Encodes a MessagePack string of up to 31 bytes.
 fn text(text: &str) -> Vec<u8> {
     let mut bytes = vec![0xa0 | text.len() as u8];
     bytes.extend(text.bytes());
@@ -245,7 +245,7 @@ fn a_default_has_the_type_of_its_argument() {
 }
 
 #[test]
-fn an_option_may_be_left_out() {
+fn an_option_may_be_omitted() {
     gives(call("optional", &[0x90]), (Some(7_i64), None::<String>));
     gives(call("optional", &[0x91, 0xc0]), (None::<i64>, None::<String>));
     gives(
@@ -278,7 +278,7 @@ fn borrowed_arguments_are_held_for_the_call() {
 }
 
 #[test]
-fn bytes_travel_as_bytes() {
+fn bytes_are_encoded_as_bytes() {
     assert_eq!(
         call("count_bytes", &[0x91, 0xc4, 2, 1, 255]).unwrap(),
         [0xc4, 2, 1, 255]
@@ -295,7 +295,7 @@ fn bytes_travel_as_bytes() {
 }
 
 #[test]
-fn structs_travel_with_the_names_of_their_fields() {
+fn structs_are_encoded_with_the_names_of_their_fields() {
     let args = [&[0x91, 0x82][..], &text("y"), &[2], &text("x"), &[1]].concat();
     let bytes = call("twice", &args).unwrap();
     assert_eq!((bytes[0], &bytes[1..3]), (0x82, &b"\xa1x"[..]));
@@ -303,14 +303,14 @@ fn structs_travel_with_the_names_of_their_fields() {
 }
 
 #[test]
-fn nothing_is_nil_and_borrowed_text_is_text() {
+fn unit_is_nil_and_borrowed_text_is_text() {
     assert_eq!(call("reset", &[0x90]).unwrap(), [0xc0]);
     assert_eq!(call("name", &[0x90]).unwrap(), [0xa0]);
     assert_eq!(call("clone_of", &[0x91, 1]).unwrap(), [0xa0]);
 }
 
 #[test]
-fn a_result_arrives_as_its_value_or_as_an_error() {
+fn a_result_is_decoded_as_its_value_or_as_an_error() {
     gives(call("root", &[0x91, 9]), 3.0);
     fails(call("root", &[0x91, 0xff]), "Negative: -1 is negative");
     gives(call("parse", &array(&[&text("12")])), 12_i64);
@@ -321,12 +321,12 @@ fn a_result_arrives_as_its_value_or_as_an_error() {
 }
 
 #[test]
-fn raw_identifiers_are_called_by_their_plain_names() {
+fn raw_identifiers_have_their_plain_names() {
     gives(call_named("type", &[0x90, 0x81, 0xa2, b'i', b'n', 5]), 5_i64);
 }
 
 #[test]
-fn sixteen_arguments_are_the_most() {
+fn sixteen_arguments_are_allowed() {
     let args = [&[0xdc, 0, 16][..], &[1; 16]].concat();
     gives(call("many", &args), 16_i64);
 }
@@ -389,7 +389,7 @@ fn a_bad_call_does_not_reach_the_object() {
 }
 
 #[test]
-fn the_marked_method_is_told_who_calls() {
+fn the_client_id_method_gets_the_client_id() {
     let mut object = Object::new(0);
     object.set_client_id(&ClientId::new("agent/3").unwrap());
     Remote::set_client_id(&mut object, &ClientId::new("agent/4").unwrap());
@@ -415,7 +415,7 @@ fn the_client_lists_its_methods() {
 }
 
 #[test]
-fn what_is_marked_reads_and_nothing_else_does() {
+fn only_methods_marked_read_are_read_only() {
     let object = Object::new(0);
     let methods = <ObjectClient>::METHODS.iter();
     let reads = methods.filter(|method| {
@@ -426,7 +426,7 @@ fn what_is_marked_reads_and_nothing_else_does() {
     assert_eq!(reads.map(|method| method.name).collect::<Vec<_>>(), ["peek"]);
 }
 
-/// Compiles: the client has the methods' signatures, in either mode.
+/// Checks by compiling that the client has the signatures of the methods, in either mode.
 #[allow(deprecated)]
 fn signatures<M: Mode>(client: &ObjectClient<M>) -> M::Output<i64> {
     let _: M::Output<()> = client.reset();
@@ -448,7 +448,7 @@ fn signatures<M: Mode>(client: &ObjectClient<M>) -> M::Output<i64> {
 fn a_client_changes_mode_and_id_without_a_new_connection() {
     let client = Client::connect("localhost:1", "remotecall", "agent/1").unwrap();
     let client = ObjectClient::new(client);
-    // Not called: without a broker the calls would be waited for when the client ends.
+    // No method is called, because without a broker the end of the client would wait for the calls.
     let _: fn(&ObjectClient) -> RemoteFuture<i64> = signatures;
     let _: fn(&ObjectClient<OneWay>) = signatures;
     let quiet: ObjectClient<OneWay> = client.one_way();
@@ -461,7 +461,7 @@ fn a_client_changes_mode_and_id_without_a_new_connection() {
 }
 
 mod elsewhere {
-    //! A struct from another module, a client with a name of its own, and `Self` in a signature.
+    //! Struct of another module, client with another name, and `Self` in a signature.
     use super::{Deserialize, Serialize, remote};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -476,7 +476,7 @@ mod elsewhere {
 }
 
 #[test]
-fn a_client_can_have_another_name_and_self_stays_the_object() {
+fn a_client_can_have_another_name_and_self_is_the_object() {
     use elsewhere::{Counter, CounterProxy};
     let id = ClientId::new("a").unwrap();
     let cx = CallContext {

@@ -69,11 +69,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 #[test]
 fn a_slow_line_carries_each_frame_once() {
-    let broker = EmbeddedBroker::start(BrokerOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..BrokerOptions::default()
-    })
-    .unwrap();
+    let broker = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into())).unwrap();
     let server = RemoteCall::new(Sum(0))
         .queue("q")
         .has_return_value(true)

@@ -1,13 +1,13 @@
-//! Misuse of `#[remote]`: the messages that a user will read.
+//! Error messages for misuse of `#[remote]`.
 //!
-//! `tests/ui/NAME.rs` does not compile, and the compiler says what is in `NAME.stderr`. It is asked directly, with the
-//! library that cargo has built already: a tool that makes a package of each case would build all dependencies once more.
+//! `tests/ui/NAME.rs` must not compile, and the compiler's messages must be those in `NAME.stderr`. The test runs the
+//! compiler directly with the library that cargo has built, because a package per case would build all dependencies again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[test]
-fn misuse_is_explained_where_it_stands() {
+fn misuse_gets_a_message_at_its_place() {
     let library = library();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
     let mut count = 0;
@@ -24,10 +24,10 @@ fn misuse_is_explained_where_it_stands() {
         }
     }
     assert!(count > 0);
-    assert!(wrong.is_empty(), "not what is expected:\n\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "unexpected messages:\n\n{}", wrong.join("\n"));
 }
 
-/// What the compiler says of a case that it must refuse, without its summary.
+/// Compiles a case that must fail, and returns the messages of the compiler without its summary.
 fn compile(case: &Path, library: &Path) -> String {
     let out = tempfile::tempdir().unwrap();
     let output = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()))
@@ -56,7 +56,7 @@ fn compile(case: &Path, library: &Path) -> String {
     lines.join("\n").trim().to_owned() + "\n"
 }
 
-/// The library, as the workspace has it.
+/// Path of the library that the workspace builds.
 fn library() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
     let profile = deps.ancestors().nth(2).unwrap();
@@ -79,8 +79,8 @@ fn library() -> PathBuf {
     if profile.ends_with("release") {
         build.arg("--release");
     }
-    // What `cargo test` says of this package: the build script of ring, for one, looks at it, and then ring is compiled again,
-    // and all that stands on it.
+    // Variables that `cargo test` sets for this package would rebuild ring and its dependents, because the build script
+    // of ring reads them.
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()

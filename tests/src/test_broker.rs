@@ -98,11 +98,7 @@ impl TestBroker {
 }
 
 fn listen(listen: SocketAddr) -> Option<EmbeddedBroker> {
-    EmbeddedBroker::start(BrokerOptions {
-        listen,
-        ..BrokerOptions::default()
-    })
-    .ok()
+    EmbeddedBroker::start(BrokerOptions::new(listen)).ok()
 }
 
 /// Makes two tests of each function: one with a real redis-server, one with an embedded broker.

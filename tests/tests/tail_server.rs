@@ -228,10 +228,7 @@ impl Old {
 
 #[test]
 fn a_server_without_log_reading_is_reported() {
-    let broker = EmbeddedBroker::start(BrokerOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..BrokerOptions::default()
-    });
+    let broker = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into()));
     let address = broker.as_ref().unwrap().own_address();
     let server = RemoteCall::new(Old)
         .queue(loggerplex::QUEUE)

@@ -1,4 +1,4 @@
-//! The arguments of one command, taken one after the other.
+//! Arguments of one command, taken one after the other.
 
 use std::str;
 use std::vec;
@@ -8,7 +8,7 @@ use redis_protocol::resp2::types::RangeFrame;
 
 use super::error::CommandError;
 
-/// What is left of a command's arguments.
+/// Arguments that are not taken yet.
 #[derive(Debug)]
 pub(super) struct Args<'a> {
     bytes: &'a [u8],
@@ -16,7 +16,7 @@ pub(super) struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// Arguments that lie in `bytes`.
+    /// Arguments whose ranges are in `bytes`.
     pub fn new(bytes: &'a [u8], frames: Vec<RangeFrame>) -> Self {
         Self {
             bytes,
@@ -24,38 +24,38 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// How many are left.
+    /// Number of arguments left.
     pub fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// Whether none is left.
+    /// True if no argument is left.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The next one; its absence is a syntax error, as in Redis.
+    /// Takes the next argument; if there is none, that is a syntax error, as in Redis.
     pub fn next(&mut self) -> Result<&'a [u8], CommandError> {
         let frame = self.frames.next().ok_or(CommandError::Syntax)?;
         Ok(slice(self.bytes, &frame))
     }
 
-    /// The next one as a value to keep: a copy of the right size, so that it holds no buffer in memory.
+    /// Takes the next argument as a value to store: an exact copy, so that the input buffer can be reused.
     pub fn value(&mut self) -> Result<Bytes, CommandError> {
         self.next().map(Bytes::copy_from_slice)
     }
 
-    /// All that are left, as values to keep.
+    /// Takes all arguments left, as values to store.
     pub fn values(&mut self) -> Result<Vec<Bytes>, CommandError> {
         (0..self.len()).map(|_| self.value()).collect()
     }
 
-    /// The next one as a number.
+    /// Takes the next argument as an integer.
     pub fn integer(&mut self) -> Result<i64, CommandError> {
         integer(self.next()?).ok_or(CommandError::NotInteger)
     }
 
-    /// Takes the next one if it is `word`, in any case.
+    /// Takes the next argument if it is `word`, in upper or lower case; returns whether it is.
     pub fn take_word(&mut self, word: &str) -> bool {
         let frame = self.frames.as_slice().first();
         let found = frame.is_some_and(|frame| is_word(slice(self.bytes, frame), word));
@@ -66,12 +66,12 @@ impl<'a> Args<'a> {
     }
 }
 
-/// Whether `argument` is `word`, in any case.
+/// True if `argument` is `word`, in upper or lower case.
 pub(super) fn is_word(argument: &[u8], word: &str) -> bool {
     argument.eq_ignore_ascii_case(word.as_bytes())
 }
 
-/// A number in decimal.
+/// Parses a decimal integer.
 pub(super) fn integer(argument: &[u8]) -> Option<i64> {
     let text = str::from_utf8(argument).ok()?;
     if text.starts_with('+') {

@@ -1,13 +1,13 @@
-//! One client: read, execute, answer.
+//! Connection of one client: read, execute, reply.
 //!
-//! Everything that has arrived is executed before anything is read again, and answered with one write
-//! unless the answers grow large. Three waits can be long, and each ends when the peer or the broker goes:
+//! The thread executes all commands that have arrived before it reads again, and replies with one write
+//! unless the replies grow large. Three waits can be long; each ends when the client or the broker ends:
 //!
 //! * reading: the broker shuts the socket down;
-//! * `XREAD BLOCK`: the thread is parked; an added entry or the broker's end wakes it, and now and then it
-//!   looks whether the peer is still there;
-//! * writing: a peer that sends a long pipeline before it reads any answer would wait for us while we wait
-//!   for it, so after a while we read on, within limits.
+//! * `XREAD BLOCK`: the thread is parked; an added entry or the end of the broker unparks it, and every
+//!   500 ms it checks that the client is still connected;
+//! * writing: a client that sends a long pipeline before it reads any reply would wait for the broker while
+//!   the broker waits for it, so every 50 ms the thread reads more input, within limits.
 
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
@@ -15,30 +15,32 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::commands::{self, Read, Session};
+use super::blocking_read::BlockingRead;
+use super::commands::{self, Session};
 use super::error::CommandError;
 use super::framing::{Limits, MAX_COMMAND};
 use super::input::{Input, Peer};
 use super::output::{Output, Reply};
 use super::shared::Shared;
 
-/// How often a blocked read looks whether its client is still there.
+/// Interval at which a blocked read checks that its client is still connected.
 const PEER_CHECK: Duration = Duration::from_millis(500);
-/// Most bytes that a blocked read lets its client send ahead.
+/// Limit on the bytes that a client may send ahead during a blocked read.
 const AHEAD_OF_READ: usize = 64 << 10;
-/// How long a write waits before more input is taken to relieve the client.
+/// Socket timeout of a write, after which more input is read to unblock the client.
 const WRITE_SLICE: Duration = Duration::from_millis(50);
-/// Most bytes that a client may send without reading its answers, beyond what the system buffers.
-const AHEAD_OF_ANSWERS: usize = MAX_COMMAND;
-/// How long a client may take to say the password.
-const INTRODUCTION: Duration = Duration::from_secs(10);
-/// How long the answer to a wrong password takes, and how many of them a connection survives.
-const WRONG_PAUSE: Duration = Duration::from_secs(1);
-const WRONG_MOST: u32 = 3;
-/// A client that reads nothing of its answers for so long is dropped.
-const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+/// Limit on the bytes that a client may send without reading its replies, beyond the buffers of the system.
+const AHEAD_OF_REPLIES: usize = MAX_COMMAND;
+/// Timeout for a client to authenticate.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+/// Delay of the reply to a wrong password.
+const WRONG_PASSWORD_DELAY: Duration = Duration::from_secs(1);
+/// Number of wrong passwords in a row that ends a connection.
+const MAX_WRONG_PASSWORDS: u32 = 3;
+/// Timeout for a client to read any byte of its replies, after which the connection ends.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A connection and all that belongs to it.
+/// Connection with its buffers and its session.
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: Arc<TcpStream>,
@@ -46,26 +48,26 @@ pub(super) struct Connection {
     session: Session,
     input: Input,
     output: Output,
-    /// Until when the password has to be said; none when it was, or there is none.
-    introduced_by: Option<Instant>,
+    /// Deadline for authentication; `None` once the client is authenticated.
+    auth_deadline: Option<Instant>,
 }
 
 impl Connection {
-    /// Takes over a socket; the connection counts from now on.
+    /// Takes over a socket, and counts the connection until it is dropped.
     pub fn new(socket: Arc<TcpStream>, shared: Arc<Shared>, id: i64) -> Self {
         shared.connection_opened();
-        let introduced_by = shared.has_password().then(|| Instant::now() + INTRODUCTION);
+        let auth_deadline = shared.has_password().then(|| Instant::now() + AUTH_TIMEOUT);
         Self {
             socket,
             session: Session::new(Arc::clone(&shared), id),
-            introduced_by,
+            auth_deadline,
             shared,
             input: Input::default(),
             output: Output::default(),
         }
     }
 
-    /// Serves until the client leaves, errs, or the broker stops.
+    /// Serves until the client disconnects or violates the protocol, or the broker stops.
     pub fn run(&mut self) {
         if let Err(error) = self.serve() {
             tracing::debug!("a connection ended: {error}");
@@ -81,45 +83,46 @@ impl Connection {
             if self.session.is_over() || self.shared.is_stopping() {
                 return Ok(());
             }
-            // While the answers were written, more may have been taken in.
+            // More input may have arrived while the replies were written.
             if !self.input.is_fresh() && self.fill()? == Peer::Closed {
                 return Ok(());
             }
         }
     }
 
-    /// Waits for what the client sends; a stranger has not for ever.
+    /// Waits for input, until the deadline for authentication if the client is not authenticated.
     fn fill(&mut self) -> io::Result<Peer> {
-        if let Some(until) = self.introduced_by {
+        if let Some(until) = self.auth_deadline {
             let left = until.saturating_duration_since(Instant::now());
-            let is_known = self.session.is_authenticated();
-            if is_known {
-                self.introduced_by = None;
+            let is_authenticated = self.session.is_authenticated();
+            if is_authenticated {
+                self.auth_deadline = None;
             } else if left.is_zero() {
                 return Err(ErrorKind::TimedOut.into());
             }
-            self.socket.set_read_timeout((!is_known).then_some(left))?;
+            self.socket
+                .set_read_timeout((!is_authenticated).then_some(left))?;
         }
         self.input.fill(&mut &*self.socket)
     }
 
-    /// Guessing takes time, and connections.
-    fn punish_wrong_password(&mut self) {
-        let until = Instant::now() + WRONG_PAUSE;
-        // The broker's end unparks the thread.
+    /// Delays the reply to a wrong password, and ends the connection after the third: guessing becomes slow.
+    fn slow_down_guessing(&mut self) {
+        let until = Instant::now() + WRONG_PASSWORD_DELAY;
+        // Parked, because a broker that stops unparks the thread.
         while Instant::now() < until && !self.shared.is_stopping() {
             thread::park_timeout(until.saturating_duration_since(Instant::now()));
         }
-        if self.session.wrong_passwords() >= WRONG_MOST {
+        if self.session.wrong_passwords() >= MAX_WRONG_PASSWORDS {
             self.session.end();
         }
     }
 
-    /// Executes what has arrived.
+    /// Executes all commands that have arrived.
     fn execute_all(&mut self) -> io::Result<()> {
         while !self.session.is_over() {
             let wrong = self.session.wrong_passwords();
-            let answer = match self.input.next(self.limits()) {
+            let reply = match self.input.next(self.limits()) {
                 Ok(None) => return Ok(()),
                 Ok(Some(args)) => commands::execute(&mut self.session, args),
                 Err(error) => {
@@ -128,13 +131,13 @@ impl Connection {
                 }
             };
             if self.session.wrong_passwords() > wrong {
-                self.punish_wrong_password();
+                self.slow_down_guessing();
             }
-            let answer = match self.session.take_wait() {
+            let reply = match self.session.take_wait() {
                 Some(read) => self.wait(&read)?,
-                None => answer,
+                None => reply,
             };
-            self.output.answer(answer)?;
+            self.output.reply(reply)?;
             if self.output.is_full() {
                 self.write()?;
             }
@@ -144,14 +147,14 @@ impl Connection {
 
     fn limits(&self) -> Limits {
         if self.session.is_authenticated() {
-            Limits::TRUSTED
+            Limits::AUTHENTICATED
         } else {
-            Limits::STRANGER
+            Limits::UNAUTHENTICATED
         }
     }
 
-    /// Waits until one of the streams has what `read` asks for, or its time is over.
-    fn wait(&mut self, read: &Read) -> io::Result<Result<Reply, CommandError>> {
+    /// Waits until one of the streams has an entry that `read` asks for, or its timeout passes.
+    fn wait(&mut self, read: &BlockingRead) -> io::Result<Result<Reply, CommandError>> {
         self.write()?;
         let thread = thread::current();
         {
@@ -164,11 +167,11 @@ impl Connection {
         outcome
     }
 
-    fn wait_watching(&mut self, read: &Read) -> io::Result<Result<Reply, CommandError>> {
+    fn wait_watching(&mut self, read: &BlockingRead) -> io::Result<Result<Reply, CommandError>> {
         let deadline = read.deadline();
         let mut next_check = Instant::now() + PEER_CHECK;
         loop {
-            // In its own statement: the lock is gone before the answer is used.
+            // A statement of its own, so that the lock is released before the reply is used.
             let found = read.attempt(&self.shared.store());
             if let Some(found) = found.transpose() {
                 return Ok(found);
@@ -189,9 +192,9 @@ impl Connection {
         }
     }
 
-    /// Writes the answers.
+    /// Writes the replies.
     fn write(&mut self) -> io::Result<()> {
-        let mut patience = Instant::now() + WRITE_PATIENCE;
+        let mut deadline = Instant::now() + WRITE_TIMEOUT;
         loop {
             let before = self.output.len();
             let stuck = match self.output.write_to(&mut &*self.socket) {
@@ -201,18 +204,18 @@ impl Connection {
             };
             let now = Instant::now();
             if self.output.len() < before {
-                patience = now + WRITE_PATIENCE;
+                deadline = now + WRITE_TIMEOUT;
             }
-            if now >= patience || self.shared.is_stopping() {
+            if now >= deadline || self.shared.is_stopping() {
                 return Err(stuck);
             }
             if self.session.is_authenticated() {
-                self.read_ahead(AHEAD_OF_ANSWERS)?;
+                self.read_ahead(AHEAD_OF_REPLIES)?;
             }
         }
     }
 
-    /// Takes what the client has sent, without waiting; an error when it has gone.
+    /// Reads the input that has arrived, without waiting; a closed connection is an error.
     fn read_ahead(&mut self, limit: usize) -> io::Result<()> {
         self.socket.set_nonblocking(true)?;
         let peer = self.input.fill_up_to(limit, &mut &*self.socket);

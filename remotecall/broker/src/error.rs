@@ -1,6 +1,6 @@
-//! What a command can be answered with instead of a result, in the words of Redis 7.
+//! Command errors, in the words of Redis 7.
 
-/// A command was refused; nothing has changed.
+/// Error reply to a command, which changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CommandError {
     #[error("ERR unknown command '{name}', with args beginning with: {arguments}")]
@@ -81,10 +81,10 @@ pub(super) enum CommandError {
     Interval(&'static str),
 }
 
-/// Longest part of a client's bytes that an error repeats.
+/// Limit on the client's bytes that an error repeats.
 pub(super) const MAX_ECHO: usize = 128;
 
-/// A client's bytes, cut to `limit`, for use in an error.
+/// A client's bytes as text for an error, cut to `limit`.
 pub(super) fn echo(bytes: &[u8], limit: usize) -> String {
     String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes)).into_owned()
 }

@@ -1,25 +1,25 @@
-//! Where a command ends, found before anything is decoded.
+//! Framing: finds the end of a command before it is decoded.
 //!
 //! ```text
 //! command    "*" count CRLF   then count times:   "$" length CRLF   length bytes   CRLF
 //! ```
 //!
-//! The codec starts over when a frame is incomplete, allocates and recurses as the data says. So the
-//! extent of a command is found here first: every header is read once, however small the pieces are in
-//! which it arrives, and only an array of bulk strings within the limits reaches the codec.
+//! The codec starts over when a command is incomplete, and it allocates and recurses as the data says. So
+//! this module finds the extent of a command first. It reads each header once, however small the pieces
+//! are in which the command arrives, and passes only an array of bulk strings within the limits.
 
 use std::str;
 
-/// Longest argument: 32 MiB. A frame has at most half of that.
+/// Limit on one argument, 32 MiB: twice the limit on a frame.
 pub const MAX_BULK: usize = 32 << 20;
-/// Most arguments of one command.
+/// Limit on the arguments of one command, 65 536.
 pub const MAX_ARGUMENTS: usize = 1 << 16;
-/// Longest command, all arguments together: 64 MiB.
+/// Limit on one command with all its arguments, 64 MiB.
 pub const MAX_COMMAND: usize = 64 << 20;
-/// Longest header; a sign, twenty digits and the line's end fit.
+/// Limit on a header, in bytes: a sign, twenty digits and the end of the line fit.
 const MAX_HEADER: usize = 32;
 
-/// What a client may send.
+/// Limits on the commands of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     arguments: usize,
@@ -28,21 +28,24 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// For a client that may use the broker.
-    pub const TRUSTED: Self = Self {
+    /// Limits of an authenticated client.
+    pub const AUTHENTICATED: Self = Self {
         arguments: MAX_ARGUMENTS,
         bulk: MAX_BULK,
         exceeded: [ProtocolError::Arguments, ProtocolError::Bulk],
     };
-    /// For a client that has not said the password yet: enough to say it.
-    pub const STRANGER: Self = Self {
+    /// Limits of an unauthenticated client: enough for AUTH and HELLO.
+    pub const UNAUTHENTICATED: Self = Self {
         arguments: 10,
         bulk: 16 << 10,
-        exceeded: [ProtocolError::StrangerArguments, ProtocolError::StrangerBulk],
+        exceeded: [
+            ProtocolError::UnauthenticatedArguments,
+            ProtocolError::UnauthenticatedBulk,
+        ],
     };
 }
 
-/// The bytes are no command; the connection cannot go on.
+/// Protocol error, after which the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ProtocolError {
     #[error("ERR Protocol error: expected '{want}', got '{got}'")]
@@ -52,9 +55,9 @@ pub(super) enum ProtocolError {
     #[error("ERR Protocol error: invalid bulk length")]
     Bulk,
     #[error("ERR Protocol error: unauthenticated multibulk length")]
-    StrangerArguments,
+    UnauthenticatedArguments,
     #[error("ERR Protocol error: unauthenticated bulk length")]
-    StrangerBulk,
+    UnauthenticatedBulk,
     #[error("ERR Protocol error: too big mbulk count string")]
     ArgumentsHeader,
     #[error("ERR Protocol error: too big bulk count string")]
@@ -65,28 +68,28 @@ pub(super) enum ProtocolError {
     Codec,
 }
 
-/// How far the command at the front of the input has been followed.
+/// Scan state of the command at the front of the input.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
-    /// Bytes of whole headers and arguments.
+    /// Length of the complete headers and arguments, in bytes.
     scanned: usize,
-    /// Arguments still to come, once the count is known.
+    /// Number of arguments that are missing, once the count is known.
     left: Option<usize>,
-    /// Bytes that are needed before it is worth looking again.
+    /// Length of the input from which on another scan can make progress, in bytes.
     needed: usize,
 }
 
-/// A whole command at the front of the input.
+/// Complete command at the front of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// So many bytes.
+    /// Length of the command, in bytes.
     Command(usize),
-    /// So many bytes that ask for nothing: an array of no elements.
+    /// Length of an empty array, in bytes, which asks for nothing.
     Nothing(usize),
 }
 
 impl Framing {
-    /// Follows the command through `bytes`, which begin where it begins; `None` when it is incomplete.
+    /// Scans `bytes`, which start with the command; `None` when it is incomplete.
     pub fn scan(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<Extent>, ProtocolError> {
         if bytes.len() < self.needed {
             return Ok(None);
@@ -110,7 +113,7 @@ impl Framing {
         Ok(Some(Extent::Command(self.finish())))
     }
 
-    /// Bytes of the command that are known to be needed.
+    /// Length that the command is known to have at least, in bytes.
     pub fn needed(&self) -> usize {
         self.needed
     }
@@ -130,7 +133,7 @@ impl Framing {
         Ok(Some(count))
     }
 
-    /// Where the next argument ends, or `None` when that is not in `bytes`.
+    /// End of the next argument; `None` when it is beyond `bytes`.
     fn argument_end(&mut self, bytes: &[u8], limits: Limits) -> Result<Option<usize>, ProtocolError> {
         let [_, too_long] = limits.exceeded;
         let rest = bytes.get(self.scanned..).unwrap_or_default();
@@ -159,7 +162,7 @@ impl Framing {
     }
 }
 
-/// A line such as `$12`.
+/// Header line such as `$12`.
 struct Header {
     number: Option<i64>,
     length: usize,
@@ -187,7 +190,7 @@ fn header(bytes: &[u8], kind: char, too_long: ProtocolError) -> Result<Option<He
     Ok(Some(Header { number, length }))
 }
 
-/// A number as Redis writes it: no plus sign, no zeros in front.
+/// Parses a number as Redis writes it: without a plus sign and leading zeros.
 fn number(digits: &[u8]) -> Option<i64> {
     let number: i64 = str::from_utf8(digits).ok()?.parse().ok()?;
     let padded = matches!(digits, [b'+', ..] | [b'0', _, ..] | [b'-', b'0', ..]);

@@ -1,17 +1,18 @@
-//! Entry point for the target `commands` in `fuzz/`: bytes of a client.
+//! Entry point for the target `commands` in `fuzz/`, and the replay of its corpus in `cargo test`.
 
 use std::sync::Arc;
 
-use super::BrokerOptions;
 use super::commands::{self, Session};
 use super::framing::Limits;
 use super::input::{Input, Peer};
+use super::options::BrokerOptions;
 use super::shared::Shared;
 
-/// Bytes of data of the broker that is tried.
+/// Limit on the data of the broker under test, in bytes.
 const MEMORY: usize = 1 << 20;
 
-/// A connection's bytes, in pieces whose size the first byte says, as a stranger and as one who may do everything.
+/// Executes the bytes of a client, once unauthenticated and once authenticated. The first byte is the size of the pieces
+/// in which the others arrive.
 pub fn commands(bytes: &[u8]) {
     let Some((&piece, bytes)) = bytes.split_first() else {
         return;
@@ -34,12 +35,12 @@ pub fn commands(bytes: &[u8]) {
     }
 }
 
-/// False when the connection would end.
+/// Executes the commands that have arrived; returns false when the connection would end.
 fn execute(session: &mut Session, input: &mut Input) -> bool {
     loop {
         let limits = match session.is_authenticated() {
-            true => Limits::TRUSTED,
-            false => Limits::STRANGER,
+            true => Limits::AUTHENTICATED,
+            false => Limits::UNAUTHENTICATED,
         };
         match input.next(limits) {
             Ok(Some(args)) => drop(commands::execute(session, args)),
@@ -58,7 +59,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn the_corpus_holds() {
+    fn the_corpus_is_executed_without_a_panic() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/commands");
         let mut count = 0;
         for entry in std::fs::read_dir(&dir).unwrap() {

@@ -1,11 +1,11 @@
-//! What a client has sent and what of it is still to be executed.
+//! Input buffer: bytes that a client has sent, and the commands that are still to be executed.
 //!
 //! ```text
 //! buffer   │ executed │ commands, the last perhaps in part │ room to read into │
 //!          0        start                                 end
 //! ```
 //!
-//! The buffer grows by doubling, and only for bytes that have arrived: a length alone takes no memory.
+//! The buffer grows by doubling, and only when bytes have filled it: a claimed length allocates nothing.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -15,33 +15,35 @@ use redis_protocol::resp2::types::RangeFrame;
 use super::args::Args;
 use super::framing::{Extent, Framing, Limits, ProtocolError};
 
-/// First size of the buffer.
+/// Initial size of the buffer.
 const INITIAL: usize = 16 << 10;
-/// Size up to which the buffer grows because a client sends much at a time.
+/// Size up to which the buffer grows when single reads fill it.
 const BUSY: usize = 256 << 10;
-/// A buffer that grew beyond this for a large command is given back.
+/// Size above which the buffer is freed once it is empty.
 const KEPT: usize = 512 << 10;
 
-/// Bytes on their way from a socket to the commands.
+/// Buffer between a socket and the commands.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
     framing: Framing,
-    /// Bytes have arrived since the last look for a command.
+    /// True if bytes have arrived since the last look for a command.
     fresh: bool,
 }
 
-/// Whether the other side may send more.
+/// State of the other side of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
+    /// The client may send more.
     Open,
+    /// The client has closed the connection.
     Closed,
 }
 
 impl Input {
-    /// The next whole command, if it has arrived.
+    /// The next complete command; `None` until it has arrived.
     pub fn next(&mut self, limits: Limits) -> Result<Option<Args<'_>>, ProtocolError> {
         loop {
             let waiting = self.buffer.get(self.start..self.end).unwrap_or_default();
@@ -56,12 +58,12 @@ impl Input {
         }
     }
 
-    /// Whether bytes have arrived that nobody has looked at, perhaps whole commands.
+    /// True if bytes have arrived since the last look for a command.
     pub fn is_fresh(&self) -> bool {
         self.fresh
     }
 
-    /// Reads once; waits if there is nothing.
+    /// Reads once; blocks until there are bytes, if `source` does.
     pub fn fill(&mut self, source: &mut impl Read) -> io::Result<Peer> {
         self.make_room();
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
@@ -76,7 +78,7 @@ impl Input {
         Ok(if count == 0 { Peer::Closed } else { Peer::Open })
     }
 
-    /// Reads what a source that does not wait has to give, until `limit` bytes wait to be executed.
+    /// Reads from a non-blocking source until it has no more or `limit` bytes wait to be executed.
     pub fn fill_up_to(&mut self, limit: usize, source: &mut impl Read) -> io::Result<Peer> {
         while self.end - self.start < limit {
             match self.fill(source) {
@@ -88,7 +90,7 @@ impl Input {
         Ok(Peer::Open)
     }
 
-    /// Bytes of memory taken.
+    /// Memory of the buffer, in bytes.
     #[cfg(test)]
     pub fn size(&self) -> usize {
         self.buffer.capacity()
@@ -104,7 +106,7 @@ impl Input {
         }
     }
 
-    /// Leaves at least one byte to read into.
+    /// Makes room for at least one byte.
     fn make_room(&mut self) {
         let was_full = self.end == self.buffer.len();
         if self.start == self.end {

@@ -1,4 +1,4 @@
-//! The embedded broker: a server for the few Redis commands that the protocol uses.
+//! Embedded broker: a server for the few Redis commands that the protocol uses, in bounded memory.
 //!
 //! ```text
 //! client ──RESP2──► connection thread: input ─► commands ─► store ─► output ──► client
@@ -6,24 +6,22 @@
 //!                                  XADD wakes the threads that wait in XREAD BLOCK
 //! ```
 //!
-//! It answers as Redis 7 answers, so `redis-cli` and every Redis library can talk to it. One thread serves
-//! one connection; one lock guards the data, and no payload is copied or written while it is held.
-//! Nothing is kept on disk, only database 0 exists, and there are no consumer groups, transactions,
-//! scripts or `RESP3`.
+//! It replies as Redis 7 does, so that `redis-cli` and Redis libraries work with it. Each connection has a
+//! thread. One lock guards the data; no payload is copied or written while the lock is held. The broker
+//! writes nothing to disk, has database 0 only, and lacks consumer groups, transactions, scripts and RESP3.
 //!
 //! ```
 //! use remotecall_broker::{BrokerOptions, EmbeddedBroker};
 //!
-//! let broker = EmbeddedBroker::start(BrokerOptions {
-//!     listen: ([127, 0, 0, 1], 0).into(),
-//!     ..BrokerOptions::default()
-//! })?;
+//! let options = BrokerOptions::new(([127, 0, 0, 1], 0).into());
+//! let broker = EmbeddedBroker::start(options)?;
 //! assert_eq!((broker.connections(), broker.memory()), (0, 0));
 //! broker.stop();
 //! # Ok::<(), remotecall_broker::BrokerStartError>(())
 //! ```
 
 mod args;
+mod blocking_read;
 mod commands;
 mod connection;
 mod error;
@@ -33,6 +31,7 @@ mod framing;
 pub mod fuzzing;
 mod input;
 mod listener;
+mod options;
 mod output;
 mod shared;
 mod store;
@@ -42,57 +41,17 @@ mod stream_id;
 mod tests;
 mod value;
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 pub use framing::{MAX_ARGUMENTS, MAX_BULK, MAX_COMMAND};
 use listener::Listener;
-pub use listener::{MAX_CONNECTIONS, MAX_STRANGERS};
+pub use listener::{MAX_CONNECTIONS, MAX_UNAUTHENTICATED};
+pub use options::{BrokerOptions, BrokerStartError, DEFAULT_MAX_MEMORY, DEFAULT_PORT};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::Shared;
 
-/// Port that is used unless another one is given.
-pub const DEFAULT_PORT: u16 = 8008;
-/// Bytes of data that are kept unless another limit is given: 1 GiB.
-pub const DEFAULT_MAX_MEMORY: usize = 1 << 30;
-
-/// How a broker listens and how much it keeps.
-#[derive(Clone)]
-pub struct BrokerOptions {
-    /// Address to listen on; port 0 takes any free port.
-    pub listen: SocketAddr,
-    /// Most bytes of data, bookkeeping included. What would go beyond is refused with `-OOM`.
-    /// The buffers of connections come on top.
-    pub max_memory: usize,
-    /// What clients have to say with `AUTH`; an empty password counts as none.
-    pub password: Option<String>,
-}
-
-/// A broker did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum BrokerStartError {
-    /// Other machines could reach the broker, and nothing would keep them out.
-    #[error(
-        "refusing to listen on {0} without a password: set a password, or listen on a loopback address \
-         such as 127.0.0.1"
-    )]
-    NoPassword(SocketAddr),
-    /// The address could not be taken.
-    #[error("cannot listen on {listen}: {source}")]
-    Listen {
-        /// The address asked for.
-        listen: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system gave no thread.
-    #[error("cannot start the broker's thread: {0}")]
-    Thread(#[source] io::Error),
-}
-
-/// A running broker. It stops when it is dropped.
+/// Running broker; dropping it stops it.
 #[derive(Debug)]
 pub struct EmbeddedBroker {
     shared: Arc<Shared>,
@@ -100,15 +59,16 @@ pub struct EmbeddedBroker {
 }
 
 impl EmbeddedBroker {
-    /// Listens and serves until the broker is stopped or dropped.
+    /// Starts a broker, which serves until it is stopped or dropped.
     ///
     /// # Errors
-    /// When the address is reachable from elsewhere and there is no password, or cannot be taken.
+    /// When the address is reachable from other machines and there is no password, or the system refuses the
+    /// address or a thread.
     pub fn start(options: BrokerOptions) -> Result<Self, BrokerStartError> {
         Self::start_with(options, listener::allowed_connections())
     }
 
-    /// Starts with a limit of its own on connections.
+    /// Starts a broker for at most so many connections.
     fn start_with(mut options: BrokerOptions, connections: usize) -> Result<Self, BrokerStartError> {
         options.password = options.password.filter(|password| !password.is_empty());
         if options.password.is_none() && !options.listen.ip().is_loopback() {
@@ -119,12 +79,12 @@ impl EmbeddedBroker {
         Ok(Self { shared, listener })
     }
 
-    /// The address it listens on, with the port it really got.
+    /// Address that the broker listens on, with the port that the system chose.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
-    /// What a client or server in this process connects to: the address, and the password if there is one.
+    /// Address for clients and servers on this machine, with the password if there is one.
     pub fn own_address(&self) -> String {
         let address = self.address();
         let host = match address.ip() {
@@ -132,47 +92,26 @@ impl EmbeddedBroker {
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        let place = SocketAddr::new(host, address.port());
+        let endpoint = SocketAddr::new(host, address.port());
         match self.shared.password() {
             Some(password) => format!(
-                "redis://:{}@{place}",
+                "redis://:{}@{endpoint}",
                 utf8_percent_encode(password, NON_ALPHANUMERIC)
             ),
-            None => format!("redis://{place}"),
+            None => format!("redis://{endpoint}"),
         }
     }
 
-    /// Bytes of data held, bookkeeping included.
+    /// Size of the data, bookkeeping included, in bytes.
     pub fn memory(&self) -> usize {
         self.shared.store().used()
     }
 
-    /// Connections open now.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.shared.connections()
     }
 
-    /// Closes the port and every connection and waits for the threads; dropping does the same.
+    /// Closes the port and every connection, and joins the threads. Dropping the broker does the same.
     pub fn stop(self) {}
-}
-
-impl Default for BrokerOptions {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
-            max_memory: DEFAULT_MAX_MEMORY,
-            password: None,
-        }
-    }
-}
-
-// By hand: a password must not reach a log.
-impl fmt::Debug for BrokerOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BrokerOptions")
-            .field("listen", &self.listen)
-            .field("max_memory", &self.max_memory)
-            .field("password", &self.password.as_ref().map(|_| "(hidden)"))
-            .finish()
-    }
 }

@@ -1,8 +1,8 @@
-//! The port: accepts connections, gives each a thread, and joins them all in the end.
+//! Listener: accepts connections, starts a thread for each, and joins all of them at the end.
 //!
-//! The accepting thread owns the threads of the connections; whoever holds the [`Listener`] owns the
-//! accepting thread. A connection's socket belongs to its own thread; here is only a weak reference, so
-//! that a finished connection gives its file back at once.
+//! The [`Listener`] owns the accepting thread, which owns the threads of the connections. A socket belongs
+//! to the thread of its connection; the accepting thread has a weak reference only, so that a finished
+//! connection closes its file at once.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,29 +12,29 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::BrokerStartError;
 use super::connection::Connection;
+use super::options::BrokerStartError;
 use super::shared::Shared;
 
-/// Most connections at a time.
+/// Limit on open connections.
 pub const MAX_CONNECTIONS: usize = 4096;
-/// Most connections at a time that have not said the password. Each may hold half a mebibyte, and guess once a second.
-pub const MAX_STRANGERS: usize = 256;
-/// Open files that are left to the rest of the process.
+/// Limit on open unauthenticated connections: each may take half a mebibyte of memory, and try one password a second.
+pub const MAX_UNAUTHENTICATED: usize = 256;
+/// Number of open files that are reserved for the rest of the process.
 const FILES_FOR_OTHERS: usize = 128;
-/// Stack of a connection's thread; nothing in it recurses on data.
+/// Stack size of a connection's thread, in bytes; no recursion there depends on data.
 const STACK: usize = 256 << 10;
-/// Pause after an accept that failed, as it does when the process is out of files.
+/// Pause after a failed accept, for example when the process is out of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long stopping tries to reach its own accepting thread.
+/// Timeout of the connection that wakes the accepting thread to stop it.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a port that is in use is tried again, and how often.
+/// Timeout for a port in use to become free, and the pause between attempts.
 const BIND_TIMEOUT: Duration = Duration::from_millis(500);
 const BIND_PAUSE: Duration = Duration::from_millis(10);
-/// What one client too many is told.
+/// Reply to a connection above the limit.
 const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 
-/// The accepting thread, joined on drop.
+/// Handle of the accepting thread, which it stops and joins on drop.
 #[derive(Debug)]
 pub(super) struct Listener {
     address: SocketAddr,
@@ -42,7 +42,7 @@ pub(super) struct Listener {
     thread: Option<JoinHandle<()>>,
 }
 
-/// [`MAX_CONNECTIONS`], or fewer where the process may not open that many files.
+/// [`MAX_CONNECTIONS`], or fewer when the process may not open that many files.
 pub(super) fn allowed_connections() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let files = usize::try_from(files).unwrap_or(usize::MAX);
@@ -50,7 +50,7 @@ pub(super) fn allowed_connections() -> usize {
 }
 
 impl Listener {
-    /// Takes the address and starts to accept up to `limit` connections.
+    /// Binds the address and starts a thread that accepts up to `limit` connections.
     pub fn start(listen: SocketAddr, limit: usize, shared: Arc<Shared>) -> Result<Self, BrokerStartError> {
         let failed = |source| BrokerStartError::Listen { listen, source };
         let socket = bind(listen).map_err(failed)?;
@@ -72,12 +72,12 @@ impl Listener {
         })
     }
 
-    /// The address it got.
+    /// Address that is bound.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// An address of this machine that reaches the port, also when it listens on all of them.
+    /// Address that reaches the port from this machine, also when all addresses are bound.
     fn own_address(&self) -> SocketAddr {
         let mut address = self.address;
         match address.ip() {
@@ -92,23 +92,25 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.shared.begin_stop();
-        // Accepting has no timeout: a last connection wakes it.
+        // Accepting has no timeout, so a connection wakes the thread.
         let woken = TcpStream::connect_timeout(&self.own_address(), WAKE_TIMEOUT);
         let Some(thread) = self.thread.take() else {
             return;
         };
         if let (Err(error), false) = (woken, thread.is_finished()) {
-            tracing::error!("the broker's thread cannot be reached to stop it: {error}");
+            tracing::error!(
+                "cannot wake the broker's accepting thread to stop it: {error}; leaving it running"
+            );
             return;
         }
         if thread.join().is_err() {
-            tracing::error!("the broker's thread panicked");
+            tracing::error!("the broker's accepting thread panicked");
         }
     }
 }
 
-/// Takes the address. A client that looks for its server on this machine can hold the port for an instant,
-/// when the system gives it that port for its own end.
+/// Binds the address. Retries a port in use, because a local client that tries to connect may have it for an instant:
+/// the system may choose that very port for the client's end.
 fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     let until = Instant::now() + BIND_TIMEOUT;
     loop {
@@ -121,7 +123,7 @@ fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-/// The accepting thread's own state.
+/// State of the accepting thread.
 struct Acceptor {
     shared: Arc<Shared>,
     limit: usize,
@@ -129,7 +131,7 @@ struct Acceptor {
     next_id: i64,
 }
 
-/// A connection and the thread that serves it.
+/// Connection and the thread that serves it.
 struct Served {
     socket: Weak<TcpStream>,
     thread: JoinHandle<()>,
@@ -144,7 +146,7 @@ impl Acceptor {
             }
             self.join_finished();
             if let Err(error) = accepted.and_then(|(socket, _)| self.admit(socket)) {
-                tracing::warn!("a connection could not be accepted: {error}");
+                tracing::warn!("cannot accept a connection: {error}; trying again");
                 thread::sleep(ACCEPT_PAUSE);
             }
         }
@@ -152,8 +154,8 @@ impl Acceptor {
     }
 
     fn admit(&mut self, mut socket: TcpStream) -> io::Result<()> {
-        if self.shared.connections() >= self.limit || self.shared.strangers() >= MAX_STRANGERS {
-            // Told if possible; a peer that does not listen to it must not hold up the others.
+        if self.shared.connections() >= self.limit || self.shared.unauthenticated() >= MAX_UNAUTHENTICATED {
+            // Non-blocking, because a peer that does not read must not delay the others.
             socket.set_nonblocking(true)?;
             let _ = socket.write(TOO_MANY);
             return Ok(());
@@ -178,7 +180,7 @@ impl Acceptor {
     fn close_all(mut self) {
         for served in &self.served {
             if let Some(socket) = served.socket.upgrade() {
-                // Already closed is as good.
+                // An error means that it is closed already.
                 let _ = socket.shutdown(Shutdown::Both);
             }
             served.thread.thread().unpark();
@@ -190,7 +192,7 @@ impl Acceptor {
 impl Served {
     fn join(self) {
         if self.thread.join().is_err() {
-            tracing::error!("a thread of the broker panicked; its connection was closed");
+            tracing::error!("a connection's thread in the broker panicked; the connection is closed");
         }
     }
 }

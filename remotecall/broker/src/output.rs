@@ -1,7 +1,7 @@
-//! Replies on their way to a client.
+//! Output buffer: replies that are encoded and not yet written to the client.
 //!
-//! Short replies are gathered and leave in one write. A large value is not copied: the queue holds a
-//! reference to it, and the system takes it from where it is stored.
+//! Short replies share one write. A large value is not copied: the buffer holds a reference to it, and a
+//! vectored write takes the bytes from the store.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -15,16 +15,16 @@ use super::framing::ProtocolError;
 use super::stream::Entry;
 use super::stream_id::StreamId;
 
-/// Values from this size on are not copied.
+/// Size from which on a value is not copied, in bytes.
 const LARGE: usize = 4 << 10;
-/// Replies are written before they grow beyond this, even when more commands wait.
+/// Size at which replies are written even when more commands wait, in bytes.
 const FULL: usize = 256 << 10;
-/// Most pieces handed to the system at a time.
+/// Limit on the pieces of one vectored write.
 const PIECES: usize = 64;
-/// Longest id: two numbers of twenty digits and the dash.
+/// Limit on the text of an id: two numbers of twenty digits and a dash.
 const ID_DIGITS: usize = 41;
 
-/// The result of a command.
+/// Reply to a command.
 #[derive(Debug)]
 pub(super) enum Reply {
     Text(&'static str),
@@ -38,15 +38,15 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    /// `OK`
+    /// The reply `OK`.
     pub const OK: Self = Self::Text("OK");
 
-    /// A count, or 1 for yes and 0 for no.
+    /// A count, or a Boolean as 1 or 0.
     pub fn count(count: impl TryInto<i64>) -> Self {
         Self::Integer(count.try_into().unwrap_or(i64::MAX))
     }
 
-    /// A short string that is not a constant.
+    /// A string that is built at run time.
     pub fn string(text: impl Into<String>) -> Self {
         Self::Bulk(Bytes::from(text.into()))
     }
@@ -57,43 +57,42 @@ impl Reply {
     }
 }
 
-/// Replies that have not been written yet.
+/// Buffer of unwritten replies: first the pieces, then the text.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// What comes first, in pieces.
+    /// Large values, and the texts between them.
     pieces: VecDeque<Bytes>,
-    /// Bytes in the pieces.
+    /// Size of all pieces, in bytes.
     queued: usize,
-    /// What comes after the pieces.
+    /// Short replies after the last piece.
     text: BytesMut,
 }
 
 impl Output {
-    /// Adds the answer to a command.
-    pub fn answer(&mut self, answer: Result<Reply, CommandError>) -> io::Result<()> {
-        match answer {
-            Ok(reply) => self.reply(reply),
+    /// Adds the reply to a command, or its error.
+    pub fn reply(&mut self, result: Result<Reply, CommandError>) -> io::Result<()> {
+        match result {
+            Ok(reply) => self.encode(reply),
             Err(error) => self.error(&error.to_string()),
         }
     }
 
-    /// Adds the last words to a client that does not speak the protocol.
+    /// Adds the error of a client that violates the protocol; the connection ends after it.
     pub fn protocol_error(&mut self, error: ProtocolError) -> io::Result<()> {
         self.error(&error.to_string())
     }
 
-    /// Bytes that wait.
+    /// Size of the unwritten replies, in bytes.
     pub fn len(&self) -> usize {
         self.queued + self.text.len()
     }
 
-    /// Whether it is time to write.
+    /// True if the replies should be written before the next command.
     pub fn is_full(&self) -> bool {
         self.len() >= FULL
     }
 
-    /// Writes until nothing is left. After an error, what has been written is forgotten and the rest
-    /// stays for another call.
+    /// Writes everything. After an error the unwritten bytes remain for another call.
     pub fn write_to(&mut self, target: &mut impl Write) -> io::Result<()> {
         if self.pieces.is_empty() {
             return self.write_text(target);
@@ -107,7 +106,7 @@ impl Output {
                 .map(|piece| IoSlice::new(piece))
                 .collect();
             let written = progress(target.write_vectored(&slices))?;
-            self.forget(written);
+            self.remove_written(written);
         }
         Ok(())
     }
@@ -129,7 +128,7 @@ impl Output {
         self.pieces.push_back(self.text.split().freeze());
     }
 
-    fn forget(&mut self, mut written: usize) {
+    fn remove_written(&mut self, mut written: usize) {
         self.queued -= written;
         while let Some(piece) = self.pieces.front_mut() {
             if written < piece.len() {
@@ -141,7 +140,7 @@ impl Output {
         }
     }
 
-    fn reply(&mut self, reply: Reply) -> io::Result<()> {
+    fn encode(&mut self, reply: Reply) -> io::Result<()> {
         match reply {
             Reply::Text(text) => self.frame(&BorrowedFrame::SimpleString(text.as_bytes())),
             Reply::Integer(number) => self.frame(&BorrowedFrame::Integer(number)),
@@ -154,7 +153,7 @@ impl Output {
             }
             Reply::Array(items) => {
                 self.header(b'*', items.len())?;
-                items.into_iter().try_for_each(|item| self.reply(item))
+                items.into_iter().try_for_each(|item| self.encode(item))
             }
             Reply::Entries(entries) => {
                 self.header(b'*', entries.len())?;
@@ -192,7 +191,7 @@ impl Output {
     }
 
     fn error(&mut self, message: &str) -> io::Result<()> {
-        // A client's bytes may be in it; a line's end would end the reply.
+        // The message may repeat bytes of the client, and an end of line would end the reply.
         let message = message.replace(['\r', '\n'], " ");
         self.frame(&BorrowedFrame::Error(&message))
     }
@@ -202,7 +201,7 @@ impl Output {
         Ok(())
     }
 
-    /// The codec wants an array's items together with it; a header goes before they are there.
+    /// Adds the header of an array or a bulk string by hand, because the codec encodes it only with the content.
     fn header(&mut self, kind: u8, count: usize) -> io::Result<()> {
         let mut line = [0; 24];
         let mut rest = line.as_mut_slice();
@@ -218,7 +217,7 @@ impl Output {
     }
 }
 
-/// What a write achieved; a target that takes nothing is an error.
+/// Number of bytes written; zero is an error, an interrupted write is not.
 fn progress(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Ok(0) => Err(ErrorKind::WriteZero.into()),

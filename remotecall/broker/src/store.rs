@@ -1,8 +1,7 @@
-//! All keys, how long they live, how much they take, and who waits for them.
+//! Store: the keys with their values, expiry, size in memory, and the threads that wait for them.
 //!
-//! The store has no clock: [`Store::advance`] tells it the time and removes everything that is due, before
-//! each command. So no command ever sees an expired key, and an unused one is gone with the next command
-//! of anybody.
+//! The store has no clock. [`Store::advance`] sets the time before each command and removes the keys that
+//! have expired, so that no command sees one.
 
 use std::collections::{BTreeSet, HashMap};
 use std::thread::{Thread, ThreadId};
@@ -12,10 +11,10 @@ use bytes::Bytes;
 use super::error::CommandError;
 use super::value::{Typed, Value};
 
-/// Bookkeeping of one key, roughly: table, handle, value and its place among the deadlines.
+/// Approximate overhead per key, in bytes: table, handle, value and entry among the deadlines.
 pub(super) const KEY_COST: usize = 192;
 
-/// The data of a broker.
+/// Data of a broker.
 #[derive(Debug)]
 pub(super) struct Store {
     keys: HashMap<Bytes, Slot>,
@@ -45,7 +44,7 @@ impl Store {
         }
     }
 
-    /// Sets the time, in milliseconds since the start, and removes what is due.
+    /// Sets the time, in milliseconds since the start, and removes expired keys. Time never goes back.
     pub fn advance(&mut self, now: u64) {
         self.now = self.now.max(now);
         while let Some((deadline, key)) = self.deadlines.first() {
@@ -57,7 +56,7 @@ impl Store {
         }
     }
 
-    /// Refuses what would not fit.
+    /// Checks that so many more bytes fit.
     pub fn admit(&self, bytes: usize) -> Result<(), CommandError> {
         if self.used.saturating_add(bytes) > self.max_memory {
             return Err(CommandError::OutOfMemory);
@@ -65,12 +64,12 @@ impl Store {
         Ok(())
     }
 
-    /// Bytes held.
+    /// Size of the data in memory, in bytes.
     pub fn used(&self) -> usize {
         self.used
     }
 
-    /// The limit on bytes held.
+    /// Limit on the size of the data, in bytes.
     pub fn max_memory(&self) -> usize {
         self.max_memory
     }
@@ -80,22 +79,22 @@ impl Store {
         self.keys.len()
     }
 
-    /// The names of all keys.
+    /// Names of all keys.
     pub fn names(&self) -> impl Iterator<Item = &Bytes> {
         self.keys.keys()
     }
 
-    /// What a key holds.
+    /// Value of a key.
     pub fn value(&self, key: &[u8]) -> Option<&Value> {
         self.keys.get(key).map(|slot| &slot.value)
     }
 
-    /// What a key holds, if it has the type asked for.
+    /// Value of a key; another type is an error.
     pub fn get<T: Typed>(&self, key: &[u8]) -> Result<Option<&T>, CommandError> {
         self.value(key).map(T::expect).transpose()
     }
 
-    /// Changes what a key holds; a hash that loses its last field goes.
+    /// Changes the value of a key, if it exists; removes a hash that has lost its last field.
     pub fn edit<T: Typed, R>(
         &mut self,
         key: &[u8],
@@ -114,7 +113,7 @@ impl Store {
         Ok(Some(result))
     }
 
-    /// Gives a key a value, for ever or until a time.
+    /// Sets the value of a key and its deadline, if any.
     pub fn insert(&mut self, key: &[u8], value: Value, deadline: Option<u64>) {
         self.remove(key);
         let key = Bytes::copy_from_slice(key);
@@ -125,7 +124,7 @@ impl Store {
         self.keys.insert(key, Slot { value, deadline });
     }
 
-    /// Removes a key, if it is there.
+    /// Removes a key; returns whether it existed.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let Some((key, slot)) = self.keys.remove_entry(key) else {
             return false;
@@ -137,14 +136,14 @@ impl Store {
         true
     }
 
-    /// Removes everything.
+    /// Removes all keys.
     pub fn clear(&mut self) {
         self.keys.clear();
         self.deadlines.clear();
         self.used = 0;
     }
 
-    /// Lets a key expire so many milliseconds from now; false when there is no such key.
+    /// Sets the deadline of a key to `ms` milliseconds from now; returns whether the key exists.
     pub fn expire_in(&mut self, key: &[u8], ms: u64) -> bool {
         let Some((key, slot)) = self.keys.remove_entry(key) else {
             return false;
@@ -165,23 +164,23 @@ impl Store {
         true
     }
 
-    /// The time so many milliseconds from now.
+    /// Deadline `ms` milliseconds from now.
     pub fn deadline_in(&self, ms: u64) -> u64 {
         self.now.saturating_add(ms)
     }
 
-    /// Milliseconds until a key expires: `None` without the key, `Some(None)` when it lives for ever.
+    /// Milliseconds until a key expires: `None` without the key, `Some(None)` without a deadline.
     pub fn lifetime(&self, key: &[u8]) -> Option<Option<u64>> {
         let slot = self.keys.get(key)?;
         Some(slot.deadline.map(|deadline| deadline.saturating_sub(self.now)))
     }
 
-    /// Wakes `thread` whenever an entry is added to the key.
+    /// Registers `thread` to be unparked whenever an entry is added to the key.
     pub fn watch(&mut self, key: &Bytes, thread: &Thread) {
         self.waiting.entry(key.clone()).or_default().push(thread.clone());
     }
 
-    /// Ends [`Store::watch`].
+    /// Reverts [`Store::watch`].
     pub fn unwatch(&mut self, key: &[u8], thread: ThreadId) {
         let Some(waiting) = self.waiting.get_mut(key) else {
             return;
@@ -192,13 +191,13 @@ impl Store {
         }
     }
 
-    /// How many wait.
+    /// Number of registered threads.
     #[cfg(test)]
     pub fn waiting(&self) -> usize {
         self.waiting.values().map(Vec::len).sum()
     }
 
-    /// Wakes those who wait for the key.
+    /// Unparks the threads that are registered for the key.
     pub fn wake(&self, key: &[u8]) {
         for thread in self.waiting.get(key).into_iter().flatten() {
             thread.unpark();
@@ -206,7 +205,7 @@ impl Store {
     }
 }
 
-/// Bytes that a key takes without its value.
+/// Size of a key without its value in memory, in bytes.
 pub(super) fn key_cost(key: &[u8]) -> usize {
     key.len() + KEY_COST
 }

@@ -1,7 +1,7 @@
-//! A stream: entries in the order of their ids.
+//! Streams: entries in the order of their ids.
 //!
-//! Ids only grow, also when the clock steps back and when the stream has been emptied. So entries are
-//! added at the end, trimmed at the front, and found by halving.
+//! Ids only grow, even when the clock steps back or the stream has been emptied. So entries are added at
+//! the end, trimmed at the front, and found by binary search.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,52 +11,52 @@ use bytes::Bytes;
 use super::error::CommandError;
 use super::stream_id::StreamId;
 
-/// Bookkeeping of one entry, roughly: its place in the queue and its list of fields.
+/// Approximate overhead per entry, in bytes: its place in the queue and its list of fields.
 const ENTRY_COST: usize = 64;
-/// Bookkeeping of one field or value, roughly: its handle and the allocator's share.
+/// Approximate overhead per field or value, in bytes: its handle and the share of the allocator.
 const FIELD_COST: usize = 64;
-/// A queue with room for this many times its entries is made smaller.
+/// Ratio of capacity to entries above which the queue shrinks.
 const SLACK: usize = 4;
-/// A queue with room for so few entries stays as it is.
+/// Capacity below which the queue does not shrink, in entries.
 const SMALL: usize = 1024;
 
-/// One entry; a clone shares the payload.
+/// Entry of a stream; a clone shares the payload.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub id: StreamId,
-    /// Names and values in turn.
+    /// Names and values, alternating.
     pub fields: Arc<[Bytes]>,
 }
 
-/// The id that an entry shall get.
+/// Id to assign to a new entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NewId {
-    /// `*`
+    /// `*`: the clock's, or the next one.
     Clock,
-    /// `ms-*`
+    /// `ms-*`: the next number in this millisecond.
     InMillisecond(u64),
-    /// `ms-seq`
+    /// `ms-seq`: this id.
     Exact(StreamId),
 }
 
-/// Which entries go.
+/// Trim operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trim {
     pub bound: Bound,
-    /// Most entries to remove.
+    /// Limit on the entries to remove.
     pub limit: Option<usize>,
 }
 
-/// What stays after trimming.
+/// Entries that a trim keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bound {
-    /// The last so many.
+    /// The last entries, so many.
     MaxLen(usize),
-    /// This id and those after it.
+    /// The entries from this id on.
     MinId(StreamId),
 }
 
-/// Entries and what is remembered of those that are gone.
+/// Stream: its entries, and the counters that outlive removed entries.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     entries: VecDeque<Entry>,
@@ -67,7 +67,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Adds an entry; `clock` is the wall clock in milliseconds.
+    /// Adds an entry and returns its id; `clock` is the wall clock in milliseconds since 1970.
     pub fn append(&mut self, id: NewId, clock: u64, fields: Arc<[Bytes]>) -> Result<StreamId, CommandError> {
         let id = self.assign(id, clock)?;
         self.last = id;
@@ -102,7 +102,7 @@ impl Stream {
         }
     }
 
-    /// Removes entries from the front and says how many.
+    /// Removes entries from the front; returns how many.
     pub fn trim(&mut self, trim: Trim) -> usize {
         let beyond = match trim.bound {
             Bound::MaxLen(length) => self.entries.len().saturating_sub(length),
@@ -111,11 +111,11 @@ impl Stream {
         let count = beyond.min(trim.limit.unwrap_or(usize::MAX));
         let removed = self.entries.drain(..count).map(|entry| entry_cost(&entry.fields));
         self.cost -= removed.sum::<usize>();
-        self.give_room_back();
+        self.shrink();
         count
     }
 
-    /// Removes one entry, wherever it is.
+    /// Removes the entry with this id; returns whether it existed.
     pub fn delete(&mut self, id: StreamId) -> bool {
         let Ok(position) = self.entries.binary_search_by_key(&id, |entry| entry.id) else {
             return false;
@@ -140,7 +140,7 @@ impl Stream {
 
     /// Entries after `id`, at most `count`.
     pub fn after(&self, id: StreamId, count: usize) -> Vec<Entry> {
-        // Most reads wait at the end.
+        // Most reads are at the end already.
         if id >= self.last {
             return Vec::new();
         }
@@ -153,42 +153,42 @@ impl Stream {
         self.entries.len()
     }
 
-    /// The oldest entry.
+    /// Oldest entry.
     pub fn first_entry(&self) -> Option<&Entry> {
         self.entries.front()
     }
 
-    /// The newest entry.
+    /// Newest entry.
     pub fn last_entry(&self) -> Option<&Entry> {
         self.entries.back()
     }
 
-    /// The highest id ever given.
+    /// Highest id ever assigned.
     pub fn last_id(&self) -> StreamId {
         self.last
     }
 
-    /// The highest id ever deleted by name.
+    /// Highest id ever removed by XDEL.
     pub fn max_deleted(&self) -> StreamId {
         self.max_deleted
     }
 
-    /// Entries ever added.
+    /// Number of entries ever added.
     pub fn added(&self) -> u64 {
         self.added
     }
 
-    /// Bytes held.
+    /// Size in memory, in bytes.
     pub fn cost(&self) -> usize {
         self.cost
     }
 
-    /// Where `id` is or would be.
+    /// Index of the first entry at or after `id`.
     fn position(&self, id: StreamId) -> usize {
         self.entries.partition_point(|entry| entry.id < id)
     }
 
-    fn give_room_back(&mut self) {
+    fn shrink(&mut self) {
         let length = self.entries.len().max(SMALL);
         if self.entries.capacity() > SLACK * length {
             self.entries.shrink_to(length);
@@ -196,7 +196,7 @@ impl Stream {
     }
 }
 
-/// Bytes that an entry with these fields takes.
+/// Size of an entry with these fields in memory, in bytes.
 pub(super) fn entry_cost(fields: &[Bytes]) -> usize {
     let fields: usize = fields.iter().map(|field| field.len() + FIELD_COST).sum();
     ENTRY_COST + fields

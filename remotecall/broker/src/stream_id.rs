@@ -1,11 +1,11 @@
-//! The id of a stream's entry: milliseconds of the broker's clock, and a number within the millisecond.
+//! Stream ids: milliseconds of the broker's clock, and a number within the millisecond.
 
 use std::fmt;
 use std::str;
 
 use super::error::CommandError;
 
-/// `ms-seq`, ordered.
+/// Id of a stream entry, `ms-seq`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct StreamId {
     pub ms: u64,
@@ -13,15 +13,15 @@ pub(super) struct StreamId {
 }
 
 impl StreamId {
-    /// Before every entry.
+    /// Lowest id, which no entry has.
     pub const MIN: Self = Self { ms: 0, seq: 0 };
-    /// The last possible one.
+    /// Highest id.
     pub const MAX: Self = Self {
         ms: u64::MAX,
         seq: u64::MAX,
     };
 
-    /// Reads `ms-seq`, or `ms` with the number given for what is missing.
+    /// Parses `ms-seq`, or `ms` with `missing_seq` as its number.
     pub fn parse(text: &[u8], missing_seq: u64) -> Result<Self, CommandError> {
         let mut parts = text.splitn(2, |&byte| byte == b'-');
         let ms = decimal(parts.next().unwrap_or_default())?;
@@ -29,7 +29,7 @@ impl StreamId {
         Ok(Self { ms, seq })
     }
 
-    /// The id that follows.
+    /// The next id; `None` after the highest.
     pub fn next(self) -> Option<Self> {
         match self.seq.checked_add(1) {
             Some(seq) => Some(Self { ms: self.ms, seq }),
@@ -37,7 +37,7 @@ impl StreamId {
         }
     }
 
-    /// The id before.
+    /// The id before; `None` before the lowest.
     pub fn previous(self) -> Option<Self> {
         match self.seq.checked_sub(1) {
             Some(seq) => Some(Self { ms: self.ms, seq }),
@@ -52,7 +52,7 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// An unsigned number without a sign.
+/// Parses an unsigned decimal number without a sign.
 pub(super) fn decimal(text: &[u8]) -> Result<u64, CommandError> {
     let text = str::from_utf8(text).map_err(|_| CommandError::StreamId)?;
     if text.starts_with('+') {

@@ -1,4 +1,4 @@
-//! What a key holds.
+//! Values of keys: texts, hashes and streams, with their size in memory.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use bytes::Bytes;
 use super::error::CommandError;
 use super::stream::Stream;
 
-/// Bookkeeping of one field of a hash, roughly: two handles, the table's and the allocator's share.
+/// Approximate overhead per field of a hash, in bytes: two handles, the shares of table and allocator.
 const FIELD_COST: usize = 128;
 
-/// One of the three types.
+/// Value of a key.
 #[derive(Debug)]
 pub(super) enum Value {
     Text(Bytes),
@@ -18,7 +18,7 @@ pub(super) enum Value {
     Stream(Stream),
 }
 
-/// Fields and their values.
+/// Hash: fields and their values.
 #[derive(Debug, Default)]
 pub(super) struct Hash {
     fields: HashMap<Bytes, Bytes>,
@@ -26,7 +26,7 @@ pub(super) struct Hash {
 }
 
 impl Value {
-    /// Bytes held.
+    /// Size in memory, in bytes.
     pub fn cost(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -35,7 +35,7 @@ impl Value {
         }
     }
 
-    /// The type's name in Redis.
+    /// Name of the type, as the command TYPE replies.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "string",
@@ -44,14 +44,14 @@ impl Value {
         }
     }
 
-    /// Whether nothing is left to keep; a stream keeps its last id, so it stays.
+    /// True if the key is to be removed: a hash without fields. An empty stream stays, because it has a last id.
     pub fn is_spent(&self) -> bool {
         matches!(self, Self::Hash(hash) if hash.fields.is_empty())
     }
 }
 
 impl Hash {
-    /// Sets a field and says whether it is new.
+    /// Sets a field; returns whether it is new.
     pub fn set(&mut self, field: Bytes, value: Bytes) -> bool {
         self.cost += hash_field_cost(&field, &value);
         let length = field.len();
@@ -62,7 +62,7 @@ impl Hash {
         false
     }
 
-    /// Removes a field, if it is there.
+    /// Removes a field; returns whether it existed.
     pub fn remove(&mut self, field: &[u8]) -> bool {
         let Some((field, value)) = self.fields.remove_entry(field) else {
             return false;
@@ -71,27 +71,27 @@ impl Hash {
         true
     }
 
-    /// The fields.
+    /// Fields and their values.
     pub fn fields(&self) -> &HashMap<Bytes, Bytes> {
         &self.fields
     }
 }
 
-/// Bytes that a field with this value takes.
+/// Size of a field with its value in memory, in bytes.
 pub(super) fn hash_field_cost(field: &[u8], value: &[u8]) -> usize {
     field.len() + value.len() + FIELD_COST
 }
 
-/// A type that a command asks for.
+/// Type of value that a command expects.
 pub(super) trait Typed: Sized {
     /// The value, if it has this type.
     fn of(value: &Value) -> Option<&Self>;
     /// The value to change, if it has this type.
     fn of_mut(value: &mut Value) -> Option<&mut Self>;
-    /// The value that a new key begins with.
+    /// Value of a new key.
     fn empty() -> Value;
 
-    /// The value, or the error of a command that found another type.
+    /// The value, or the error for a value of another type.
     fn expect(value: &Value) -> Result<&Self, CommandError> {
         Self::of(value).ok_or(CommandError::WrongType)
     }

@@ -1,13 +1,13 @@
-//! Where a broker is, and what opens its door.
+//! Broker addresses, with their credentials.
 //!
 //! ```text
 //! host:port
-//! redis://user:password@host:port/db          rediss:// and valkeys:// with TLS
+//! redis://user:password@host:port/db          rediss:// and valkeys:// use TLS
 //! unix:///path/to/socket?db=0&user=me
 //!
-//! ?password_file=FILE                          the password, instead of in the address
-//! ?ca=FILE                                     certificates that sign the broker's, instead of the system's
-//! ?cert=FILE&key=FILE                          a certificate of our own, for a broker that asks for one
+//! ?password_file=FILE                          file with the password, instead of a password in the address
+//! ?ca=FILE                                     CA certificates for the broker's certificate, instead of the system's
+//! ?cert=FILE&key=FILE                          client certificate and its key, for a broker that requires one
 //! ```
 //!
 //! An address that names no password, CA or client certificate takes it from the variables of an
@@ -29,8 +29,10 @@ use crate::percent;
 /// Parameters that name a file; the first three need TLS.
 const FILES: [&str; 4] = ["ca", "cert", "key", "password_file"];
 
-/// Where a broker is: `host:port`, `redis://user:password@host:port/db` or `unix:///path?db=0`; with TLS `rediss://…`. After a
-/// `?` may follow `password_file=FILE`, `ca=FILE`, `cert=FILE` and `key=FILE`, joined by `&` and percent-encoded.
+/// Address of a broker: `host:port`, `redis://user:password@host:port/db` or `unix:///path?db=0`; with TLS `rediss://…`.
+///
+/// After a `?` may follow `password_file=FILE`, `ca=FILE`, `cert=FILE` and `key=FILE`, joined by `&` and percent-encoded.
+/// `Display` and `Debug` omit every secret.
 #[derive(Clone)]
 pub struct Address {
     pub(crate) info: ConnectionInfo,
@@ -39,22 +41,23 @@ pub struct Address {
     shown: String,
 }
 
-/// The text is not an address.
+/// Error of a text that is not an address, or whose files cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AddressError {
-    /// It cannot be read as an address.
+    /// The text is not an address.
     #[error(
         "broker address {0:?} is not understood: write host:port, redis://user:password@host:port/db \
          (rediss:// with TLS) or unix:///path/to/socket; other characters than letters and digits in user, password and \
          files as %XX"
     )]
     Unreadable(String),
-    /// It asks for a broker whose certificate is not checked.
+    /// The address asks for TLS without a check of the broker's certificate.
     #[error(
         "broker address {0:?}: #insecure is not supported; name the certificate that signs the broker's with ?ca=FILE"
     )]
     Insecure(String),
-    /// Something after the `?` is not known here.
+    /// A parameter after the `?` is unknown.
     #[error(
         "broker address {address:?}: parameter {name:?} is not known: there are ca, cert, key and password_file, and db and \
          user for unix://"
@@ -62,21 +65,21 @@ pub enum AddressError {
     Parameter {
         /// The address, without secrets.
         address: String,
-        /// What is not known.
+        /// Name of the parameter.
         name: String,
     },
-    /// It names files for TLS, and would be reached without TLS.
+    /// The address names a file for TLS and does not use TLS.
     #[error("broker address {address:?}: {name} is of use only with TLS: write rediss://")]
     NotTls {
         /// The address, without secrets.
         address: String,
-        /// Which file.
+        /// Name of the parameter.
         name: &'static str,
     },
-    /// A certificate without its key, or a key without its certificate.
+    /// A client certificate lacks its key, or a key its certificate.
     #[error("broker address {0:?}: cert and key come together")]
     HalfCertificate(String),
-    /// It names two passwords.
+    /// The address has both a password and a password file.
     #[error("broker address {0:?}: it has a password and a password_file")]
     TwoPasswords(String),
     /// Two environment variables name a password for an address without one.
@@ -94,7 +97,7 @@ pub enum AddressError {
     File {
         /// The address, without secrets.
         address: String,
-        /// Which file, and why.
+        /// The file, and the reason.
         error: FileError,
     },
 }
@@ -135,18 +138,21 @@ impl Address {
             Some(_) => return Err(unreadable()),
             None => url,
         };
-        let (place, parameters) = url.split_once('?').unwrap_or((&url, ""));
-        // A password with a `?` in it: what follows must not be shown as the name of a parameter.
+        let (location, parameters) = url.split_once('?').unwrap_or((&url, ""));
+        // An `@` here means that the `?` is part of a password, which must not be shown as the name of a parameter.
         if parameters.contains('@') || text.is_empty() {
             return Err(unreadable());
         }
         let mut parameters = Parameters::read(parameters, &shown)?;
-        let is_unix = place.starts_with("unix:");
-        let place = match is_unix {
-            true => format!("{place}?{}", parameters.take_of_sockets().join("&")),
-            false => place.to_owned(),
+        let is_unix = location.starts_with("unix:");
+        let location = match is_unix {
+            true => format!("{location}?{}", parameters.take_unix_parameters().join("&")),
+            false => location.to_owned(),
         };
-        let info = place.as_str().into_connection_info().map_err(|_| unreadable())?;
+        let info = location
+            .as_str()
+            .into_connection_info()
+            .map_err(|_| unreadable())?;
         if matches!(info.addr(), ConnectionAddr::Tcp(host, _) if host.is_empty()) {
             return Err(unreadable());
         }
@@ -156,7 +162,7 @@ impl Address {
             address: shown.clone(),
             error,
         })?;
-        // The library would introduce itself by commands for which a user needs further rights.
+        // The library would send its name by a command for which a user needs more rights.
         let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
         if let Some(password) = password {
             settings = settings.set_password(password);
@@ -172,15 +178,15 @@ impl Address {
         })
     }
 
-    /// The text of an address without its secrets, so that it can be shown, whether or not it is one.
+    /// A text without the secrets that it has if it is an address, so that it can be shown.
     pub fn shown(text: &str) -> String {
         without_password(text)
     }
 
-    /// The text of an address with one parameter more, such as `ca` and the path of a file.
+    /// The text of an address with another parameter, such as `ca` and the path of a file.
     pub fn with_parameter(address: &str, name: &str, value: &str) -> String {
-        let joint = if address.contains('?') { '&' } else { '?' };
-        format!("{address}{joint}{name}={}", percent::encoded(value))
+        let separator = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{separator}{name}={}", percent::encoded(value))
     }
 
     pub(crate) fn has_tls(&self) -> bool {
@@ -192,7 +198,7 @@ fn has_tls(info: &ConnectionInfo) -> bool {
     matches!(info.addr(), ConnectionAddr::TcpTls { .. })
 }
 
-/// Without the password, so that it can be logged.
+/// Shows the address without its secrets, so that it can be logged.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
@@ -205,7 +211,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Drops everything between the scheme and the last `@`, and every parameter.
+/// Removes everything between the scheme and the last `@`, and every parameter.
 fn without_password(text: &str) -> String {
     let (scheme, rest) = text
         .split_once("://")
@@ -219,15 +225,15 @@ fn without_password(text: &str) -> String {
     }
 }
 
-/// What follows the `?`, by name.
+/// Parameters after the `?`: names and values.
 struct Parameters(Vec<(&'static str, String)>);
 
-/// Those of `unix://`, which the Redis library reads itself; their values stay as they are.
-const OF_SOCKETS: [&str; 3] = ["db", "user", "pass"];
+/// Parameters of `unix://`, which the Redis library parses, so that their values are passed on as they are.
+const UNIX_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 
 impl Parameters {
     fn read(text: &str, shown: &str) -> Result<Self, AddressError> {
-        let known: Vec<_> = FILES.into_iter().chain(OF_SOCKETS).collect();
+        let known: Vec<_> = FILES.into_iter().chain(UNIX_PARAMETERS).collect();
         let read = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let found = known.iter().find(|it| **it == name);
@@ -246,10 +252,10 @@ impl Parameters {
         Some(self.0.swap_remove(at).1)
     }
 
-    /// As an address has them.
-    fn take_of_sockets(&mut self) -> Vec<String> {
+    /// Takes the parameters of `unix://`, as `name=value`.
+    fn take_unix_parameters(&mut self) -> Vec<String> {
         let take = |name| self.take(name).map(|value| format!("{name}={value}"));
-        OF_SOCKETS.into_iter().filter_map(take).collect()
+        UNIX_PARAMETERS.into_iter().filter_map(take).collect()
     }
 
     /// Credential files, and the password of `PREFIX_PASSWORD` if it is used. No other parameter may be left.

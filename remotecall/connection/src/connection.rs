@@ -1,92 +1,101 @@
-//! One connection to a broker.
+//! Blocking connection to a broker.
 
 use std::io;
 use std::time::Duration;
 
 use redis::{Client, Cmd, ConnectionLike, Pipeline, RedisResult, ServerError, Value};
 
-use super::{Address, Endpoint};
+use crate::address::Address;
 use crate::diagnose;
-use crate::endpoint::name;
+use crate::endpoint::{Endpoint, name};
 
-/// Longest wait for a connection.
+/// Timeout of connecting, 3 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest wait for an answer, beyond the time that a blocking command may take.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Longest wait for a broker that refuses the length of a value.
+/// Timeout of a reply, beyond the time that a blocking command may take, 5 s.
+pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of a broker that refuses the length of a value, 1 s.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One connection.
+/// Open, authenticated connection.
 pub struct Connection {
     connection: redis::Connection,
-    access: Endpoint,
-    /// How long an answer may take.
-    patience: Duration,
+    endpoint: Endpoint,
+    /// Timeout of a reply.
+    timeout: Duration,
 }
 
 impl Connection {
-    /// `longest_block` is the time for which the slowest command may wait on purpose. What went wrong is explained
-    /// in the error, as far as it can be known.
-    pub fn open(access: &Endpoint, longest_block: Duration) -> RedisResult<Self> {
-        let address = &access.address;
-        let (client, introduction) = prepare(address).map_err(io::Error::other)?;
+    /// Connects, authenticates, selects the database and checks that the other side is a broker. `longest_block` is the
+    /// longest time for which a command may block at the broker.
+    ///
+    /// # Errors
+    /// When any of these steps fails. The error says what to do where the cause is known.
+    pub fn open(endpoint: &Endpoint, longest_block: Duration) -> RedisResult<Self> {
+        let address = &endpoint.address;
+        let (client, handshake) = prepare(address).map_err(io::Error::other)?;
         let connection = client.get_connection_with_timeout(CONNECT_TIMEOUT)?;
-        let patience = longest_block + ANSWER_TIMEOUT;
-        connection.set_read_timeout(Some(patience))?;
-        connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-        let mut link = Self {
+        let timeout = longest_block + REPLY_TIMEOUT;
+        connection.set_read_timeout(Some(timeout))?;
+        connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        let mut opened = Self {
             connection,
-            access: access.clone(),
-            patience,
+            endpoint: endpoint.clone(),
+            timeout,
         };
-        let answers = link
-            .exchange(&introduction)
+        let replies = opened
+            .exchange(&handshake)
             .map_err(|error| diagnose::explained(error, address))?;
-        link.check(&answers)?;
-        Ok(link)
+        opened.check(&replies)?;
+        Ok(opened)
     }
 
     /// Asks whether the broker refuses a value of `length` bytes, over a connection of its own; returns its refusal.
     ///
-    /// Only the head of such a value is sent: a broker that refuses it says so at once, and one that takes it goes on to
-    /// wait.
-    pub fn refuses_length(access: &Endpoint, length: usize) -> RedisResult<Option<String>> {
-        let mut connection = Self::open(access, Duration::ZERO)?.connection;
+    /// Only the head of such a value is sent. A broker that refuses it replies at once, and one that takes it waits for
+    /// the rest.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn refuses_length(endpoint: &Endpoint, length: usize) -> RedisResult<Option<String>> {
+        let mut connection = Self::open(endpoint, Duration::ZERO)?.connection;
         connection.set_read_timeout(Some(REFUSAL_TIMEOUT))?;
         connection.send_packed_command(format!("*2\r\n$4\r\nECHO\r\n${length}\r\n").as_bytes())?;
         match connection.recv_response() {
-            Ok(Value::ServerError(error)) => Ok(Some(access.explained(&error))),
+            Ok(Value::ServerError(error)) => Ok(Some(endpoint.explained(&error))),
             Err(error) if error.code().is_some() => Ok(Some(error.to_string())),
             Err(error) if !error.is_timeout() => Err(error),
             Ok(_) | Err(_) => Ok(None),
         }
     }
 
-    /// The answers to the introduction; the last one is that to `PING`.
-    fn check(&self, answers: &[Value]) -> RedisResult<()> {
-        for answer in answers {
-            if let Value::ServerError(error) = answer {
-                return Err(io::Error::other(self.access.explained(error)).into());
+    /// Checks the replies to the handshake, of which the last one is that to `PING`.
+    fn check(&self, replies: &[Value]) -> RedisResult<()> {
+        for reply in replies {
+            if let Value::ServerError(error) = reply {
+                return Err(io::Error::other(self.endpoint.explained(error)).into());
             }
         }
-        match answers.last() {
-            // While nobody listens on a port above 32767 of this machine, the system may pick that very port for our
-            // end: then we are connected to ourselves, hear our own words, and keep the server from its port.
-            Some(Value::SimpleString(answer)) if answer == "PONG" => Ok(()),
-            _ => Err(io::Error::other("what answers there is not a broker").into()),
+        match replies.last() {
+            // When no process listens on a port above 32767 of this machine, the system may choose that very port for
+            // the client's end. Then the socket is connected to itself, echoes every command, and occupies the port.
+            Some(Value::SimpleString(reply)) if reply == "PONG" => Ok(()),
+            _ => Err(io::Error::other("the other side is not a broker: it does not reply to PING").into()),
         }
     }
 
-    /// Sends all commands in one go. Errors of single commands come back as [`Value::ServerError`], and are logged.
+    /// Sends all commands in one write and returns their replies. The error of a single command is a
+    /// [`Value::ServerError`] among them, and is logged.
+    ///
+    /// # Errors
+    /// When the connection fails or a reply does not come in time; the connection cannot be used any more then.
     pub fn run(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
-        let answers = self.exchange(pipeline)?;
-        if self.access.has_refusals() || answers.iter().any(|answer| refusal(answer).is_some()) {
-            for (command, answer) in pipeline.cmd_iter().zip(&answers) {
-                self.access.answered(&name(command), refusal(answer));
+        let replies = self.exchange(pipeline)?;
+        if self.endpoint.has_refusals() || replies.iter().any(|reply| error_of(reply).is_some()) {
+            for (command, reply) in pipeline.cmd_iter().zip(&replies) {
+                self.endpoint.replied(&name(command), error_of(reply));
             }
         }
-        Ok(answers)
+        Ok(replies)
     }
 
     fn exchange(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
@@ -94,67 +103,72 @@ impl Connection {
             .req_packed_commands(&pipeline.get_packed_pipeline(), 0, pipeline.len())
     }
 
-    /// Like [`run`](Self::run), with another patience if any. An answer that takes longer is an error, and the
-    /// connection is of no use afterwards.
-    pub fn run_within(&mut self, patience: Option<Duration>, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
-        if patience.is_none() {
+    /// Like [`run`](Self::run), with another timeout, if any.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn run_within(&mut self, timeout: Option<Duration>, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
+        if timeout.is_none() {
             return self.run(pipeline);
         }
-        self.connection.set_read_timeout(patience)?;
-        self.connection.set_write_timeout(patience)?;
-        let answers = self.run(pipeline)?;
-        self.connection.set_read_timeout(Some(self.patience))?;
-        self.connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(answers)
+        self.connection.set_read_timeout(timeout)?;
+        self.connection.set_write_timeout(timeout)?;
+        let replies = self.run(pipeline)?;
+        self.connection.set_read_timeout(Some(self.timeout))?;
+        self.connection.set_write_timeout(Some(REPLY_TIMEOUT))?;
+        Ok(replies)
     }
 
-    /// Sends one command.
+    /// Sends one command and returns its reply.
+    ///
+    /// # Errors
+    /// When the connection fails, a reply does not come in time, or the broker refuses the command.
     pub fn one(&mut self, command: &Cmd) -> RedisResult<Value> {
-        let answer = self.connection.req_command(command)?;
-        self.access.answered(&name(command), refusal(&answer));
-        match answer {
+        let reply = self.connection.req_command(command)?;
+        self.endpoint.replied(&name(command), error_of(&reply));
+        match reply {
             Value::ServerError(error) => Err(error.into()),
             value => Ok(value),
         }
     }
 }
 
-/// What connects, and what is said first: who we are, which database, and whether that is a broker. The library
-/// would say less of what the broker answers.
+/// Client for an address, and its handshake: `AUTH`, `SELECT` and `PING`. The library's own handshake would hide the
+/// broker's error messages.
 fn prepare(address: &Address) -> Result<(Client, Pipeline), Box<dyn std::error::Error + Send + Sync>> {
     let settings = address.info.redis_settings();
     let password = match address.files.password()? {
         Some(password) => Some(password),
         None => settings.password().map(str::to_owned),
     };
-    let mut introduction = Pipeline::new();
+    let mut handshake = Pipeline::new();
     if let Some(password) = password {
-        introduction.cmd("AUTH");
+        handshake.cmd("AUTH");
         if let Some(user) = settings.username() {
-            introduction.arg(user);
+            handshake.arg(user);
         }
-        introduction.arg(password);
+        handshake.arg(password);
     }
     if settings.db() != 0 {
-        introduction.cmd("SELECT").arg(settings.db());
+        handshake.cmd("SELECT").arg(settings.db());
     }
-    introduction.cmd("PING");
+    handshake.cmd("PING");
     let silent = redis::RedisConnectionInfo::default().set_skip_set_lib_name();
     let info = address.info.clone().set_redis_settings(silent);
     if !address.has_tls() {
-        return Ok((Client::open(info)?, introduction));
+        return Ok((Client::open(info)?, handshake));
     }
-    // Another crate of this process may have brought another provider; then rustls wants to be told which one to use.
+    // Installed explicitly, because rustls fails when another crate of the process enables a second provider.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Another thread may have been quicker.
+        // An error means that another thread has installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     let client = Client::build_with_tls(info, address.files.certificates()?)?;
-    Ok((client, introduction))
+    Ok((client, handshake))
 }
 
-fn refusal(answer: &Value) -> Option<&ServerError> {
-    match answer {
+fn error_of(reply: &Value) -> Option<&ServerError> {
+    match reply {
         Value::ServerError(error) => Some(error),
         _ => None,
     }

@@ -1,4 +1,7 @@
-//! The files that open a broker's door: a password, certificates.
+//! Credential files: a password, certificates and a key.
+//!
+//! Errors never show the content of a file. Only regular files are read: a pipe could block, and could not be read
+//! again for the next connection.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,24 +11,27 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use redis::{ClientTlsConfig, TlsCertificates};
 
-/// Longest password, in bytes.
+/// Limit on a password, in bytes.
 pub const MAX_PASSWORD: usize = 4096;
-/// Longest file of certificates, in bytes.
+/// Limit on a PEM file, 4 MiB.
 const MAX_PEM: usize = 4 << 20;
-/// What a file of certificates holds, and a file of a key.
+/// Line that a file of certificates has.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+/// End of a line that a file of a key has.
 const KEY: &str = "PRIVATE KEY-----";
 
-/// Where they are.
+/// Paths of the credential files of an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Credentials {
+    /// Password file.
     pub password: Option<PathBuf>,
+    /// CA certificates.
     pub ca: Option<PathBuf>,
-    /// Ours, and its key.
+    /// Client certificate and its key.
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// A file cannot be used. Nothing of its content is shown.
+/// Error of a credential file. It does not show the content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {}: {why}", path.display())]
 pub struct FileError {
@@ -35,7 +41,7 @@ pub struct FileError {
 }
 
 impl Credentials {
-    /// Whether all can be used now. Warns when others can read what should be a secret.
+    /// Checks that all files can be used now. Logs a warning when other users can read a secret.
     pub fn check(&self) -> Result<(), FileError> {
         self.password()?;
         self.certificates()?;
@@ -73,7 +79,7 @@ impl Credentials {
     }
 }
 
-/// Reads a password: the only line of a file, at most [`MAX_PASSWORD`] bytes.
+/// Reads a password file: one line of at most [`MAX_PASSWORD`] bytes.
 ///
 /// # Errors
 /// When the file cannot be read, is empty or too long, has more than one line, or is not UTF-8.
@@ -84,7 +90,7 @@ pub fn read_password(path: &Path) -> Result<String, FileError> {
         path: path.to_owned(),
         why: why.to_owned(),
     };
-    // Room for the end of the line.
+    // Two more bytes for the end of the line.
     let bytes = read(WHAT, path, MAX_PASSWORD + 2)?;
     let text = String::from_utf8(bytes).map_err(|_| fail("it is not UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -97,8 +103,8 @@ pub fn read_password(path: &Path) -> Result<String, FileError> {
     }
 }
 
-/// Logs a warning when everybody on the machine can read a file that holds a secret: once in a process, which may make many
-/// clients.
+/// Logs a warning when all users of the machine can read a file with a secret. One warning per process, which may create
+/// many clients.
 pub fn warn_if_others_can_read(path: &Path) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let mode = path.metadata().map_or(0, |meta| meta.permissions().mode());
@@ -124,7 +130,6 @@ fn read_pem(what: &'static str, path: &Path, holds: &str) -> Result<Vec<u8>, Fil
 
 fn read(what: &'static str, path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
     let read = || {
-        // What can be read only once would be gone at the next connection; and a pipe might keep us waiting.
         if !path.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_said_to_be_none() {
+    fn only_regular_files_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let error = read_password(dir.path()).unwrap_err();
         assert!(error.to_string().ends_with("it is not a regular file"), "{error}");

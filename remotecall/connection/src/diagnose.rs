@@ -4,7 +4,7 @@ use std::io;
 
 use redis::RedisError;
 
-use crate::Address;
+use crate::address::Address;
 use crate::environment::Variable;
 
 /// Adds a hint to an error that does not say what to do.

@@ -1,4 +1,6 @@
-//! What one part of ours needs to get to its broker: the address, what it is there for, and what it said of the broker.
+//! Endpoints: the address of a broker, the role of the connections, and the log of the broker's failures.
+//!
+//! A failure is logged once when it begins and once when it ends, however many connections meet it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,13 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redis::{Arg, Cmd, RedisResult, ServerError, Value};
 
-use super::Address;
+use crate::address::Address;
 
-/// What a connection is for. Each has its rights, which docs/security.md lists.
+/// Role of a connection, which determines the rights that its user needs; docs/security.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Role {
+    /// Sends frames and reads replies.
     Worker,
+    /// Reads frames, and sends acknowledgements and replies.
     Server,
+    /// Looks at queues and changes nothing.
     Reader,
 }
 
@@ -27,84 +33,93 @@ impl fmt::Display for Role {
     }
 }
 
-/// An address and a role. Clones share what was said, so that several connections do not say it several times.
+/// Address and role. Clones share the log state, so that several connections log a failure once.
 #[derive(Clone)]
 pub struct Endpoint {
+    /// Address of the broker.
     pub address: Address,
+    /// Role of the connections.
     pub role: Role,
-    told: Arc<Mutex<Told>>,
+    failures: Arc<Mutex<Failures>>,
 }
 
-/// What is in the log and not over yet.
+/// Failures that are logged and not over.
 #[derive(Default)]
-struct Told {
-    /// Why there is no connection.
+struct Failures {
+    /// Error of the last attempt to connect.
     outage: Option<String>,
-    /// Which commands are refused, and with what code.
+    /// Commands that the broker refuses, with the code of the error.
     refused: BTreeMap<String, String>,
 }
 
 impl Endpoint {
+    /// An endpoint without failures.
     pub fn new(address: Address, role: Role) -> Self {
         Self {
             address,
             role,
-            told: Arc::default(),
+            failures: Arc::default(),
         }
     }
 
-    /// For a child process: nothing is shared, and no lock of the parent's is touched.
+    /// Endpoint for a child process: it shares no state with the parent, and touches no lock of it.
     pub fn renewed(&self) -> Self {
         Self::new(self.address.clone(), self.role)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There is no connection. Logged when that or its reason is new.
+    /// Logs that the broker cannot be reached, unless the last failure had the same reason. `meanwhile` says what this
+    /// process does until then.
     pub fn is_out(&self, error: &redis::RedisError, meanwhile: &str) {
         let why = error.to_string();
-        let mut told = self.told();
-        if told.outage.as_ref() != Some(&why) {
+        let mut failures = self.failures();
+        if failures.outage.as_ref() != Some(&why) {
             tracing::warn!(address = %self.address, error = why, "broker is away; {meanwhile}");
-            told.outage = Some(why);
+            failures.outage = Some(why);
         }
     }
 
-    /// There is a connection.
+    /// Logs that the broker can be reached again, after [`is_out`](Self::is_out).
     pub fn is_back(&self) {
-        if self.told().outage.take().is_some() {
+        if self.failures().outage.take().is_some() {
             tracing::info!(address = %self.address, "broker is back");
         }
     }
 
-    /// Whether a command was refused and has not been taken since.
-    pub fn has_refusals(&self) -> bool {
-        !self.told().refused.is_empty()
+    /// True if the broker refused a command and has not accepted it since.
+    pub(crate) fn has_refusals(&self) -> bool {
+        !self.failures().refused.is_empty()
     }
 
-    /// The broker's answer to a command. The first refusal of its kind is logged, and the end of refusals.
-    pub fn answered(&self, command: &str, refusal: Option<&ServerError>) {
-        let mut told = self.told();
-        let Some(error) = refusal else {
-            if told.refused.remove(command).is_some() {
+    /// Logs the first of equal errors of a command, and the first success after them.
+    pub(crate) fn replied(&self, command: &str, error: Option<&ServerError>) {
+        let mut failures = self.failures();
+        let Some(error) = error else {
+            if failures.refused.remove(command).is_some() {
                 tracing::info!(address = %self.address, "the broker takes {command} again");
             }
             return;
         };
-        // Of a key of a wrong type the server makes an end.
-        if error.code() == "WRONGTYPE" || told.refused.get(command).is_some_and(|it| it == error.code()) {
+        // Not logged, because the server deletes a key of the wrong type.
+        if error.code() == "WRONGTYPE" || failures.refused.get(command).is_some_and(|it| it == error.code()) {
             return;
         }
-        told.refused.insert(command.to_owned(), error.code().to_owned());
+        failures
+            .refused
+            .insert(command.to_owned(), error.code().to_owned());
         let error = self.explained(error);
         tracing::warn!(address = %self.address, error, "the broker refuses {command}; trying again");
     }
 
-    /// An error when the broker refused the command.
-    pub fn check(&self, command: &Cmd, answer: &Value) -> RedisResult<()> {
-        match answer {
+    /// Checks that a reply to `command` is not an error.
+    ///
+    /// # Errors
+    /// When the broker refused the command.
+    pub fn check(&self, command: &Cmd, reply: &Value) -> RedisResult<()> {
+        match reply {
             Value::ServerError(error) => {
                 let text = format!("{}: {}", name(command), self.explained(error));
                 Err(io::Error::other(text).into())
@@ -113,23 +128,23 @@ impl Endpoint {
         }
     }
 
-    /// What the broker said, and what to do about it.
-    pub fn explained(&self, error: &ServerError) -> String {
-        let said = format!("{} {}", error.code(), error.details().unwrap_or_default());
+    /// Text of an error of the broker, with a hint what to do.
+    pub(crate) fn explained(&self, error: &ServerError) -> String {
+        let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
         let role = self.role;
-        let said = said.trim_end();
+        let text = text.trim_end();
         match error.code() {
-            "NOPERM" => format!("{said} (docs/security.md has the rights of a {role})"),
+            "NOPERM" => format!("{text} (docs/security.md has the rights of a {role})"),
             "NOAUTH" | "WRONGPASS" => {
-                format!("{said} (docs/security.md says where a password comes from)")
+                format!("{text} (docs/security.md says where a password comes from)")
             }
-            "CLUSTERDOWN" | "MOVED" | "CROSSSLOT" => format!("{said} (a cluster is not supported yet)"),
-            _ => said.to_owned(),
+            "CLUSTERDOWN" | "MOVED" | "CROSSSLOT" => format!("{text} (a cluster is not supported yet)"),
+            _ => text.to_owned(),
         }
     }
 }
 
-/// A command's name.
+/// Name of a command.
 pub(crate) fn name(command: &Cmd) -> String {
     match command.args_iter().next() {
         Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),

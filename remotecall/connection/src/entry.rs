@@ -1,21 +1,22 @@
-//! What a stream holds.
+//! Stream entries: decoding the replies to XREAD and TIME.
 
 use std::fmt;
 
 use redis::Value;
 use remotecall_wire::ProducerId;
 
-/// One entry of a stream, with the fields we know.
+/// Entry of a stream; unknown fields are ignored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Entry {
+    /// Id.
     pub id: StreamId,
-    /// Field "f".
+    /// Field "f": the frame, or the replies.
     pub frame: Option<Vec<u8>>,
-    /// Field "a".
+    /// Field "a": the highest frame that the sender knows to be acknowledged.
     pub acked: u64,
-    /// Field "t": milliseconds since 1970 by the sender's clock, when it sent.
+    /// Field "t": time of sending by the sender's clock, in milliseconds since 1970.
     pub sent_ms: Option<u64>,
-    /// Field "d": calls that the sender had dropped so far.
+    /// Field "d": number of calls that the sender had dropped.
     pub dropped: u64,
     /// Fields "p" and "z": a producer that ended with every ack, and whether the broker answered each of its `XADD`s.
     pub goodbye: Option<(ProducerId, bool)>,
@@ -23,14 +24,17 @@ pub struct Entry {
     pub is_mark: bool,
 }
 
-/// The id of a stream entry.
+/// Id of a stream entry, `ms-seq`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId {
+    /// Milliseconds since 1970 by the broker's clock.
     pub ms: u64,
+    /// Number within the millisecond.
     pub seq: u64,
 }
 
 impl StreamId {
+    /// Parses `ms-seq`.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (ms, seq) = std::str::from_utf8(text).ok()?.split_once('-')?;
         Some(Self {
@@ -39,6 +43,7 @@ impl StreamId {
         })
     }
 
+    /// The next id.
     pub fn next(self) -> Self {
         match self.seq.checked_add(1) {
             Some(seq) => Self { seq, ..self },
@@ -49,6 +54,7 @@ impl StreamId {
         }
     }
 
+    /// The id before.
     pub fn before(self) -> Self {
         match self.seq.checked_sub(1) {
             Some(seq) => Self { seq, ..self },
@@ -66,9 +72,9 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// The entries in the answer to an `XREAD` of one stream. Whatever has another shape is passed over.
-pub fn entries(answer: Value) -> Vec<Entry> {
-    let Value::Array(streams) = answer else {
+/// Entries in the reply to an `XREAD` of one stream. Values of another shape are skipped.
+pub fn entries(reply: Value) -> Vec<Entry> {
+    let Value::Array(streams) = reply else {
         return Vec::new();
     };
     let Some(Value::Array(mut stream)) = streams.into_iter().next() else {
@@ -113,17 +119,19 @@ fn entry(value: Value) -> Option<Entry> {
 }
 
 impl Entry {
-    /// What the sender's clock shows when the broker's clock shows `broker_ms`: the time that has passed since the entry
-    /// was added is measured by the broker alone. Of a sender that does not tell, the clock is taken for the broker's.
+    /// Time of the sender's clock when the broker's clock shows `broker_ms`, in milliseconds since 1970.
+    ///
+    /// The broker's clock alone measures the time since the entry was added, so that the two clocks need not agree. A
+    /// sender that does not send its clock counts as having the broker's.
     pub fn senders_clock(&self, broker_ms: u64) -> u64 {
         let waited = broker_ms.saturating_sub(self.id.ms);
         self.sent_ms.unwrap_or(self.id.ms).saturating_add(waited)
     }
 }
 
-/// The answer to `TIME`, in milliseconds since 1970.
-pub fn time_ms(answer: &Value) -> Option<u64> {
-    let Value::Array(parts) = answer else { return None };
+/// Decodes the reply to `TIME`, in milliseconds since 1970.
+pub fn time_ms(reply: &Value) -> Option<u64> {
+    let Value::Array(parts) = reply else { return None };
     let [Value::BulkString(seconds), Value::BulkString(micros)] = parts.as_slice() else {
         return None;
     };
@@ -132,7 +140,7 @@ pub fn time_ms(answer: &Value) -> Option<u64> {
         .checked_add(number(micros)? / 1000)
 }
 
-/// A decimal number.
+/// Parses a decimal number.
 pub fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
@@ -150,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clocks_of_sender_and_broker_need_not_agree() {
+    fn the_clocks_of_sender_and_broker_may_differ() {
         let mut entry = Entry {
             id: StreamId { ms: 1_000, seq: 3 },
             sent_ms: Some(5_000_000),

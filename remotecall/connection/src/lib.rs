@@ -1,16 +1,19 @@
-//! What holds frames between worker and server: its address, its keys, and one connection to it.
+//! Connections to a broker: addresses, credentials, the keys of a queue, and blocking connections.
 //!
 //! ```text
-//! rc:{QUEUE.SHARD}:in      stream of frames: field "f" the frame, and of its sender when it sent: "a" the ack,
-//!                          "t" the clock, "d" the calls it had dropped
-//! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest frame that is done; "dropped" → calls that
+//! rc:{QUEUE.SHARD}:in      stream of frames: field "f" is the frame; "a", "t" and "d" are the sender's state when it
+//!                          sent the frame: its acknowledgement, its clock, and the calls it had dropped
+//! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest acknowledged frame; "dropped" → calls that
 //!                          producers dropped
-//! rc:{QUEUE.SHARD}:lease   who serves the queue; expires by itself
+//! rc:{QUEUE.SHARD}:lease   name of the server that serves the queue; expires by itself
 //! rc:{r.PRODUCER}:out      stream of replies to one producer; expires by itself
 //! ```
 //!
-//! All connections are plain blocking sockets with timeouts. Whatever fails on one: it is dropped and
-//! made anew, and what was in flight is settled by the protocol, not by the connection.
+//! Connections are blocking sockets with timeouts. After any failure the caller drops the connection and opens another.
+//! The protocol, not the connection, settles what was in flight: frames are numbered, so that a frame which is sent
+//! twice runs once.
+//!
+//! Signatures of this crate have types of the crate `redis`: it serves `remotecall`, whose own signatures have none.
 
 mod address;
 mod connection;
@@ -22,7 +25,7 @@ mod environment;
 pub mod percent;
 
 pub use address::{Address, AddressError};
-pub use connection::{ANSWER_TIMEOUT, Connection};
+pub use connection::{Connection, REPLY_TIMEOUT};
 pub use credentials::{FileError, MAX_PASSWORD, read_password, warn_if_others_can_read};
 pub use endpoint::{Endpoint, Role};
 pub use entry::{Entry, StreamId, entries, number, time_ms};
@@ -30,29 +33,32 @@ pub use environment::{Environment, Variable};
 
 use remotecall_wire::ProducerId;
 
-/// Longest name of a queue, in bytes.
+/// Limit on the name of a queue, in bytes.
 pub const MAX_QUEUE_NAME: usize = 128;
 
-/// The field of the acks that says how many calls producers have dropped.
+/// Field of the acknowledgements with the number of calls that producers dropped.
 pub const DROPPED_FIELD: &str = "dropped";
 
-/// Field of the acks that counts the frames accepted since the journal began.
+/// Field of the acknowledgements with the number of frames accepted since the journal began.
 pub const ACCEPTED_FIELD: &str = "accepted";
 
-/// Field of the acks that counts refused calls of a producer: `COUNT TEXT`.
+/// Field of the acknowledgements with the refused calls of a producer: `COUNT TEXT`.
 pub fn refused_field(producer: ProducerId) -> String {
     format!("{producer}:refused")
 }
 
-/// The keys of one queue.
+/// Keys of one queue.
 #[derive(Clone, Debug)]
 pub struct Keys {
+    /// Stream of frames.
     pub input: String,
+    /// Hash of acknowledgements.
     pub acks: String,
+    /// Lease of the server.
     pub lease: String,
 }
 
-/// A queue's name cannot be used.
+/// Error of a text that is not the name of a queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "queue name {0:?} cannot be used: 1 to {MAX_QUEUE_NAME} letters, digits, '.', '_' and '-' are allowed"
@@ -60,6 +66,10 @@ pub struct Keys {
 pub struct QueueNameError(String);
 
 impl Keys {
+    /// Keys of the queue `queue`.
+    ///
+    /// # Errors
+    /// When the name is empty, too long, or has other characters than letters, digits, `.`, `_` and `-`.
     pub fn new(queue: &str) -> Result<Self, QueueNameError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if queue.is_empty() || queue.len() > MAX_QUEUE_NAME || !queue.chars().all(allowed) {
@@ -74,6 +84,7 @@ impl Keys {
     }
 }
 
+/// Key of the stream of replies to `producer`.
 pub fn reply_key(producer: ProducerId) -> String {
     format!("rc:{{r.{producer}}}:out")
 }
@@ -83,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queue_names_stay_in_their_braces() {
+    fn a_queue_name_cannot_leave_the_braces_of_its_keys() {
         assert_eq!(Keys::new("tensorplex").unwrap().input, "rc:{tensorplex.0}:in");
         for name in ["", "a}b", "a:b", "a b", &"x".repeat(129)] {
             assert!(Keys::new(name).is_err(), "{name:?}");

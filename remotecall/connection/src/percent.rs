@@ -1,8 +1,8 @@
-//! Percent-encoding of the parts of an address (RFC 3986). Unlike in a form, `+` is a plus.
+//! Percent-encoding of the parts of an address (RFC 3986). Unlike in a form, `+` is a plus sign.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// Everything but the unreserved characters of RFC 3986.
+/// All characters but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -16,7 +16,7 @@ pub fn encoded(text: &str) -> String {
 
 /// Decodes part of an address; `None` when a `%` lacks its two digits, or the bytes are not UTF-8.
 pub fn decoded(text: &str) -> Option<String> {
-    // The library passes a `%` without digits through.
+    // Checked here, because the library leaves a `%` without digits as it is.
     let has_digits =
         |after: &str| after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
     if !text.split('%').skip(1).all(has_digits) {

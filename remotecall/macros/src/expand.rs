@@ -1,4 +1,4 @@
-//! What `#[remote]` adds: the server's side, which is an `impl Remote`, and the client.
+//! Expansion of `#[remote]`: the server's `impl Remote`, and the client.
 
 mod client;
 mod server;
@@ -23,7 +23,7 @@ pub fn expand(remote: &Remote) -> TokenStream {
     quote!(#server #client)
 }
 
-/// The type of the value that travels back, and whether the method may return an error instead.
+/// Type of the value that is sent back, and true if the method may return an error instead.
 fn value_of(method: &Method) -> (Option<Type>, bool) {
     match &method.sig.output {
         ReturnType::Default => (None, false),
@@ -40,7 +40,7 @@ fn output_span(method: &Method) -> Span {
         .map_or_else(|| method.sig.ident.span(), |ty| ty.span())
 }
 
-/// Serializes bytes as bytes: serde would make a list of numbers of them.
+/// Expression that serializes `value`; bytes become bytes, because serde alone would make a list of numbers.
 fn encodable(ty: &Type, value: TokenStream) -> TokenStream {
     let bytes = |ty| is_slice_of_u8(ty) || is_vec_of_u8(ty);
     if bytes(ty) {
@@ -57,7 +57,7 @@ fn method_name(method: &Method) -> String {
 }
 
 fn arg_names(method: &Method) -> Vec<String> {
-    method.travelling().map(arg_name).collect()
+    method.sent_args().map(arg_name).collect()
 }
 
 fn arg_name(arg: &Arg) -> String {

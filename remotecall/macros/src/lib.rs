@@ -1,7 +1,7 @@
-//! The `#[remote]` attribute of remotecall: parse, validate, expand.
+//! The `#[remote]` attribute of `remotecall`: parse, validate, expand.
 //!
-//! `parse` judges nothing, `validate` has one function per rule, `expand` assumes that the rules hold. What
-//! the generated code does is in `remotecall`; use the attribute from there, where it is documented.
+//! `parse` checks nothing, `validate` has one function per rule, `expand` assumes that the rules hold. The generated code
+//! calls `remotecall`, which has the logic. Use the attribute as `remotecall::remote`, where it is documented.
 
 mod expand;
 mod parse;
@@ -12,13 +12,15 @@ use proc_macro::TokenStream;
 use quote::quote;
 use syn::{ItemImpl, parse_macro_input};
 
-// The description is at the re-export in remotecall, where its example can be compiled.
-#[allow(missing_docs)]
+#[expect(
+    missing_docs,
+    reason = "documented at the re-export in remotecall, where the example compiles"
+)]
 #[proc_macro_attribute]
 pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as ItemImpl);
     let remote = parse::parse(options.into(), item);
-    // The impl is left in place either way: an error of ours must not cause others at its callers.
+    // The impl is kept even after an error, so that its callers do not get errors too.
     let item = &remote.item;
     let added = match validate::validate(&remote) {
         Ok(()) => expand::expand(&remote),

@@ -1,4 +1,4 @@
-//! What is written in an `impl` under `#[remote]`, taken apart. Nothing is judged here.
+//! Parsing of an `impl` under `#[remote]`: its methods, arguments and helper attributes. Nothing is checked here.
 
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, Parser};
@@ -6,12 +6,13 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Pat, Result};
 use syn::{Signature, Token, Type, Visibility};
 
-/// An `impl` and the methods in it.
+/// Parsed `impl` with its methods.
 pub struct Remote {
     /// The impl without the helper attributes.
     pub item: ItemImpl,
-    /// What stands in the parentheses of `#[remote(…)]` itself.
+    /// Options of `#[remote(…)]` on the impl.
     pub options: Result<Vec<ImplOption>>,
+    /// All functions of the impl, remote or not.
     pub methods: Vec<Method>,
 }
 
@@ -21,13 +22,16 @@ pub struct ImplOption {
     pub value: OptionValue,
 }
 
+/// Value of an option of an impl.
 pub enum OptionValue {
+    /// A name, such as that of the client.
     Name(Ident),
+    /// A string.
     Text(LitStr),
 }
 
 impl Remote {
-    /// Name that the option `key` has as its value.
+    /// Value of the option `key`, if it is a name.
     pub fn name_option(&self, key: &str) -> Option<&Ident> {
         self.option_values(key).find_map(|value| match value {
             OptionValue::Name(name) => Some(name),
@@ -35,7 +39,7 @@ impl Remote {
         })
     }
 
-    /// Text that the option `key` has as its value.
+    /// Value of the option `key`, if it is a string.
     pub fn text_option(&self, key: &str) -> Option<&LitStr> {
         self.option_values(key).find_map(|value| match value {
             OptionValue::Text(text) => Some(text),
@@ -51,39 +55,42 @@ impl Remote {
     }
 }
 
+/// Function of the impl.
 pub struct Method {
     pub attrs: Vec<Attribute>,
     pub vis: Visibility,
     /// The signature without the helper attributes.
     pub sig: Signature,
-    /// What stands in the parentheses of its `#[remote(…)]` attributes.
+    /// Options of its `#[remote(…)]` attributes, one list per attribute.
     pub options: Vec<Result<Vec<Meta>>>,
     /// The arguments after `self`.
     pub args: Vec<Arg>,
 }
 
+/// Argument of a function.
 pub struct Arg {
     pub pat: Pat,
     pub ty: Type,
-    /// Its `#[ctx]`.
+    /// The attribute `#[ctx]`, if it has one.
     pub ctx: Option<Attribute>,
-    /// Its `#[default(…)]`.
+    /// The attribute `#[default(…)]`, if it has one.
     pub default: Option<Default>,
 }
 
+/// Default value of an argument.
 pub struct Default {
     pub attr: Attribute,
     pub value: Result<Expr>,
 }
 
-/// What a method is to the caller.
+/// Role of a method.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It can be called from elsewhere.
+    /// Clients call it.
     Remote,
-    /// It is told who calls next.
+    /// The server calls it with the client id before each call.
     ClientId,
-    /// It stays what it is.
+    /// Neither: the macro ignores it.
     Local,
 }
 
@@ -98,20 +105,20 @@ impl Method {
         }
     }
 
-    /// What is written as its option `name`.
+    /// Option `name` of its `#[remote(…)]` attributes.
     pub fn option(&self, name: &str) -> Option<&Meta> {
         let mut options = self.options.iter().flatten().flatten();
         options.find(|option| option.path().is_ident(name))
     }
 
-    /// The arguments that travel: all but the context.
-    pub fn travelling(&self) -> impl Iterator<Item = &Arg> {
+    /// Arguments that the client sends: all but the context.
+    pub fn sent_args(&self) -> impl Iterator<Item = &Arg> {
         self.args.iter().filter(|arg| arg.ctx.is_none())
     }
 }
 
 impl Arg {
-    /// The plain name of the argument, if it has one.
+    /// Name of the argument; `None` for any other pattern.
     pub fn ident(&self) -> Option<&Ident> {
         match &self.pat {
             Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => Some(&pat.ident),
@@ -136,7 +143,7 @@ pub fn parse(options: TokenStream, mut item: ItemImpl) -> Remote {
     }
 }
 
-/// Takes the helper attributes out of a method, and a copy of the rest.
+/// Removes the helper attributes from a method, and copies the rest.
 fn take_method(method: &mut ImplItemFn) -> Method {
     let options = take_attrs(&mut method.attrs, "remote")
         .iter()

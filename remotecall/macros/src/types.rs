@@ -1,29 +1,29 @@
-//! Types as they are written: a macro sees names, not what they stand for.
+//! Recognition of types by their tokens: a macro sees names, not the types that they refer to.
 
 use syn::{GenericArgument, PathArguments, Type, TypeReference};
 
-/// `str`
+/// True for `str`.
 pub fn is_str(ty: &Type) -> bool {
     is_named(ty, "str")
 }
 
-/// `&[u8]`
+/// True for `&[u8]`.
 pub fn is_slice_of_u8(ty: &Type) -> bool {
     matches!(ty, Type::Reference(TypeReference { elem, .. })
         if matches!(&**elem, Type::Slice(slice) if is_named(&slice.elem, "u8")))
 }
 
-/// `Vec<u8>`
+/// True for `Vec<u8>`.
 pub fn is_vec_of_u8(ty: &Type) -> bool {
     first_argument(ty, "Vec").is_some_and(|item| is_named(item, "u8"))
 }
 
-/// The `T` of `Option<T>`.
+/// `T` of `Option<T>`.
 pub fn unwrap_option(ty: &Type) -> Option<&Type> {
     first_argument(ty, "Option")
 }
 
-/// The `T` of `Result<T, E>`, or of an alias such as `io::Result<T>`.
+/// `T` of `Result<T, E>`, or of an alias such as `io::Result<T>`.
 pub fn result_value(ty: &Type) -> Option<&Type> {
     first_argument(ty, "Result")
 }

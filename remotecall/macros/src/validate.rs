@@ -1,4 +1,4 @@
-//! The rules of `#[remote]`, one function each. All that is wrong is reported together.
+//! Rules of `#[remote]`, one function each. All violations are reported together.
 
 mod remote_method;
 
@@ -34,7 +34,7 @@ pub fn validate(remote: &Remote) -> Result<()> {
     all(of_impl.chain(of_methods))
 }
 
-/// Everything that is wrong, as one error.
+/// Combines all errors into one.
 fn all(results: impl Iterator<Item = Result<()>>) -> Result<()> {
     let errors = results.filter_map(Result::err);
     match errors.reduce(|mut all, error| {
@@ -50,7 +50,7 @@ fn refuse<T>(at: impl ToTokens, why: impl std::fmt::Display) -> Result<T> {
     Err(Error::new_spanned(at, why))
 }
 
-// The impl.
+// Rules of the impl.
 
 fn is_inherent(remote: &Remote) -> Result<()> {
     match &remote.item.trait_ {
@@ -68,7 +68,7 @@ fn has_a_plain_type(remote: &Remote) -> Result<()> {
         return refuse(ty, "#[remote] goes on the impl of a struct");
     };
     if !remote.item.generics.params.is_empty() {
-        return Ok(()); // said where they are declared
+        return Ok(()); // `is_not_generic` reports these
     }
     let arguments = path.path.segments.iter().map(|segment| &segment.arguments);
     all(arguments.map(|arguments| match arguments {
@@ -77,7 +77,8 @@ fn has_a_plain_type(remote: &Remote) -> Result<()> {
     }))
 }
 
-const GENERIC_STRUCT: &str = "a remote struct cannot be generic: the other side must know the types";
+const GENERIC_STRUCT: &str =
+    "a remote struct cannot be generic: client and server must agree on concrete types";
 
 fn is_not_generic(remote: &Remote) -> Result<()> {
     let generics = &remote.item.generics;
@@ -113,12 +114,12 @@ fn has_one_client_id_method(remote: &Remote) -> Result<()> {
     all(marked.skip(1).map(|method| {
         refuse(
             &method.sig.ident,
-            "a second #[remote(client_id)] method: only one can be told who calls",
+            "a second #[remote(client_id)] method: an object has at most one",
         )
     }))
 }
 
-// Any method.
+// Rules of every method.
 
 const METHOD_OPTIONS: [&str; 3] = ["read", "skip", "client_id"];
 
@@ -143,7 +144,7 @@ fn helpers_have_a_use(method: &Method) -> Result<()> {
     all(method.args.iter().filter_map(helpers).map(|attr| {
         refuse(
             attr,
-            "this method is not remote, so nothing would fill in its arguments",
+            "#[ctx] and #[default] need a remote method, which is `pub` and takes `&self` or `&mut self`",
         )
     }))
 }
@@ -152,13 +153,13 @@ fn only_remote_methods_read(method: &Method) -> Result<()> {
     match method.option("read") {
         Some(option) if method.role() != Role::Remote => refuse(
             option,
-            "this method is not remote, so nobody reads with it: a remote method is `pub` and takes `&self`",
+            "#[remote(read)] needs a remote method, which is `pub` and takes `&self`",
         ),
         _ => Ok(()),
     }
 }
 
-// The method that is told who calls.
+// Rule of the method that gets the client id.
 
 fn takes_a_client_id(method: &Method) -> Result<()> {
     let sig = &method.sig;
@@ -177,7 +178,7 @@ fn takes_a_client_id(method: &Method) -> Result<()> {
     }
 }
 
-/// Whether `ty` is a shared reference to something called `name`.
+/// True if `ty` is a shared reference to a type called `name`.
 fn refers_to(ty: &Type, name: &str) -> bool {
     let named = |path: &Path| path.segments.last().is_some_and(|last| last.ident == name);
     matches!(ty, Type::Reference(TypeReference { mutability: None, elem, .. })

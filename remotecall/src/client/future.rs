@@ -54,7 +54,7 @@ impl From<ReplyError> for RemoteError {
     fn from(error: ReplyError) -> Self {
         match error {
             ReplyError::Call(error) => Self::Call(error),
-            unreadable @ ReplyError::Unreadable(_) => Self::BadResult(unreadable.to_string()),
+            other => Self::BadResult(other.to_string()),
         }
     }
 }

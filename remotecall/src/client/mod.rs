@@ -138,7 +138,7 @@ pub enum ConnectError {
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let listen = ([127, 0, 0, 1], 0).into();
-/// let broker = EmbeddedBroker::start(BrokerOptions { listen, ..BrokerOptions::default() })?;
+/// let broker = EmbeddedBroker::start(BrokerOptions::new(listen))?;
 /// let server = RemoteCall::new(Sum(0)).queue("sum").has_return_value(true).start(&broker.own_address())?;
 ///
 /// let client = Client::connect(&broker.own_address(), "sum", "agent/1")?;

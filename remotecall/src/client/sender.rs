@@ -159,17 +159,13 @@ mod tests {
     /// The frame was sent before the broker stopped, and no call follows.
     #[test]
     fn frames_of_a_lost_broker_are_sent_again_without_another_call() {
-        let options = |listen| BrokerOptions {
-            listen,
-            ..BrokerOptions::default()
-        };
-        let first = EmbeddedBroker::start(options(([127, 0, 0, 1], 0).into())).unwrap();
+        let first = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into())).unwrap();
         let address = first.address();
         let client = Client::connect(&address.to_string(), "q", "c").unwrap();
         client.send("put", &(1,));
         receives_data(&first);
         first.stop();
-        receives_data(&EmbeddedBroker::start(options(address)).unwrap());
+        receives_data(&EmbeddedBroker::start(BrokerOptions::new(address)).unwrap());
         client.close(Duration::ZERO).unwrap_err();
     }
 }

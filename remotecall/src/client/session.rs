@@ -8,7 +8,7 @@ use redis::{Pipeline, RedisResult, Value};
 use super::window::{Outgoing, SentFrame, Window};
 use super::{GOODBYE, inline_io, now_ns};
 use remotecall_connection::{
-    ANSWER_TIMEOUT, Connection, Endpoint, Keys, StreamId, entries, number, refused_field, reply_key,
+    Connection, Endpoint, Keys, REPLY_TIMEOUT, StreamId, entries, number, refused_field, reply_key,
 };
 use remotecall_store::mutants::{self, Mutant};
 use remotecall_wire::Frame;
@@ -269,7 +269,7 @@ impl Session {
             .speed
             .map_or(SLOWEST, |speed| (speed / SLOWDOWN).max(SLOWEST));
         let line = Duration::from_millis(bytes as u64 * 1000 / slowest);
-        (line > EXCHANGE).then(|| ANSWER_TIMEOUT + line)
+        (line > EXCHANGE).then(|| REPLY_TIMEOUT + line)
     }
 
     /// Adapts the size of a batch, and what is known of the line, to an exchange that took `time`.

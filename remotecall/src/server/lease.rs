@@ -145,10 +145,7 @@ mod tests {
 
     #[test]
     fn what_somebody_else_holds_is_extended_once_at_most() {
-        let options = BrokerOptions {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ..BrokerOptions::default()
-        };
+        let options = BrokerOptions::new(([127, 0, 0, 1], 0).into());
         let broker = EmbeddedBroker::start(options).unwrap();
         let address = broker.address().to_string();
         let access = Endpoint::new(address.parse().unwrap(), Role::Server);

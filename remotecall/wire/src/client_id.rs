@@ -1,36 +1,37 @@
-//! The name a client gives itself.
+//! Client ids.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest client id, in bytes.
+/// Limit on a client id, in bytes.
 pub const MAX_CLIENT_ID: usize = 512;
-/// Longest part of a client id between two `/`, in bytes: with an ending such as `.log` it is still
-/// a file name that every file system takes (255 bytes).
+/// Limit on a part of a client id between two `/`, in bytes. With a suffix such as `.log` a part is
+/// still a file name that every file system takes (255 bytes).
 pub const MAX_PART: usize = 200;
 
-/// The name a client gives itself, such as `agent/17`.
+/// Name of a client, such as `agent/17`.
 ///
-/// An id may name a folder on the server, so a value of this type is always a safe relative path:
+/// An id may name a directory on the server, so a value of this type is always a safe relative path:
 /// one or more parts separated by `/`, each of 1 to [`MAX_PART`] bytes of letters and digits of any script
 /// and `. _ - = + , @`, none starting with a dot; at most [`MAX_CLIENT_ID`] bytes in all. Code that holds a `ClientId`
 /// never checks again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
 
-/// Why a client id was refused.
+/// Error of a text that is not a client id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientIdError {
     /// The id is longer than [`MAX_CLIENT_ID`].
     #[error("client id of {0} bytes is too long: at most {MAX_CLIENT_ID} are allowed")]
     TooLong(usize),
-    /// Two slashes meet, or the id starts or ends with one, or is empty.
+    /// A part is empty: two adjacent slashes, a slash at either end, or no text at all.
     #[error("client id {0:?} has an empty part: write it like \"agent/17\"")]
     EmptyPart(String),
     /// One part is longer than [`MAX_PART`].
     #[error("client id {0:?} has a part of more than {MAX_PART} bytes")]
     LongPart(String),
-    /// A part starts with a dot, which would hide it or lead out of the directory.
+    /// A part starts with a dot, so that it would be hidden or lead out of the directory.
     #[error("client id {0:?} has a part that starts with a dot")]
     Dot(String),
     /// A character that is not allowed.
@@ -38,7 +39,7 @@ pub enum ClientIdError {
         "client id {id:?} contains {found:?}: only letters, digits, '.', '_', '-', '=', '+', ',', '@' and '/' are allowed"
     )]
     Character {
-        /// The id as it came.
+        /// The text.
         id: String,
         /// The first character that is not allowed.
         found: char,
@@ -46,7 +47,7 @@ pub enum ClientIdError {
 }
 
 impl ClientId {
-    /// Checks `id` and takes it.
+    /// Checks a text and copies it.
     ///
     /// # Errors
     /// When `id` is not a safe relative path as described at [`ClientId`].
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_names_are_accepted() {
+    fn ordinary_ids_are_accepted() {
         for id in [
             "agent/17",
             "a",
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_leave_the_directory_are_refused() {
+    fn ids_that_could_leave_the_directory_are_refused() {
         for id in [
             "../x",
             "a/../b",

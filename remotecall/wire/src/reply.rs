@@ -1,31 +1,37 @@
-//! Replies to calls, packed into one stream entry per commit.
+//! Replies to calls, packed into stream entries.
 //!
 //! ```text
 //! reply   seq u64 LE | index u32 LE | status u8 | length u32 LE | value
-//! status  0: value is the result; 1: value is a `CallError`; both MessagePack
+//! status  0: value is the result; 1: value is a `CallError`; both are MessagePack
 //! ```
 
-use crate::{CallError, ProducerId};
+use crate::call_error::CallError;
+use crate::producer_id::ProducerId;
 
-/// The method by which a client asks for results that it has not got: `@replies([[seq, index], …])`.
+/// Method by which a client asks again for lost replies: `@replies([[seq, index], …])`.
 pub const ASK: &str = "@replies";
-/// Longest result of one call, encoded.
+/// Limit on the encoded result of one call, 8 MiB.
 pub const MAX_RESULT: usize = 8 << 20;
-/// Entries of a reply stream are closed when they reach this size.
+/// Size at which an entry of a reply stream is closed, 64 KiB.
 const ENTRY: usize = 64 << 10;
 
 const STATUS_OK: u8 = 0;
 const STATUS_ERROR: u8 = 1;
 const HEADER: usize = 17;
 
-/// How a call ended, ready to travel.
+/// Encoded reply, without the call that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyValue {
     status: u8,
     value: Vec<u8>,
 }
 
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "a MessagePack value is at least one byte"
+)]
 impl ReplyValue {
+    /// A result, which is MessagePack.
     pub fn result(value: Vec<u8>) -> Self {
         Self {
             status: STATUS_OK,
@@ -33,28 +39,32 @@ impl ReplyValue {
         }
     }
 
+    /// An error.
     pub fn error(error: &CallError) -> Self {
-        let value = rmp_serde::to_vec_named(error).expect("a plain enum serializes");
+        // Encoding an enum of texts and numbers into memory cannot fail.
+        let value = rmp_serde::to_vec_named(error).unwrap_or_default();
         Self {
             status: STATUS_ERROR,
             value,
         }
     }
 
+    /// Length of the value, in bytes.
     pub fn len(&self) -> usize {
         self.value.len()
     }
 }
 
-/// The replies to one producer that go out with the next commit.
+/// Replies that the next commit sends, grouped into entries per producer.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// Closed entries and the one that is being filled.
+    /// Entries in order; the last one of a producer is open below 64 KiB.
     entries: Vec<(ProducerId, Vec<u8>)>,
     bytes: usize,
 }
 
 impl Outbox {
+    /// Adds the reply to call `index` of frame `seq` of a producer.
     pub fn push(&mut self, producer: ProducerId, seq: u64, index: u32, reply: &ReplyValue) {
         let last = self.entries.iter_mut().rev().find(|(to, _)| *to == producer);
         let entry = match last.filter(|(_, entry)| entry.len() < ENTRY) {
@@ -75,23 +85,26 @@ impl Outbox {
         entry.extend_from_slice(&reply.value);
     }
 
+    /// Entries, each with the producer that it goes to.
     pub fn entries(&self) -> &[(ProducerId, Vec<u8>)] {
         &self.entries
     }
 
-    /// Bytes of all of them.
+    /// Length of all entries together, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// Removes all entries.
     pub fn clear(&mut self) {
         self.bytes = 0;
         self.entries.clear();
     }
 }
 
-/// A reply that carries no result.
+/// Error that a call ended with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReplyError {
     /// The call failed on the server.
     #[error(transparent)]
@@ -101,10 +114,12 @@ pub enum ReplyError {
     Unreadable(String),
 }
 
-/// One reply out of an entry.
+/// Reply out of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply<'a> {
+    /// Number of the frame.
     pub seq: u64,
+    /// Index of the call in the frame.
     pub index: u32,
     status: u8,
     value: &'a [u8],
@@ -126,10 +141,12 @@ impl Reply<'_> {
     }
 }
 
-/// The replies of an entry; ends at the first that is cut.
+/// Iterator over the replies of an entry; it ends at the first truncated one.
+#[derive(Clone, Debug)]
 pub struct Replies<'a>(&'a [u8]);
 
 impl<'a> Replies<'a> {
+    /// The replies of `entry`.
     pub fn new(entry: &'a [u8]) -> Self {
         Self(entry)
     }
@@ -158,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_come_out_as_they_went_in() {
+    fn replies_decode_as_they_were_encoded() {
         let producer = ProducerId([1; 16]);
         let mut outbox = Outbox::default();
         outbox.push(producer, 3, 4, &ReplyValue::result(vec![0x05]));

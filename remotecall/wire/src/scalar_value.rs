@@ -1,23 +1,28 @@
-//! Values that are no list, no map and no bytes: what the columns of a frame hold.
+//! Scalar values: nil, booleans, numbers and texts, the values that a column can hold.
 
 use rmp::Marker;
 use rmp_serde::decode::Error;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// A value that fits into a word, or a text.
+/// Value that is not a list, a map, bytes or an extension type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ScalarValue<'a> {
+    /// Nil.
     Nil,
+    /// Boolean.
     Bool(bool),
+    /// Integer in the range of an `i64`.
     Int(i64),
+    /// 64-bit float.
     Float(f64),
+    /// Text.
     Text(&'a str),
 }
 
 impl<'a> ScalarValue<'a> {
-    /// Takes the next MessagePack value off `rest`; none when it is not such a value. Numbers that an `i64` or `f64` does
-    /// not give back as they are, are none.
+    /// Takes the next MessagePack value off `rest`; `None` when it is not a scalar. A number is not a scalar when its type
+    /// would change: an integer above `i64::MAX`, or a 32-bit float.
     pub fn take(rest: &mut &'a [u8]) -> Option<Self> {
         let (&first, tail) = rest.split_first()?;
         *rest = tail;
@@ -73,7 +78,7 @@ impl<'a> ScalarValue<'a> {
         out
     }
 
-    /// What it is, in an error.
+    /// Name of the kind, with its article, for error messages.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Nil => "nil",
@@ -91,7 +96,7 @@ fn bytes<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*head)
 }
 
-/// As `rmp_serde` reads the same value from its bytes.
+/// Calls the visitor as `rmp_serde` does for the same value in MessagePack.
 impl<'de> Deserializer<'de> for ScalarValue<'de> {
     type Error = Error;
 

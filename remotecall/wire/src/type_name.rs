@@ -1,8 +1,8 @@
-//! Names of types as people write them.
+//! Type names without paths, as they are written in source code.
 
 /// The name of `T` without the paths: `Option<Vec<i64>>`, `Box<dyn Error>`.
 ///
-/// For people: Rust does not promise what `std::any::type_name` says.
+/// For people to read only: Rust does not promise the output of `std::any::type_name`.
 pub fn type_name<T: ?Sized>() -> String {
     without_paths(std::any::type_name::<T>())
 }

@@ -38,10 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match words[..] {
         ["serve", dir, address] => serve(dir, address),
         ["own", dir, listen] => {
-            let broker = EmbeddedBroker::start(BrokerOptions {
-                listen: listen.parse()?,
-                ..BrokerOptions::default()
-            })?;
+            let broker = EmbeddedBroker::start(BrokerOptions::new(listen.parse()?))?;
             serve(dir, &broker.address().to_string())
         }
         ["call", address, id, count, in_flight] => call(address, id, count.parse()?, in_flight.parse()?),

@@ -1,6 +1,6 @@
 //! Commands on hashes.
 
-use super::Session;
+use super::session::Session;
 use crate::args::Args;
 use crate::error::CommandError;
 use crate::output::Reply;

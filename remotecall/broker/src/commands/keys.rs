@@ -1,15 +1,15 @@
 //! Commands on keys of any type.
 
-use super::Session;
 use super::server::wall_clock_ms;
+use super::session::Session;
 use crate::args::{Args, integer};
 use crate::error::{CommandError, MAX_ECHO, echo};
 use crate::output::Reply;
 use crate::value::Value;
 
-/// In milliseconds.
+/// Unit of EXPIRE and TTL, in milliseconds.
 pub(super) const SECOND: i64 = 1000;
-/// In milliseconds.
+/// Unit of PEXPIRE and PTTL, in milliseconds.
 pub(super) const MILLISECOND: i64 = 1;
 
 /// `DEL key …`
@@ -60,7 +60,7 @@ pub(super) fn pttl(session: &mut Session, args: &mut Args<'_>) -> Result<Reply, 
     lifetime(session, args.next()?, MILLISECOND)
 }
 
-/// `KEYS pattern`, where a star may only stand at the end.
+/// `KEYS pattern`, with a star at the end or none.
 pub(super) fn names(session: &mut Session, args: &mut Args<'_>) -> Result<Reply, CommandError> {
     let pattern = args.next()?;
     let prefix = pattern.strip_suffix(b"*");
@@ -95,12 +95,12 @@ pub(super) fn flush(session: &mut Session, args: &mut Args<'_>) -> Result<Reply,
     Ok(Reply::OK)
 }
 
-/// A lifetime as an argument, in milliseconds; not positive when it is already over.
+/// Parses a lifetime and returns it in milliseconds; zero or less means that it is over.
 pub(super) fn lifetime_ms(number: &[u8], unit_ms: i64, command: &'static str) -> Result<i64, CommandError> {
     let number = integer(number).ok_or(CommandError::NotInteger)?;
     let now = i64::try_from(wall_clock_ms()).unwrap_or(i64::MAX);
     let ms = number.checked_mul(unit_ms);
-    // Redis keeps the end as a time of the wall clock, so that has to fit.
+    // Redis stores the deadline as a time of the wall clock, so that time must not overflow.
     ms.filter(|ms| ms.checked_add(now).is_some())
         .ok_or(CommandError::ExpireTime(command))
 }

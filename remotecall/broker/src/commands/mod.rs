@@ -1,7 +1,7 @@
-//! The commands: a table, and one function for each.
+//! Commands: the table, and one function for each command.
 //!
-//! A function reads all its arguments and copies what it will keep before it takes the lock, and returns
-//! what is to be written afterwards; so the lock is held for the change alone.
+//! A function parses its arguments and copies the values to store before it takes the lock, and returns the
+//! reply, which is written after the lock is released.
 
 mod hashes;
 mod keys;
@@ -11,7 +11,6 @@ mod streams;
 mod strings;
 
 pub(super) use session::Session;
-pub(super) use streams::Read;
 
 use super::args::{Args, is_word};
 use super::error::{CommandError, MAX_ECHO, echo};
@@ -19,19 +18,19 @@ use super::output::Reply;
 
 type Run = fn(&mut Session, &mut Args<'_>) -> Result<Reply, CommandError>;
 
-/// One row of the table.
+/// Row of the table.
 struct Command {
     name: &'static str,
-    /// Arguments with the name itself; a negative number is the least, as Redis has it.
+    /// Number of arguments including the name; a negative number is the minimum, as in Redis.
     arity: isize,
     access: Access,
     run: Run,
 }
 
-/// Who may call.
+/// Clients that may execute a command.
 #[derive(PartialEq, Eq)]
 enum Access {
-    Anybody,
+    Anyone,
     Authenticated,
 }
 
@@ -46,7 +45,7 @@ const fn command(name: &'static str, arity: isize, run: Run) -> Command {
 }
 
 const fn open(name: &'static str, arity: isize, run: Run) -> Command {
-    let access = Access::Anybody;
+    let access = Access::Anyone;
     Command {
         name,
         arity,
@@ -55,7 +54,7 @@ const fn open(name: &'static str, arity: isize, run: Run) -> Command {
     }
 }
 
-/// Searched from the front: the hot path comes first.
+/// All commands, the frequent ones first, because the table is searched from the front.
 const TABLE: &[Command] = &[
     command("xadd", -5, streams::xadd),
     command("hget", 3, hashes::hget),

@@ -2,13 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Session;
+use super::session::{Session, VERSION};
 use crate::args::Args;
 use crate::error::CommandError;
 use crate::output::Reply;
-
-/// The Redis whose behaviour is imitated.
-pub(super) const VERSION: &str = "7.0.15";
 
 /// Time since 1970 by the wall clock.
 pub(super) fn wall_clock() -> Duration {
@@ -51,12 +48,12 @@ pub(super) fn select(_session: &mut Session, args: &mut Args<'_>) -> Result<Repl
     }
 }
 
-/// `COMMAND …`: shells ask for their help texts with it; there are none.
+/// `COMMAND …`: always an empty list. Shells ask for their help texts with it.
 pub(super) fn command(_session: &mut Session, _args: &mut Args<'_>) -> Result<Reply, CommandError> {
     Ok(Reply::Array(Vec::new()))
 }
 
-/// `INFO [section …]`: always the same few lines.
+/// `INFO [section …]`: the same few lines for every section.
 pub(super) fn info(session: &mut Session, _args: &mut Args<'_>) -> Result<Reply, CommandError> {
     let (keys, used, limit) = {
         let store = session.store();

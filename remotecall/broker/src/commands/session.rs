@@ -1,23 +1,24 @@
-//! Who the client is: password, protocol version, farewell.
+//! Session of a client: authentication, protocol version, end of the connection.
 
 use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 
-use super::server::VERSION;
-use super::streams::Read;
 use crate::args::{Args, integer, is_word};
+use crate::blocking_read::BlockingRead;
 use crate::error::{CommandError, MAX_ECHO, echo};
 use crate::output::Reply;
 use crate::shared::Shared;
 use crate::store::Store;
 
-/// The only user there is.
+/// Version of Redis whose behaviour the broker has.
+pub(super) const VERSION: &str = "7.0.15";
+/// Name of the only user.
 const USER: &str = "default";
-/// The only protocol there is.
+/// Version of the only protocol.
 const RESP: i64 = 2;
 
-/// What the broker remembers of a connection between commands.
+/// State of a connection between commands.
 #[derive(Debug)]
 pub(crate) struct Session {
     shared: Arc<Shared>,
@@ -25,15 +26,15 @@ pub(crate) struct Session {
     authenticated: bool,
     wrong_passwords: u32,
     over: bool,
-    wait: Option<Read>,
+    wait: Option<BlockingRead>,
 }
 
 impl Session {
-    /// A new client; without a password everybody is known.
+    /// Session of a new client, which is authenticated if the broker has no password.
     pub fn new(shared: Arc<Shared>, id: i64) -> Self {
         let authenticated = !shared.has_password();
         if !authenticated {
-            shared.stranger_came();
+            shared.unauthenticated_opened();
         }
         Self {
             authenticated,
@@ -45,37 +46,37 @@ impl Session {
         }
     }
 
-    /// Whether the client may use the broker.
+    /// True if the client is authenticated.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
     }
 
-    /// Whether the connection ends once all is answered.
+    /// True if the connection ends after the replies so far.
     pub fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Ends the connection once all is answered.
+    /// Ends the connection after the replies so far.
     pub fn end(&mut self) {
         self.over = true;
     }
 
-    /// A read that found nothing and is to wait, instead of the answer it gave.
-    pub fn take_wait(&mut self) -> Option<Read> {
+    /// Takes the read of the last command, if it has to wait; its reply then replaces the one of the command.
+    pub fn take_wait(&mut self) -> Option<BlockingRead> {
         self.wait.take()
     }
 
-    /// Asks for a read to wait.
-    pub(super) fn wait_for(&mut self, read: Read) {
+    /// Registers a read that has to wait.
+    pub(super) fn wait_for(&mut self, read: BlockingRead) {
         self.wait = Some(read);
     }
 
-    /// The data.
+    /// Locks the store.
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.shared.store()
     }
 
-    /// What all connections share.
+    /// State that all connections share.
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -87,12 +88,12 @@ impl Session {
         }
         self.wrong_passwords = 0;
         if !std::mem::replace(&mut self.authenticated, true) {
-            self.shared.stranger_went();
+            self.shared.unauthenticated_ended();
         }
         Ok(())
     }
 
-    /// How many wrong passwords came in a row.
+    /// Number of wrong passwords in a row.
     pub fn wrong_passwords(&self) -> u32 {
         self.wrong_passwords
     }
@@ -101,7 +102,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if !self.authenticated {
-            self.shared.stranger_went();
+            self.shared.unauthenticated_ended();
         }
     }
 }
@@ -158,7 +159,7 @@ pub(super) fn hello(session: &mut Session, args: &mut Args<'_>) -> Result<Reply,
     ]))
 }
 
-/// `CLIENT …`: libraries introduce themselves with it. Names are accepted and not kept.
+/// `CLIENT …`: libraries send their names with it, which are accepted and ignored.
 pub(super) fn client(session: &mut Session, args: &mut Args<'_>) -> Result<Reply, CommandError> {
     let subcommand = args.next()?;
     if is_word(subcommand, "id") {

@@ -4,5 +4,4 @@ mod change;
 mod read;
 
 pub(super) use change::{xadd, xdel, xtrim};
-pub(crate) use read::Read;
 pub(super) use read::{xinfo, xlen, xrange, xread};

@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 
-use super::Session;
 use super::keys::{MILLISECOND, SECOND, lifetime_ms};
+use super::session::Session;
 use crate::args::{Args, is_word};
 use crate::error::CommandError;
 use crate::output::Reply;
 use crate::store::key_cost;
 use crate::value::Value;
 
-/// Whether a key must exist.
+/// Condition on the key for SET.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Condition {
     Always,
@@ -18,7 +18,7 @@ enum Condition {
     IfPresent,
 }
 
-/// What follows the value in SET.
+/// Options of SET.
 struct Options {
     condition: Condition,
     lifetime_ms: Option<u64>,
@@ -28,7 +28,7 @@ impl Options {
     fn read(args: &mut Args<'_>) -> Result<Self, CommandError> {
         let mut condition = Condition::Always;
         let mut expiry: Option<(i64, &[u8])> = None;
-        // Saying the same twice is allowed, saying two things is not.
+        // The same option twice is allowed, two different units are not.
         let may_be_in = |expiry: Option<(i64, &[u8])>, unit| expiry.is_none_or(|(before, _)| before == unit);
         while !args.is_empty() {
             let option = args.next()?;

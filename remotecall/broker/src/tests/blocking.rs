@@ -1,4 +1,4 @@
-//! Reads that wait.
+//! Blocked reads.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -8,11 +8,11 @@ use redis::Value;
 
 use super::{broker, connect, encode, expect, raw, wait_for_blocked, wait_for_connections};
 
-/// Much less than the waits in this file would take if nobody were woken.
+/// Time limit that is much less than any wait in this file without a wake-up.
 const PROMPT: Duration = Duration::from_secs(4);
 
 #[test]
-fn an_entry_wakes_the_read_that_waits_for_it() {
+fn an_entry_wakes_a_blocked_read() {
     let broker = broker();
     let mut reader = raw(&broker);
     let mut writer = connect(&broker);
@@ -103,7 +103,7 @@ fn several_readers_get_the_same_entry() {
 }
 
 #[test]
-fn a_read_gives_up_when_its_time_is_over() {
+fn a_blocked_read_ends_after_its_timeout() {
     let broker = broker();
     let mut client = connect(&broker);
     let start = Instant::now();
@@ -121,7 +121,7 @@ fn a_read_gives_up_when_its_time_is_over() {
 }
 
 #[test]
-fn commands_before_a_waiting_read_are_answered_and_those_behind_it_wait() {
+fn commands_before_a_blocked_read_are_replied_to_and_those_after_it_wait() {
     let broker = broker();
     let mut client = raw(&broker);
     let mut pipeline = encode(&[b"ECHO", b"before"]);
@@ -145,7 +145,7 @@ fn commands_before_a_waiting_read_are_answered_and_those_behind_it_wait() {
 }
 
 #[test]
-fn a_blocked_client_that_leaves_is_noticed() {
+fn a_blocked_client_that_disconnects_is_noticed() {
     let broker = broker();
     let mut quiet = raw(&broker);
     quiet
@@ -184,7 +184,7 @@ fn stopping_ends_blocked_and_idle_clients_at_once() {
 }
 
 #[test]
-fn stopping_ends_a_client_that_does_not_take_its_answers() {
+fn stopping_ends_a_client_that_does_not_read_its_replies() {
     let broker = broker();
     let mut client = raw(&broker);
     let value = vec![b'x'; 1 << 20];

@@ -1,9 +1,17 @@
-//! Asks a real Redis 7 and the embedded broker the same, and compares the replies.
+//! Comparison of the replies of a real Redis 7 and the embedded broker.
 //!
-//! A script is a list of commands, one a line. `"…"` quotes a word; `\r` and `\n` work anywhere. A mark in
-//! front of a line says how its replies are compared: `sorted:` in any order, `pairs:` as pairs in any
-//! order, `id:` as some stream id, `near:` as numbers that differ by at most 2000, `error:` that both
-//! refuse, in words of their own, `info:` only the facts that both tell.
+//! A script has one command per line. `"…"` quotes a word; `\r` and `\n` work anywhere. A mark before a line
+//! selects the comparison of the replies:
+//!
+//! ```text
+//! (none)    equal
+//! sorted:   equal in any order
+//! pairs:    equal as pairs in any order
+//! id:       both are stream ids
+//! near:     numbers that differ by at most 2000
+//! error:    both are errors, of any text
+//! info:     pairs of the broker are among those of Redis
+//! ```
 
 use redis::Value;
 
@@ -32,7 +40,7 @@ fn ask(connection: &mut redis::Connection, line: &str) -> Value {
     connection
         .send_packed_command(&command.get_packed_command())
         .unwrap();
-    // An error that Redis answers with is a value here, so that its words are compared.
+    // An error reply is a value here, so that its text is compared.
     match connection.recv_response() {
         Ok(value) => value,
         Err(error) => panic!("{line}: {error}"),
@@ -89,7 +97,7 @@ fn compare(mark: &str, line: &str, ours: &Value, theirs: &Value) {
     assert!(same, "{line}\n  broker {ours:?}\n  Redis  {theirs:?}");
 }
 
-/// Runs scripts that begin with no data.
+/// Runs a script on two servers without data.
 #[track_caller]
 pub(super) fn check(script: &str) {
     let (broker, redis) = (broker(), RedisServer::start());

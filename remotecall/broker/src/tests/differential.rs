@@ -1,5 +1,5 @@
-//! The same commands to a real Redis 7 and to the embedded broker: the replies must be equal, errors word by
-//! word. How a line is compared stands in `compare`.
+//! Scripts whose replies must be the same from a real Redis 7 and the embedded broker, errors word by word.
+//! `compare` has the marks of the lines.
 
 use super::compare::check;
 

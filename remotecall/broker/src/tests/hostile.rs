@@ -1,14 +1,16 @@
-//! Clients that do not speak the protocol, or speak it in unpleasant ways.
+//! Hostile clients: bytes that violate the protocol, and commands in small pieces.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
 
-use super::{EmbeddedBroker, broker, connect, encode, expect, last_words, raw, wait_for_connections};
+use super::{
+    EmbeddedBroker, broker, connect, encode, expect, raw, replies_until_closed, wait_for_connections,
+};
 
 #[track_caller]
-fn check(bytes: &[u8], answer: &str) {
+fn check(bytes: &[u8], reply: &str) {
     let broker = broker();
-    assert_eq!(last_words(&broker, bytes), answer);
+    assert_eq!(replies_until_closed(&broker, bytes), reply);
     wait_for_connections(&broker, 0);
     is_alive(&broker);
 }
@@ -20,7 +22,7 @@ fn is_alive(broker: &EmbeddedBroker) {
 }
 
 #[test]
-fn what_is_no_array_is_refused() {
+fn anything_but_an_array_is_refused() {
     check(
         b"GET / HTTP/1.1\r\n",
         "-ERR Protocol error: expected '*', got 'G'\r\n",
@@ -34,7 +36,7 @@ fn what_is_no_array_is_refused() {
 }
 
 #[test]
-fn what_is_no_bulk_string_is_refused() {
+fn anything_but_a_bulk_string_is_refused() {
     check(b"*1\r\n:1\r\n", "-ERR Protocol error: expected '$', got ':'\r\n");
     check(
         b"*1\r\n*1\r\n*1\r\n",
@@ -103,17 +105,17 @@ fn a_command_too_long_as_a_whole_is_refused() {
         command.extend_from_slice(&bulk);
         command.extend_from_slice(b"\r\n");
     }
-    // The broker may close while this is being sent.
+    // The broker may close the connection during this write.
     let _ = client.write_all(&command);
-    let mut answer = Vec::new();
-    let _ = client.read_to_end(&mut answer);
-    assert!(answer.is_empty() || answer.starts_with(b"-ERR Protocol error: command longer than"));
+    let mut reply = Vec::new();
+    let _ = client.read_to_end(&mut reply);
+    assert!(reply.is_empty() || reply.starts_with(b"-ERR Protocol error: command longer than"));
     wait_for_connections(&broker, 0);
     is_alive(&broker);
 }
 
 #[test]
-fn no_single_changed_byte_harms_the_others() {
+fn a_changed_byte_harms_no_other_client() {
     let broker = broker();
     let mut good = encode(&[b"XADD", b"s", b"*", b"f", b"value"]);
     good.extend(encode(&[b"XREAD", b"STREAMS", b"s", b"0"]));

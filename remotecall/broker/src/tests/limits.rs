@@ -1,18 +1,18 @@
-//! Memory, passwords, addresses, connections.
+//! Limits: memory, passwords, addresses, connections.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::{
-    EmbeddedBroker, broker, connect, encode, expect, last_words, options, raw, wait_for_connections,
+    EmbeddedBroker, broker, connect, encode, expect, options, raw, replies_until_closed, wait_for_connections,
 };
-use crate::{BrokerOptions, BrokerStartError, MAX_STRANGERS};
+use crate::{BrokerOptions, BrokerStartError, MAX_UNAUTHENTICATED};
 
 const OOM: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
 
 #[test]
-fn a_full_broker_refuses_more_and_still_lets_go() {
+fn a_full_broker_refuses_more_data_and_still_removes_some() {
     let broker = EmbeddedBroker::start(BrokerOptions {
         max_memory: 100_000,
         ..options()
@@ -20,9 +20,9 @@ fn a_full_broker_refuses_more_and_still_lets_go() {
     .unwrap();
     let mut client = raw(&broker);
     let payload = vec![b'x'; 40_000];
-    let mut check = |command: &[&[u8]], answer: &[u8]| {
+    let mut check = |command: &[&[u8]], reply: &[u8]| {
         client.write_all(&encode(command)).unwrap();
-        expect(&mut client, answer);
+        expect(&mut client, reply);
         assert!(broker.memory() <= 100_000);
     };
     check(&[b"HSET", b"h", b"f", b"v"], b":1\r\n");
@@ -43,16 +43,16 @@ fn a_full_broker_refuses_more_and_still_lets_go() {
 }
 
 #[test]
-fn without_the_password_nothing_works() {
+fn an_unauthenticated_client_is_refused_and_guessing_is_slow() {
     let broker = EmbeddedBroker::start(BrokerOptions {
         password: Some("se cret".into()),
         ..options()
     })
     .unwrap();
     let mut client = raw(&broker);
-    let mut check = |command: &[&[u8]], answer: &str| {
+    let mut check = |command: &[&[u8]], reply: &str| {
         client.write_all(&encode(command)).unwrap();
-        expect(&mut client, answer.as_bytes());
+        expect(&mut client, reply.as_bytes());
     };
     let (no, wrong) = (
         "-NOAUTH ",
@@ -68,9 +68,9 @@ fn without_the_password_nothing_works() {
     check(&[b"AUTH", b"bob", b"se cret"], wrong);
     check(&[b"AUTH", b"se cret"], "+OK\r\n");
     check(&[b"PING"], "+PONG\r\n");
-    assert_eq!(broker.shared.strangers(), 0);
+    assert_eq!(broker.shared.unauthenticated(), 0);
 
-    // The third wrong password ends the connection; what follows is not looked at.
+    // The third wrong password ends the connection, and the commands after it are ignored.
     let guesses: [&[&[u8]]; 4] = [
         &[b"AUTH", b""],
         &[b"AUTH", b"default", b"se"],
@@ -79,8 +79,8 @@ fn without_the_password_nothing_works() {
     ];
     let guesses: Vec<u8> = guesses.iter().flat_map(|words| encode(words)).collect();
     let since = Instant::now();
-    assert_eq!(last_words(&broker, &guesses), wrong.repeat(3));
-    assert!(since.elapsed() >= Duration::from_secs(3), "guessing is for free");
+    assert_eq!(replies_until_closed(&broker, &guesses), wrong.repeat(3));
+    assert!(since.elapsed() >= Duration::from_secs(3), "guessing must be slow");
 
     let mut client = raw(&broker);
     client.write_all(&encode(&[b"HELLO", b"2"])).unwrap();
@@ -93,51 +93,54 @@ fn without_the_password_nothing_works() {
 }
 
 #[test]
-fn a_stranger_may_send_only_enough_to_introduce_himself() {
+fn an_unauthenticated_client_may_send_short_commands_only() {
     let broker = EmbeddedBroker::start(BrokerOptions {
         password: Some("pw".into()),
         ..options()
     })
     .unwrap();
-    let long = last_words(&broker, b"*2\r\n$4\r\nAUTH\r\n$16385\r\n");
+    let long = replies_until_closed(&broker, b"*2\r\n$4\r\nAUTH\r\n$16385\r\n");
     assert_eq!(long, "-ERR Protocol error: unauthenticated bulk length\r\n");
-    let many = last_words(&broker, b"*11\r\n");
+    let many = replies_until_closed(&broker, b"*11\r\n");
     assert_eq!(many, "-ERR Protocol error: unauthenticated multibulk length\r\n");
 }
 
 #[test]
-fn strangers_are_few_and_do_not_stay() {
+fn unauthenticated_connections_are_limited_in_number_and_time() {
     let broker = EmbeddedBroker::start(BrokerOptions {
         password: Some("pw".into()),
         ..options()
     })
     .unwrap();
-    let mut known = raw(&broker);
-    known.write_all(&encode(&[b"AUTH", b"pw"])).unwrap();
-    expect(&mut known, b"+OK\r\n");
-    let strangers: Vec<TcpStream> = (0..MAX_STRANGERS).map(|_| raw(&broker)).collect();
-    wait_for_connections(&broker, MAX_STRANGERS + 1);
-    assert_eq!(last_words(&broker, b""), "-ERR max number of clients reached\r\n");
-    for mut stranger in strangers {
-        // Closed without a word, after its time to introduce itself.
-        assert_eq!(stranger.read(&mut [0]).unwrap(), 0);
+    let mut authenticated = raw(&broker);
+    authenticated.write_all(&encode(&[b"AUTH", b"pw"])).unwrap();
+    expect(&mut authenticated, b"+OK\r\n");
+    let unauthenticated: Vec<TcpStream> = (0..MAX_UNAUTHENTICATED).map(|_| raw(&broker)).collect();
+    wait_for_connections(&broker, MAX_UNAUTHENTICATED + 1);
+    assert_eq!(
+        replies_until_closed(&broker, b""),
+        "-ERR max number of clients reached\r\n"
+    );
+    for mut client in unauthenticated {
+        // Closed without a reply, after the timeout for authentication.
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
     wait_for_connections(&broker, 1);
-    known.write_all(&encode(&[b"PING"])).unwrap();
-    expect(&mut known, b"+PONG\r\n");
+    authenticated.write_all(&encode(&[b"PING"])).unwrap();
+    expect(&mut authenticated, b"+PONG\r\n");
 }
 
 #[test]
-fn other_machines_need_a_password() {
+fn listening_beyond_this_machine_requires_a_password() {
     let open = BrokerOptions {
         listen: ([0, 0, 0, 0], 0).into(),
         ..options()
     };
-    // The third one is 127.0.0.1 by another name, and 192.0.2.1 is nobody's: refused before it is tried.
-    for place in ["0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "192.0.2.1:0"] {
+    // The third is 127.0.0.1 in another form; 192.0.2.1 belongs to no machine, and is refused before it is bound.
+    for listen in ["0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "192.0.2.1:0"] {
         for password in [None, Some(String::new())] {
             let error = EmbeddedBroker::start(BrokerOptions {
-                listen: place.parse().unwrap(),
+                listen: listen.parse().unwrap(),
                 password,
                 ..options()
             })
@@ -146,13 +149,13 @@ fn other_machines_need_a_password() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "refusing to listen on {place} without a password: set a password, or listen on a loopback address \
+                    "refusing to listen on {listen} without a password: set a password, or listen on a loopback address \
                      such as 127.0.0.1"
                 )
             );
         }
     }
-    // Stops, too: it wakes itself over the loopback address.
+    // Stopping works too: the accepting thread is woken over the loopback address.
     EmbeddedBroker::start(BrokerOptions {
         password: Some("pw".into()),
         ..open
@@ -162,7 +165,7 @@ fn other_machines_need_a_password() {
 }
 
 #[test]
-fn its_own_address_is_one_to_connect_to() {
+fn own_address_can_be_connected_to() {
     let start = |ip: &str, password: Option<&str>| {
         EmbeddedBroker::start(BrokerOptions {
             listen: (ip.parse::<std::net::IpAddr>().unwrap(), 0).into(),
@@ -175,10 +178,10 @@ fn its_own_address_is_one_to_connect_to() {
         let port = broker.address().port();
         assert_eq!(broker.own_address(), format!("{before_port}:{port}"));
         let client = redis::Client::open(broker.own_address()).unwrap();
-        let answer: String = redis::cmd("PING")
+        let reply: String = redis::cmd("PING")
             .query(&mut client.get_connection().unwrap())
             .unwrap();
-        assert_eq!(answer, "PONG");
+        assert_eq!(reply, "PONG");
     };
     check(start("127.0.0.1", None), "redis://127.0.0.1");
     check(
@@ -190,7 +193,7 @@ fn its_own_address_is_one_to_connect_to() {
 }
 
 #[test]
-fn a_taken_address_is_an_error_with_the_address() {
+fn an_address_in_use_is_a_retryable_error_that_names_it() {
     let broker = broker();
     let listen = broker.address();
     let error = EmbeddedBroker::start(BrokerOptions { listen, ..options() }).unwrap_err();
@@ -200,23 +203,27 @@ fn a_taken_address_is_an_error_with_the_address() {
             .starts_with(&format!("cannot listen on {listen}: ")),
         "{error}"
     );
+    assert!(error.is_retryable());
 }
 
 #[test]
 fn a_password_is_never_printed() {
     let options = BrokerOptions {
-        password: Some("pw-of-ours".into()),
+        password: Some("pw-to-hide".into()),
         ..options()
     };
     let broker = EmbeddedBroker::start(options.clone()).unwrap();
-    assert!(!format!("{options:?} {broker:?}").contains("pw-of-ours"));
+    assert!(!format!("{options:?} {broker:?}").contains("pw-to-hide"));
 }
 
 #[test]
-fn one_client_too_many_is_told_so() {
+fn a_connection_above_the_limit_gets_an_error() {
     let broker = EmbeddedBroker::start_with(options(), 3).unwrap();
     let mut clients: Vec<_> = (0..3).map(|_| connect(&broker)).collect();
-    assert_eq!(last_words(&broker, b""), "-ERR max number of clients reached\r\n");
+    assert_eq!(
+        replies_until_closed(&broker, b""),
+        "-ERR max number of clients reached\r\n"
+    );
     drop(clients.pop());
     wait_for_connections(&broker, 2);
     let pong: String = redis::cmd("PING").query(&mut connect(&broker)).unwrap();

@@ -1,13 +1,13 @@
-//! The broker against a real Redis, against hostile clients, and against its own promises.
+//! Tests of the broker: comparison with a real Redis, hostile clients, limits, units.
 
 mod blocking;
 mod compare;
 mod differential;
 mod hostile;
+mod introductions;
 mod limits;
+mod pipelines;
 mod real_redis;
-mod small_talk;
-mod throughput;
 mod units;
 
 use std::io::{Read, Write};
@@ -16,37 +16,34 @@ use std::time::Duration;
 
 use super::{BrokerOptions, EmbeddedBroker};
 
-/// Longest wait of a test for something that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of a test for an event that should happen at once.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn options() -> BrokerOptions {
-    BrokerOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..BrokerOptions::default()
-    }
+    BrokerOptions::new(([127, 0, 0, 1], 0).into())
 }
 
 fn broker() -> EmbeddedBroker {
     EmbeddedBroker::start(options()).unwrap()
 }
 
-/// A client as users have it.
+/// Client of the Redis library.
 fn connect(broker: &EmbeddedBroker) -> redis::Connection {
     let client = redis::Client::open(format!("redis://{}", broker.address())).unwrap();
     let connection = client.get_connection().unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.set_read_timeout(Some(TIMEOUT)).unwrap();
     connection
 }
 
-/// A client that may send anything.
+/// Plain socket, which can send any bytes.
 fn raw(broker: &EmbeddedBroker) -> TcpStream {
     let socket = TcpStream::connect(broker.address()).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     socket.set_nodelay(true).unwrap();
     socket
 }
 
-/// A command as it travels.
+/// Encodes a command in RESP2.
 fn encode(words: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -57,7 +54,7 @@ fn encode(words: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Reads exactly what is expected next.
+/// Reads as many bytes as `expected` has, and compares them.
 #[track_caller]
 fn expect(socket: &mut TcpStream, expected: &[u8]) {
     let mut got = vec![0; expected.len()];
@@ -70,18 +67,18 @@ fn expect(socket: &mut TcpStream, expected: &[u8]) {
     );
 }
 
-/// Sends bytes and returns all that comes back until the broker closes.
-fn last_words(broker: &EmbeddedBroker, bytes: &[u8]) -> String {
+/// Sends bytes, and returns everything that the broker sends before it closes the connection.
+fn replies_until_closed(broker: &EmbeddedBroker, bytes: &[u8]) -> String {
     let mut socket = raw(broker);
     socket.write_all(bytes).unwrap();
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut replies = Vec::new();
+    socket.read_to_end(&mut replies).unwrap();
+    String::from_utf8_lossy(&replies).into_owned()
 }
 
-/// Waits until the broker serves so many connections.
+/// Waits until `count` connections are open.
 fn wait_for_connections(broker: &EmbeddedBroker, count: usize) {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TIMEOUT;
     while broker.connections() != count {
         assert!(
             std::time::Instant::now() < deadline,
@@ -92,9 +89,9 @@ fn wait_for_connections(broker: &EmbeddedBroker, count: usize) {
     }
 }
 
-/// Waits until so many reads are blocked.
+/// Waits until `count` reads are blocked.
 fn wait_for_blocked(broker: &EmbeddedBroker, count: usize) {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + TIMEOUT;
     while broker.shared.store().waiting() != count {
         assert!(std::time::Instant::now() < deadline, "not {count} blocked reads");
         std::thread::yield_now();

@@ -1,18 +1,18 @@
-//! A Redis of our own, on a socket file in a folder of its own.
+//! Real Redis server for a test, on a socket file in a temporary directory.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
-/// A running `redis-server`; killed on drop.
+/// Running `redis-server`, killed on drop.
 pub(super) struct RedisServer {
     process: Child,
     folder: tempfile::TempDir,
 }
 
 impl RedisServer {
-    /// Starts one; a missing program fails the test, for a test that cannot run has not passed.
+    /// Starts a server; fails the test if the program is missing.
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = Command::new("redis-server")
@@ -25,15 +25,15 @@ impl RedisServer {
         Self { process, folder }
     }
 
-    /// Connects as soon as the server is there.
+    /// Connects; retries until the server listens.
     pub fn connect(&self) -> redis::Connection {
         let path = self.folder.path().join("redis.sock");
         let client = redis::Client::open(format!("redis+unix://{}", path.display())).unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match client.get_connection() {
                 Ok(connection) => return connection,
-                Err(error) => assert!(Instant::now() < deadline, "redis-server does not answer: {error}"),
+                Err(error) => assert!(Instant::now() < deadline, "redis-server does not reply: {error}"),
             }
             std::thread::yield_now();
         }

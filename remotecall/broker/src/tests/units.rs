@@ -1,4 +1,4 @@
-//! What needs a clock or a view of the inside.
+//! Units: streams, the store with its clock, framing and the input buffer.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn ids_grow_while_the_clock_stands_still_or_steps_back() {
 }
 
 #[test]
-fn an_emptied_stream_remembers_its_last_id() {
+fn an_emptied_stream_keeps_its_last_id() {
     let mut stream = Stream::default();
     stream.append(NewId::Clock, 100, fields()).unwrap();
     stream.trim(Trim {
@@ -60,7 +60,7 @@ fn trimming_stops_at_its_limit() {
 }
 
 #[test]
-fn expired_keys_are_gone_when_their_time_has_come_and_give_their_memory_back() {
+fn keys_expire_at_their_deadline_and_free_their_memory() {
     let mut store = Store::new(1 << 20);
     store.insert(b"a", Value::Text(Bytes::from_static(b"text")), Some(10));
     store.insert(b"h", Hash::empty(), None);
@@ -74,7 +74,7 @@ fn expired_keys_are_gone_when_their_time_has_come_and_give_their_memory_back() {
     assert_eq!((store.len(), store.lifetime(b"a")), (2, Some(Some(1))));
     store.advance(10);
     assert_eq!((store.len(), store.lifetime(b"a")), (1, None));
-    // Time does not go back.
+    // An earlier time changes nothing.
     store.advance(3);
     assert_eq!(store.lifetime(b"h"), Some(Some(10)));
     store.advance(20);
@@ -82,7 +82,7 @@ fn expired_keys_are_gone_when_their_time_has_come_and_give_their_memory_back() {
 }
 
 #[test]
-fn a_new_value_forgets_the_old_deadline() {
+fn a_new_value_has_no_deadline() {
     let mut store = Store::new(1 << 20);
     store.insert(b"a", Value::Text(Bytes::new()), Some(10));
     store.insert(b"a", Value::Text(Bytes::new()), None);
@@ -91,7 +91,7 @@ fn a_new_value_forgets_the_old_deadline() {
 }
 
 #[test]
-fn memory_is_counted_back_to_nothing() {
+fn size_in_memory_returns_to_zero() {
     let mut store = Store::new(1 << 20);
     store.insert(b"h", Hash::empty(), None);
     for value in ["long value", "v", "longer value"] {
@@ -112,36 +112,40 @@ fn memory_is_counted_back_to_nothing() {
 }
 
 #[test]
-fn a_command_is_framed_alike_in_whatever_pieces_it_comes() {
+fn a_command_is_framed_the_same_in_any_pieces() {
     let command = encode(&[b"XADD", b"s", b"*", b"", b"a\r\nb"]);
     for cut in 0..command.len() {
         let mut framing = Framing::default();
         let (first, whole) = (&command[..cut], &command[..]);
-        assert_eq!(framing.scan(first, Limits::TRUSTED), Ok(None), "cut at {cut}");
-        let extent = framing.scan(whole, Limits::TRUSTED);
+        assert_eq!(
+            framing.scan(first, Limits::AUTHENTICATED),
+            Ok(None),
+            "cut at {cut}"
+        );
+        let extent = framing.scan(whole, Limits::AUTHENTICATED);
         assert_eq!(extent, Ok(Some(Extent::Command(command.len()))), "cut at {cut}");
     }
 }
 
 #[test]
-fn a_length_alone_takes_no_memory() {
+fn a_claimed_length_allocates_nothing() {
     let mut input = Input::default();
     input
         .fill(&mut &b"*2\r\n$3\r\nGET\r\n$33554432\r\nx"[..])
         .unwrap();
-    assert!(input.next(Limits::TRUSTED).unwrap().is_none());
+    assert!(input.next(Limits::AUTHENTICATED).unwrap().is_none());
     input.fill(&mut &b"yz"[..]).unwrap();
     assert!(input.size() <= 512 << 10, "{}", input.size());
 }
 
 #[test]
-fn the_buffer_of_a_large_command_is_given_back() {
+fn the_buffer_of_a_large_command_is_freed() {
     let mut input = Input::default();
     let command = encode(&[b"ECHO", &vec![b'x'; 4 << 20]]);
     let mut source = &command[..];
     let words = loop {
         input.fill(&mut source).unwrap();
-        if let Some(args) = input.next(Limits::TRUSTED).unwrap() {
+        if let Some(args) = input.next(Limits::AUTHENTICATED).unwrap() {
             break args.len();
         }
     };

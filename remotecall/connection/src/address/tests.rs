@@ -17,7 +17,7 @@ fn passwords_are_not_shown() {
 }
 
 #[test]
-fn other_texts_are_refused_without_their_secrets() {
+fn errors_show_no_secrets() {
     for text in [
         "",
         "http://host",
@@ -50,7 +50,7 @@ fn fails(text: &str, expect: &str) {
 }
 
 #[test]
-fn an_error_says_what_to_write() {
+fn an_error_names_the_correct_form() {
     fails("rediss://host#insecure", "?ca=FILE");
     fails(
         "redis://host?cafile=/f",

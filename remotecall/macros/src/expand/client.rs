@@ -1,4 +1,4 @@
-//! The client of an object: its methods' names and arguments, for the other side.
+//! Client of an object: a struct with the names and arguments of its remote methods.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -11,7 +11,7 @@ use crate::parse::{Arg, Method, Remote};
 pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
     let object = last_name(&remote.item.self_ty);
     let client = client_name(remote, &object);
-    let about = format!("Calls the methods of a `{object}` that runs elsewhere.");
+    let about = format!("Client of a remote `{object}`.");
     let debug_name = client.to_string();
     let entries = methods.iter().map(|method| {
         let (cfg, name, args) = (attrs(method, &["cfg"]), method_name(method), arg_names(method));
@@ -40,10 +40,10 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
 
         #allow
         impl #client<::remotecall::Returning> {
-            /// Connects to a queue under a client id. No server has to be there yet.
+            /// Connects to a queue under a client id. Does not wait for the broker or a server.
             ///
             /// # Errors
-            /// When the address or the client id cannot be used.
+            /// When the address, the queue's name or the client id is not valid.
             pub fn connect(
                 address: &str,
                 queue: &str,
@@ -52,7 +52,7 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
                 #connect.map(Self::new)
             }
 
-            /// Calls through a connection that is there already.
+            /// A client that uses an existing connection.
             pub fn new(client: ::remotecall::Client) -> Self {
                 Self { client, mode: ::core::marker::PhantomData }
             }
@@ -60,10 +60,10 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
 
         #allow
         impl<M: ::remotecall::Mode> #client<M> {
-            /// All methods that can be called.
+            /// Remote methods of the object.
             pub const METHODS: &'static [::remotecall::Method] = &[#(#entries)*];
 
-            /// The connection.
+            /// The connection that the client uses.
             pub fn client(&self) -> &::remotecall::Client {
                 &self.client
             }
@@ -83,7 +83,7 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
             /// A client on the same connection under another client id.
             ///
             /// # Errors
-            /// When the client id cannot be used.
+            /// When the client id is not valid.
             pub fn with_client_id(
                 &self,
                 client_id: &str,
@@ -92,17 +92,17 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
                 ::core::result::Result::Ok(Self { client, mode: ::core::marker::PhantomData })
             }
 
-            /// The same client, whose calls are not run when the server comes to them later than `deadline` after
-            /// they were made: [`Client::with_deadline`](::remotecall::Client::with_deadline).
+            /// The same client, whose calls have a deadline after which the server does not run them; see
+            /// [`Client::with_deadline`](::remotecall::Client::with_deadline).
             #[must_use]
             pub fn with_deadline(&self, deadline: ::core::time::Duration) -> Self {
                 Self { client: self.client.with_deadline(deadline), mode: ::core::marker::PhantomData }
             }
 
-            /// Waits until the server has acknowledged all calls so far.
+            /// Waits until the server has acknowledged all calls made before.
             ///
             /// # Errors
-            /// When `timeout` passes first; the error says how much is outstanding.
+            /// When `timeout` passes first, with the number of outstanding calls, and when calls were dropped.
             pub fn flush(
                 &self,
                 timeout: ::core::time::Duration,
@@ -113,7 +113,7 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
             #(#calls)*
         }
 
-        // By hand: a derive would ask for more of `M`.
+        // By hand, because a derive would require `M: Clone`.
         #[automatically_derived]
         impl<M: ::remotecall::Mode> ::core::clone::Clone for #client<M> {
             fn clone(&self) -> Self {
@@ -142,16 +142,16 @@ fn client_method(method: &Method, object: &Ident, self_ty: &Type) -> TokenStream
         quote!(#[doc = #text])
     });
     let (ident, name) = (&method.sig.ident, method_name(method));
-    let idents: Vec<&Ident> = method.travelling().filter_map(Arg::ident).collect();
+    let idents: Vec<&Ident> = method.sent_args().filter_map(Arg::ident).collect();
     let types: Vec<TokenStream> = method
-        .travelling()
+        .sent_args()
         .map(|arg| without_self(arg.ty.to_token_stream(), self_ty))
         .collect();
     let sent = method
-        .travelling()
+        .sent_args()
         .zip(&idents)
         .map(|(arg, ident)| encodable(&arg.ty, ident.to_token_stream()));
-    // A tuple of none would be nil; the arguments are always an array.
+    // An empty tuple would serialize as nil, but the arguments are always an array.
     let args = match idents.is_empty() {
         true => quote!([(); 0]),
         false => quote!((#(#sent,)*)),
@@ -180,7 +180,7 @@ fn last_name(ty: &Type) -> Ident {
     .unwrap_or_else(|| format_ident!("Object"))
 }
 
-/// `Self` is another type in the client.
+/// Replaces `Self` by the type of the object, because `Self` is the client in the generated impl.
 fn without_self(tokens: TokenStream, self_ty: &Type) -> TokenStream {
     tokens
         .into_iter()

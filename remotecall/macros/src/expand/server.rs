@@ -1,7 +1,7 @@
-//! The `impl Remote` of an object: names to numbers, and a call by number.
+//! Server's `impl Remote` of an object: method names to numbers, and dispatch by number.
 //!
-//! Names of our own have mixed-site spans, so that nothing the user wrote, such as a default, can refer to
-//! them by accident. What depends on a type has the type's span: an error of serde's then points there.
+//! Generated names have mixed-site spans, so that code of the user, such as a default, cannot refer to them by
+//! accident. Code that depends on a type has the span of that type, so that serde's trait errors point there.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -80,13 +80,13 @@ pub fn server(remote: &Remote, methods: &[&Method]) -> TokenStream {
     }
 }
 
-/// Decodes the arguments, calls the method, encodes its result.
+/// Code that decodes the arguments, calls the method and encodes its result.
 fn dispatch(method: &Method) -> TokenStream {
     let (this, cx, args) = (own("self"), own("cx"), own("args"));
     let (result, value) = (own("result"), own_at(output_span(method), "value"));
     let names = arg_names(method);
     let decoded = method
-        .travelling()
+        .sent_args()
         .enumerate()
         .map(|(index, arg)| decode(index, arg, &args));
     let mut index = 0..;
@@ -113,7 +113,7 @@ fn dispatch(method: &Method) -> TokenStream {
     }
 }
 
-/// Binds the argument's value, of the type that the method wants, to `local(index)`.
+/// Code that binds the value of an argument to `local(index)`.
 fn decode(index: usize, arg: &Arg, args: &Ident) -> TokenStream {
     let (local, ty, name) = (local(index), &arg.ty, arg_name(arg));
     let fallback = match &arg.default {
@@ -134,14 +134,14 @@ fn decode(index: usize, arg: &Arg, args: &Ident) -> TokenStream {
             let #local: #ty = &#local;
         },
         (Some(held), Some(fallback)) => {
-            let lent = match unwrap_option(ty) {
+            let borrowed = match unwrap_option(ty) {
                 Some(_) => quote!(value.as_deref()),
                 None => quote!(value),
             };
             quote_spanned! {span=>
                 let #local: ::core::option::Option<#held> = #args.optional(#index, #name)?;
                 let #local: #ty = match &#local {
-                    ::core::option::Option::Some(value) => #lent,
+                    ::core::option::Option::Some(value) => #borrowed,
                     ::core::option::Option::None => #fallback,
                 };
             }
@@ -161,10 +161,10 @@ fn own_at(place: Span, name: &str) -> Ident {
     Ident::new(name, Span::mixed_site().located_at(place))
 }
 
-/// The type whose value must be held while the method borrows it; none when the argument can be decoded
-/// as it is, borrowing from the bytes of the call if it borrows.
+/// Type of the value that a reference argument borrows from; `None` when the argument itself can be decoded, owned or
+/// borrowed from the bytes of the call.
 ///
-/// It is a box, because that serves slices and paths like everything else.
+/// It is a box, because a box also holds unsized types such as slices and paths.
 fn held_type(ty: &Type) -> Option<TokenStream> {
     if let Some(inner) = unwrap_option(ty) {
         let held = held_type(inner)?;

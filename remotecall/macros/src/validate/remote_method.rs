@@ -1,4 +1,4 @@
-//! The rules of a method that can be called from elsewhere.
+//! Rules of a remote method.
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -9,10 +9,10 @@ use super::{all, is_unsafe, refers_to, refuse};
 use crate::parse::Method;
 use crate::types::{is_slice_of_u8, is_str, result_value, unwrap_option};
 
-/// Most arguments of a method, without `self` and the context: as many as a tuple of serde may have.
+/// Limit on the arguments of a method without `self` and the context: serde's limit on tuples.
 const MAX_ARGS: usize = 16;
 
-/// Names that every client has already.
+/// Names that the generated client has already.
 const TAKEN: [&str; 9] = [
     "connect",
     "new",
@@ -46,7 +46,7 @@ fn is_not_async(method: &Method) -> Result<()> {
         None => Ok(()),
         Some(token) => refuse(
             token,
-            "a remote method cannot be async: the server runs one call after the other",
+            "a remote method cannot be async: the server runs one call at a time",
         ),
     }
 }
@@ -55,7 +55,7 @@ fn is_safe(method: &Method) -> Result<()> {
     if is_unsafe(method) {
         return refuse(
             &method.sig.safety,
-            "a remote method cannot be unsafe: its caller is data from the network",
+            "a remote method cannot be unsafe: its arguments come from the network",
         );
     }
     Ok(())
@@ -67,7 +67,7 @@ fn has_no_generics(method: &Method) -> Result<()> {
     }
     refuse(
         &method.sig.generics,
-        "a remote method cannot be generic: the other side must know the types",
+        "a remote method cannot be generic: client and server must agree on concrete types",
     )
 }
 
@@ -105,13 +105,15 @@ fn has_a_free_name(method: &Method) -> Result<()> {
     }
     refuse(
         &method.sig.ident,
-        format!("every client has a `{name}` of its own: choose another name, or mark it #[remote(skip)]"),
+        format!(
+            "the generated client has a `{name}` already: choose another name, or mark it #[remote(skip)]"
+        ),
     )
 }
 
 fn has_few_arguments(method: &Method) -> Result<()> {
-    let count = method.travelling().count();
-    match method.travelling().nth(MAX_ARGS) {
+    let count = method.sent_args().count();
+    match method.sent_args().nth(MAX_ARGS) {
         None => Ok(()),
         Some(arg) => refuse(
             &arg.pat,
@@ -121,17 +123,17 @@ fn has_few_arguments(method: &Method) -> Result<()> {
 }
 
 fn arguments_have_names(method: &Method) -> Result<()> {
-    let nameless = method.travelling().filter(|arg| arg.ident().is_none());
+    let nameless = method.sent_args().filter(|arg| arg.ident().is_none());
     all(nameless.map(|arg| {
         refuse(
             &arg.pat,
-            "an argument of a remote method needs a plain name: it is part of the call",
+            "an argument of a remote method needs a plain name: callers may pass it by name",
         )
     }))
 }
 
 fn arguments_can_be_decoded(method: &Method) -> Result<()> {
-    all(method.travelling().map(|arg| {
+    all(method.sent_args().map(|arg| {
         let mut finder = Undecodable::default();
         let seen = match &arg.ty {
             ty if is_slice_of_u8(unwrap_option(ty).unwrap_or(ty)) => return finder.check_lifetime(ty),
@@ -146,7 +148,7 @@ fn arguments_can_be_decoded(method: &Method) -> Result<()> {
     }))
 }
 
-/// Finds what no bytes can be turned into.
+/// Visitor that finds types which cannot be decoded from bytes.
 #[derive(Default)]
 struct Undecodable(Option<Error>);
 
@@ -170,12 +172,12 @@ impl Undecodable {
         self.result()
     }
 
-    /// Checks the reference itself; what it refers to is left to the caller.
+    /// Checks a reference without its referent, which it returns.
     fn look_through<'a>(&mut self, reference: &'a TypeReference) -> &'a Type {
         if let Some(token) = &reference.mutability {
             self.found(
                 token,
-                "a remote argument cannot be `&mut`: changes would not travel back",
+                "a remote argument cannot be `&mut`: changes would not be sent back",
             );
         }
         if let Some(lifetime) = reference.lifetime.as_ref().filter(|l| l.ident == "static") {
@@ -192,7 +194,7 @@ impl<'ast> Visit<'ast> for Undecodable {
     fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
         self.found(
             ty,
-            "a remote argument cannot be `impl Trait`: the other side must know the type",
+            "a remote argument cannot be `impl Trait`: client and server must agree on a concrete type",
         );
     }
 
@@ -210,7 +212,7 @@ impl<'ast> Visit<'ast> for Undecodable {
 }
 
 fn defaults_are_values(method: &Method) -> Result<()> {
-    let defaults = method.travelling().filter_map(|arg| arg.default.as_ref());
+    let defaults = method.sent_args().filter_map(|arg| arg.default.as_ref());
     all(defaults.map(|default| match &default.value {
         Ok(value) => uses_no_self(value),
         Err(_) => refuse(&default.attr, "a default is written like #[default(0.5)]"),
@@ -237,9 +239,12 @@ fn uses_no_self(value: &Expr) -> Result<()> {
 
 fn context_has_no_default(method: &Method) -> Result<()> {
     let contexts = method.args.iter().filter(|arg| arg.ctx.is_some());
-    all(contexts
-        .filter_map(|arg| arg.default.as_ref())
-        .map(|default| refuse(&default.attr, "the context is always there: it takes no default")))
+    all(contexts.filter_map(|arg| arg.default.as_ref()).map(|default| {
+        refuse(
+            &default.attr,
+            "the server always passes the context: it takes no default",
+        )
+    }))
 }
 
 fn context_is_borrowed(method: &Method) -> Result<()> {
@@ -266,14 +271,14 @@ fn returns_an_owned_value(method: &Method) -> Result<()> {
     finder.0.map_or(Ok(()), Err)
 }
 
-/// Finds what the other side could not hold.
+/// Visitor that finds types which the client cannot own.
 struct Unowned(Option<Error>);
 
 impl<'ast> Visit<'ast> for Unowned {
     fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
         self.0 = Some(Error::new_spanned(
             ty,
-            "a remote method cannot return `impl Trait`: the other side must know the type",
+            "a remote method cannot return `impl Trait`: client and server must agree on a concrete type",
         ));
     }
 

@@ -282,5 +282,6 @@ pub(super) fn cause(error: &CallError) -> &'static str {
         CallError::TooLarge { .. } => "result too large",
         CallError::ResultExpired => "result expired",
         CallError::DeadlineExceeded { .. } => "deadline exceeded",
+        _ => "error of another kind",
     }
 }

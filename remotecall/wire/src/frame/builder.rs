@@ -1,63 +1,79 @@
-//! The open frame: calls are appended until it is closed, then it is sealed.
+//! Frame builder: appends calls to an open frame, closes it to a draft, and seals the draft into bytes.
+//!
+//! A caller's thread only appends; the sender thread seals, because packing and compression take time.
 
 use std::collections::HashMap;
 
-use super::body::{BIT_DEADLINE, BIT_NAMED, BIT_SAME, ITEM_CALL, ITEM_DEFINE, MAX_NAMES, ReplyMode};
+use super::call::ReplyMode;
 use super::column_encoder::pack;
-use super::{FLAG_BLOCKS, FLAG_LZ4, FOOTER, HEADER, MAGIC, MAX_BODY, MAX_CALLS, ProducerId};
+use super::format::{
+    BIT_DEADLINE, BIT_NAMED, BIT_SAME, FLAG_BLOCKS, FLAG_LZ4, FOOTER, HEADER, ITEM_CALL, ITEM_DEFINE, MAGIC,
+    MAX_BODY, MAX_CALLS, MAX_NAMES,
+};
+use crate::producer_id::ProducerId;
 use crate::varint::{put_varint, zigzag};
 
-/// A body shorter than this is not worth compressing.
+/// Length from which on a body is compressed, in bytes.
 const COMPRESS_FROM: usize = 128;
 
-/// One call to be appended.
+/// Call to append, without its arguments.
+#[derive(Clone, Copy, Debug)]
 pub struct NewCall<'a> {
+    /// Name of the method.
     pub method: &'a str,
+    /// Client id.
     pub client: &'a str,
+    /// Reply that the caller asks for.
     pub reply: ReplyMode,
+    /// Time of the call by the caller's clock, in nanoseconds since 1970-01-01 UTC.
     pub time_ns: i64,
-    /// Milliseconds after `time_ns` when nobody wants the call any more.
+    /// Deadline in milliseconds after `time_ns`, if any.
     pub deadline_ms: Option<u64>,
-    /// The arguments are an array and a map, not only an array.
+    /// True if a map of named arguments follows the array of positional ones.
     pub has_named: bool,
 }
 
-/// The frame that still takes calls.
-#[derive(Default)]
+/// Open frame, to which calls are appended.
+#[derive(Debug, Default)]
 pub struct FrameBuilder {
     body: Vec<u8>,
     names: HashMap<Box<str>, u64, foldhash::fast::RandomState>,
     count: usize,
     first_ns: i64,
     last_ns: i64,
-    /// Method and client of the last call: the next one often has the same.
+    /// Method and client of the last call, because the next call often has the same.
     last: Option<(Box<str>, Box<str>)>,
 }
 
-/// A closed frame's content, not yet sealed into bytes.
+/// Closed frame without its number, not yet sealed into bytes.
+#[derive(Debug)]
 pub struct Draft {
     body: Vec<u8>,
     count: usize,
     first_ns: i64,
 }
 
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "`count` is 0 while the frame is empty"
+)]
 impl FrameBuilder {
-    /// Calls so far.
+    /// Number of calls.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Bytes so far.
+    /// Length of the body, in bytes.
     pub fn len(&self) -> usize {
         self.body.len()
     }
 
-    /// What was appended since the body had `before` bytes.
+    /// Bytes appended since the body had `before` bytes.
     pub fn since(&self, before: usize) -> &[u8] {
         self.body.get(before..).unwrap_or_default()
     }
 
-    /// No further call fits, whatever its size.
+    /// True if no further call fits, of any size.
     pub fn is_full(&self) -> bool {
         self.count >= MAX_CALLS || self.names.len() + 2 > MAX_NAMES || self.body.len() >= MAX_BODY / 2
     }
@@ -71,7 +87,7 @@ impl FrameBuilder {
         let is_last =
             |(method, client): &(Box<str>, Box<str>)| **method == *call.method && **client == *call.client;
         let same = self.last.as_ref().is_some_and(is_last);
-        // Definitions stand before the call.
+        // Looked up first, because definitions of names stand before the call.
         let names = (!same).then(|| (self.name(call.method), self.name(call.client)));
         let head = ITEM_CALL
             | call.reply.bits()
@@ -111,9 +127,9 @@ impl FrameBuilder {
         number
     }
 
-    /// Closes the frame; the builder is empty again.
+    /// Closes the frame; the builder is empty afterwards.
     pub fn close(&mut self) -> Draft {
-        // The next frame will be about as long.
+        // The next frame is probably about as long.
         let next = Self {
             body: Vec::with_capacity(self.body.capacity()),
             ..Self::default()
@@ -132,8 +148,9 @@ impl FrameBuilder {
     }
 }
 
+#[expect(clippy::len_without_is_empty, reason = "`count` is 0 when the frame is empty")]
 impl Draft {
-    /// A frame of `count` calls that begins at `first_ns`.
+    /// A frame whose `body` has `count` calls, the first at `first_ns`.
     pub fn new(body: Vec<u8>, count: usize, first_ns: i64) -> Self {
         Self {
             body,
@@ -143,30 +160,32 @@ impl Draft {
     }
 
     #[cfg(test)]
-    pub fn body(&self) -> &[u8] {
+    pub(super) fn body(&self) -> &[u8] {
         &self.body
     }
 
+    /// Length of the body before packing and compression, in bytes.
     pub fn len(&self) -> usize {
         self.body.len()
     }
 
+    /// Number of calls.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The frame's final bytes.
+    /// Encodes the frame: packs calls into column blocks, compresses the body, adds header and checksum.
     pub fn seal(&self, producer: ProducerId, seq: u64) -> Vec<u8> {
         let packed = pack(&self.body, self.first_ns).filter(|packed| packed.len() < self.body.len());
         let (blocks, raw) = match &packed {
             Some(packed) => (FLAG_BLOCKS, packed),
             None => (0, &self.body),
         };
-        let squeezed = (raw.len() >= COMPRESS_FROM)
+        let compressed = (raw.len() >= COMPRESS_FROM)
             .then(|| lz4_flex::block::compress(raw))
-            .filter(|squeezed| squeezed.len() < raw.len());
-        let (lz4, body) = match &squeezed {
-            Some(squeezed) => (FLAG_LZ4, squeezed),
+            .filter(|compressed| compressed.len() < raw.len());
+        let (lz4, body) = match &compressed {
+            Some(compressed) => (FLAG_LZ4, compressed),
             None => (0, raw),
         };
         let mut bytes = Vec::with_capacity(HEADER + body.len() + FOOTER);

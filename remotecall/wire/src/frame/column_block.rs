@@ -1,36 +1,27 @@
-//! Calls of one method whose arguments are of the same kinds, as columns.
+//! Column block: calls of one method whose arguments have the same kinds, stored as columns.
 //!
 //! ```text
 //! block    0x02 | method | varint rows | varint columns | kind of each column, a byte | clients | times | columns
 //!            kinds    0 nil, 1 false, 2 true, 3 integer, 4 float, 5 text
-//!            columns  those of texts, then the others
+//!            columns  text columns first, then the others
 //! clients  rows × varint, number of a name
 //! times    byte shift | rows × zigzag varint: nanoseconds >> shift after the call before
 //! column
 //!   text     varint count | count × (varint length | UTF-8) | rows × varint, number of one of these texts
-//!   integer  rows × zigzag varint: the difference to the row before of the same series; the first of a series: to the
-//!            row before
-//!   float    8 × rows bytes: f64, in the order of the series, XORed with the one before in the same series; first the
-//!            lowest byte of each, then the next …
+//!   integer  see `delta`
+//!   float    see `delta`
 //!   others   nothing
 //! ```
 //!
-//! A series is the rows with the same text in the first column of texts; without one, all rows.
-//! DeltaColumns come in the order of their texts. So what repeats, or changes little from step to step, stands together, and
-//! compresses well.
+//! Values that repeat or change little from step to step stand side by side, so that they compress well. Every call of a
+//! block has positional arguments only, and neither a reply nor a deadline.
 
-use super::FrameError;
-use super::body::{Call, CallArgs, ReplyMode};
-use super::delta::DeltaColumns;
-use super::reading::{take, take_below, take_bytes};
-use crate::args::MAX_ARGS;
+use super::bytes::{take, take_below, take_bytes};
+use super::delta::DeltaCodec;
+use super::error::FrameError;
+use super::format::{MAX_ARGS, MAX_ROWS, MAX_SHIFT};
 use crate::scalar_value::ScalarValue;
 use crate::varint::{take_varint, unzigzag};
-
-/// Most calls in a block.
-pub(super) const MAX_ROWS: usize = 64 << 10;
-/// Bits of a time that can be left out, at most.
-pub(super) const MAX_SHIFT: u32 = 32;
 
 const KIND_NIL: u8 = 0;
 const KIND_FALSE: u8 = 1;
@@ -39,9 +30,9 @@ const KIND_INT: u8 = 3;
 const KIND_FLOAT: u8 = 4;
 pub(super) const KIND_TEXT: u8 = 5;
 
-/// The kind of a column that can hold this value.
-pub(super) fn kind_of(atom: ScalarValue<'_>) -> u8 {
-    match atom {
+/// Kind of the column that can hold a value.
+pub(super) fn kind_of(value: ScalarValue<'_>) -> u8 {
+    match value {
         ScalarValue::Nil => KIND_NIL,
         ScalarValue::Bool(false) => KIND_FALSE,
         ScalarValue::Bool(true) => KIND_TRUE,
@@ -51,11 +42,14 @@ pub(super) fn kind_of(atom: ScalarValue<'_>) -> u8 {
     }
 }
 
-/// A block that was read.
+/// Decoded column block.
 #[derive(Debug)]
 pub struct ColumnBlock<'a> {
+    /// Method of all calls, an index into [`Calls::names`](super::Calls::names).
     pub method: usize,
+    /// Client id of each call, an index into [`Calls::names`](super::Calls::names).
     pub clients: Vec<u32>,
+    /// Time of each call, in nanoseconds since 1970-01-01 UTC.
     pub times: Vec<i64>,
     columns: Vec<Column<'a>>,
 }
@@ -75,31 +69,31 @@ struct Texts<'a> {
 }
 
 impl<'a> ColumnBlock<'a> {
-    /// Reads a block behind its method. There are `names` names, the call before was at `time_ns`, and what is read may
-    /// take `room` bytes of memory.
-    pub fn parse(
+    /// Decodes the part of a block that follows its method. There are `names` names, and the call before was made at
+    /// `time_ns`. The block takes its memory out of `budget`, in bytes.
+    pub(super) fn parse(
         rest: &mut &'a [u8],
         method: usize,
         names: usize,
         mut time_ns: i64,
-        room: &mut usize,
+        budget: &mut usize,
     ) -> Result<Self, FrameError> {
-        let wrong = FrameError::Body("a block that is too long, or empty");
-        let rows = take_below(rest, MAX_ROWS + 1).ok_or(wrong.clone())?;
-        let width = take_below(rest, MAX_ARGS + 1).ok_or(wrong.clone())?;
+        let malformed = FrameError::Body("a block that is too long, or empty");
+        let rows = take_below(rest, MAX_ROWS + 1).ok_or_else(|| malformed.clone())?;
+        let width = take_below(rest, MAX_ARGS + 1).ok_or_else(|| malformed.clone())?;
         let kinds = take(rest, width)?;
-        // Before memory is taken: each row needs at least a byte for its client and one for its time.
+        // Checked before allocating: a row takes at least one byte for its client and one for its time.
         let cost = rows.saturating_mul(8 * (2 + width));
-        if rows == 0 || rest.len() < 2 * rows || cost > *room {
-            return Err(wrong);
+        if rows == 0 || rest.len() < 2 * rows || cost > *budget {
+            return Err(malformed);
         }
-        *room -= cost;
+        *budget -= cost;
 
         let client = |_| take_below(rest, names).map(|name| name as u32);
         let clients = (0..rows).map(client).collect::<Option<_>>();
         let clients = clients.ok_or(FrameError::Body("a name is not defined"))?;
         let [shift] = *take(rest, 1)? else {
-            return Err(wrong);
+            return Err(malformed);
         };
         if u32::from(shift) > MAX_SHIFT {
             return Err(FrameError::Body("a block's times are shifted too far"));
@@ -117,9 +111,9 @@ impl<'a> ColumnBlock<'a> {
             .filter(is_text)
             .map(texts)
             .collect::<Result<_, _>>()?;
-        let series = match texts.first() {
-            Some(first) => DeltaColumns::of(&first.rows, first.texts.len()),
-            None => DeltaColumns::one(rows),
+        let deltas = match texts.first() {
+            Some(first) => DeltaCodec::by_series(&first.rows, first.texts.len()),
+            None => DeltaCodec::one_series(rows),
         };
         let mut texts = texts.into_iter();
         let column = |&kind: &u8| {
@@ -127,8 +121,8 @@ impl<'a> ColumnBlock<'a> {
                 KIND_NIL => Column::Constant(ScalarValue::Nil),
                 KIND_FALSE => Column::Constant(ScalarValue::Bool(false)),
                 KIND_TRUE => Column::Constant(ScalarValue::Bool(true)),
-                KIND_INT => Column::Ints(series.take_ints(rest)?),
-                KIND_FLOAT => Column::Floats(series.take_floats(rest)?),
+                KIND_INT => Column::Ints(deltas.take_ints(rest)?),
+                KIND_FLOAT => Column::Floats(deltas.take_floats(rest)?),
                 KIND_TEXT => Column::Texts(texts.next().ok_or(FrameError::Body("a column is missing"))?),
                 _ => return Err(FrameError::Body("unknown kind of column")),
             })
@@ -142,20 +136,8 @@ impl<'a> ColumnBlock<'a> {
         })
     }
 
-    /// One of its calls.
-    pub fn call(&self, row: usize) -> Call<'_> {
-        Call {
-            method: self.method,
-            client: self.clients[row] as usize,
-            reply: ReplyMode::Nothing,
-            time_ns: self.times[row],
-            deadline_ms: None,
-            args: CallArgs::Row(self, row),
-        }
-    }
-
     /// Client and time of the last call.
-    pub fn last(&self) -> Option<(usize, i64)> {
+    pub(super) fn last(&self) -> Option<(usize, i64)> {
         Some((*self.clients.last()? as usize, *self.times.last()?))
     }
 
@@ -164,11 +146,11 @@ impl<'a> ColumnBlock<'a> {
         self.columns.len()
     }
 
-    /// An argument of a call; none when it has fewer.
+    /// Argument `column` of the call in `row`; `None` when there is none.
     #[inline]
     pub fn value(&self, row: usize, column: usize) -> Option<ScalarValue<'a>> {
         Some(match self.columns.get(column)? {
-            Column::Constant(atom) => *atom,
+            Column::Constant(value) => *value,
             Column::Ints(rows) => ScalarValue::Int(*rows.get(row)?),
             Column::Floats(rows) => ScalarValue::Float(*rows.get(row)?),
             Column::Texts(Texts { texts, rows }) => ScalarValue::Text(texts.get(*rows.get(row)? as usize)?),
@@ -178,14 +160,18 @@ impl<'a> ColumnBlock<'a> {
 
 impl<'a> Texts<'a> {
     fn parse(rest: &mut &'a [u8], rows: usize) -> Result<Self, FrameError> {
-        let wrong = FrameError::Body("a text of a block is not there");
-        let count = take_below(rest, rows + 1).ok_or(wrong.clone())?;
+        let malformed = FrameError::Body("a text of a block is not there");
+        let count = take_below(rest, rows + 1).ok_or_else(|| malformed.clone())?;
         let mut texts = Vec::with_capacity(count);
         for _ in 0..count {
             let text = std::str::from_utf8(take_bytes(rest)?);
             texts.push(text.map_err(|_| FrameError::Body("a text of a block is not UTF-8"))?);
         }
-        let row = |_| take_below(rest, count).map(|row| row as u32).ok_or(wrong.clone());
+        let row = |_| {
+            take_below(rest, count)
+                .map(|row| row as u32)
+                .ok_or_else(|| malformed.clone())
+        };
         let rows = (0..rows).map(row).collect::<Result<_, _>>()?;
         Ok(Self { texts, rows })
     }

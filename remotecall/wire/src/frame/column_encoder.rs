@@ -1,60 +1,60 @@
-//! Rewrites a body of single calls: those that stand in a row, name the same method and have arguments of the same
-//! kinds become a [block](super::column_block).
+//! Column encoder: rewrites a body of single calls into column blocks.
 //!
-//! Done when a frame is sealed, by the thread that sends: the callers' threads only append.
+//! Consecutive calls become one [block](super::column_block) when they have the same method and the same kinds of
+//! arguments. All other calls are copied as they are.
 
 use std::collections::HashMap;
 
 use rmp::Marker;
 use smallvec::SmallVec;
 
-use super::body::{BIT_SAME, Call, CallArgs, ITEM_BLOCK, ITEM_CALL, ITEM_DEFINE, ReplyMode};
-use super::column_block::{KIND_TEXT, MAX_ROWS, MAX_SHIFT, kind_of};
-use super::delta::DeltaColumns;
-use super::reading::{Item, Reader, take_bytes};
-use crate::args::MAX_ARGS;
+use super::bytes::take_bytes;
+use super::call::{Call, CallArgs, ReplyMode};
+use super::column_block::{KIND_TEXT, kind_of};
+use super::delta::DeltaCodec;
+use super::format::{BIT_SAME, ITEM_BLOCK, ITEM_CALL, ITEM_DEFINE, MAX_ARGS, MAX_ROWS, MAX_SHIFT};
+use super::item_reader::{Item, ItemReader};
 use crate::scalar_value::ScalarValue;
 use crate::varint::{put_varint, take_varint, unzigzag, zigzag};
 
-/// The head of a call of the same method and client as the one before, without reply, deadline and named arguments.
-const ALIKE: u8 = ITEM_CALL | BIT_SAME;
+/// Head of a call with the same method and client as the call before, without reply, deadline and named arguments.
+const SAME_CALL: u8 = ITEM_CALL | BIT_SAME;
 
-/// The body with blocks; none when it cannot be read.
+/// The body with blocks; `None` when it cannot be decoded.
 pub(super) fn pack(body: &[u8], time_ns: i64) -> Option<Vec<u8>> {
-    let mut reader = Reader::new(body, time_ns, 0);
+    let mut reader = ItemReader::new(body, time_ns, 0);
     let mut out = Vec::with_capacity(body.len() / 2);
-    let mut block = NewBlock::at(time_ns);
-    let (mut defined, mut atoms) = (0, Atoms::new());
+    let mut block = NewBlock::after(time_ns);
+    let (mut defined, mut values) = (0, Values::new());
     loop {
-        while block.take_alike(&mut reader) {}
+        while block.take_same_call(&mut reader) {}
         let Some(Item::Call(call)) = reader.next().ok()? else {
             break;
         };
-        for name in &reader.names[defined..] {
+        for name in reader.names.iter().skip(defined) {
             out.push(ITEM_DEFINE);
             put_text(&mut out, name);
         }
         defined = reader.names.len();
-        if !take_atoms(&call, &mut atoms) {
+        if !decode_scalars(&call, &mut values) {
             block.end(&mut out, call.time_ns);
-            let item = &reader.item[..reader.item.len() - reader.rest.len()];
-            out.extend_from_slice(item);
+            out.extend_from_slice(reader.item_bytes());
             continue;
         }
-        if !block.takes(&call, &atoms) {
+        if !block.takes(&call, &values) {
             block.end(&mut out, block.last_ns);
-            block.begin(call.method, &atoms);
+            block.begin(call.method, &values);
         }
-        block.push(&call, &atoms);
+        block.push(&call, &values);
     }
     block.end(&mut out, 0);
     reader.rest.is_empty().then_some(out)
 }
 
-type Atoms<'a> = SmallVec<[ScalarValue<'a>; 8]>;
+type Values<'a> = SmallVec<[ScalarValue<'a>; 8]>;
 
-/// Takes the arguments of a call apart; false when it cannot stand in a block.
-fn take_atoms<'a>(call: &Call<'a>, atoms: &mut Atoms<'a>) -> bool {
+/// Decodes the arguments of a call; false when the call cannot stand in a block.
+fn decode_scalars<'a>(call: &Call<'a>, values: &mut Values<'a>) -> bool {
     let CallArgs::Encoded {
         bytes: mut rest,
         has_named: false,
@@ -71,23 +71,23 @@ fn take_atoms<'a>(call: &Call<'a>, atoms: &mut Atoms<'a>) -> bool {
     if count as usize > MAX_ARGS {
         return false;
     }
-    atoms.clear();
+    values.clear();
     for _ in 0..count {
         match ScalarValue::take(&mut rest) {
-            Some(atom) => atoms.push(atom),
+            Some(value) => values.push(value),
             None => return false,
         }
     }
     rest.is_empty()
 }
 
-/// A block that still takes calls; empty, without rows.
+/// Open block, to which calls are appended; it has no rows while it is empty.
 struct NewBlock<'a> {
     method: usize,
     kinds: SmallVec<[u8; 8]>,
     clients: Vec<usize>,
     times: Vec<i64>,
-    /// Time of the call before.
+    /// Time of the last call.
     last_ns: i64,
     columns: Vec<NewColumn<'a>>,
 }
@@ -100,7 +100,7 @@ struct NewColumn<'a> {
 }
 
 impl<'a> NewBlock<'a> {
-    fn at(time_ns: i64) -> Self {
+    fn after(time_ns: i64) -> Self {
         Self {
             method: 0,
             kinds: SmallVec::new(),
@@ -111,37 +111,37 @@ impl<'a> NewBlock<'a> {
         }
     }
 
-    fn takes(&self, call: &Call<'_>, atoms: &Atoms<'_>) -> bool {
+    fn takes(&self, call: &Call<'_>, values: &Values<'_>) -> bool {
         !self.times.is_empty()
             && self.times.len() < MAX_ROWS
             && self.method == call.method
-            && self.kinds.len() == atoms.len()
+            && self.kinds.len() == values.len()
             && self
                 .kinds
                 .iter()
-                .zip(atoms)
-                .all(|(&kind, &atom)| kind == kind_of(atom))
+                .zip(values)
+                .all(|(&kind, &value)| kind == kind_of(value))
     }
 
-    fn begin(&mut self, method: usize, atoms: &Atoms<'a>) {
+    fn begin(&mut self, method: usize, values: &Values<'a>) {
         self.method = method;
-        self.kinds = atoms.iter().map(|&atom| kind_of(atom)).collect();
-        self.columns.resize_with(atoms.len(), NewColumn::default);
+        self.kinds = values.iter().map(|&value| kind_of(value)).collect();
+        self.columns.resize_with(values.len(), NewColumn::default);
     }
 
-    fn push(&mut self, call: &Call<'a>, atoms: &Atoms<'a>) {
+    fn push(&mut self, call: &Call<'a>, values: &Values<'a>) {
         self.clients.push(call.client);
         self.times.push(call.time_ns.wrapping_sub(self.last_ns));
         self.last_ns = call.time_ns;
-        for (column, &atom) in self.columns.iter_mut().zip(atoms) {
-            column.push(atom);
+        for (column, &value) in self.columns.iter_mut().zip(values) {
+            column.push(value);
         }
     }
 
-    /// Takes the next call straight from its bytes when it is like the one before: of the same method and client, with
-    /// arguments of the same kinds. Else it does nothing and says so: [`Reader`] can read any call.
-    fn take_alike(&mut self, reader: &mut Reader<'a>) -> bool {
-        let (Some(&client), [ALIKE, rest @ ..]) = (self.clients.last(), reader.rest) else {
+    /// Fast path: takes the next call straight from its bytes when it has the method, the client and the kinds of arguments
+    /// of the call before. Otherwise changes nothing and returns false, and [`ItemReader`] decodes the call.
+    fn take_same_call(&mut self, reader: &mut ItemReader<'a>) -> bool {
+        let (Some(&client), [SAME_CALL, rest @ ..]) = (self.clients.last(), reader.rest) else {
             return false;
         };
         let mut rest = rest;
@@ -150,7 +150,7 @@ impl<'a> NewBlock<'a> {
         };
         let rows = self.times.len();
         if rows == MAX_ROWS || !self.take_row(args) {
-            self.columns.iter_mut().for_each(|column| column.cut(rows));
+            self.columns.iter_mut().for_each(|column| column.truncate(rows));
             return false;
         }
         let time = unzigzag(time);
@@ -161,17 +161,17 @@ impl<'a> NewBlock<'a> {
         true
     }
 
-    /// Takes arguments of the same kinds as those before; false when they are others, and a part of them may be taken.
+    /// Takes one row of arguments. Returns false when their kinds differ; some columns may have the row then.
     fn take_row(&mut self, mut args: &'a [u8]) -> bool {
         if rmp::decode::read_array_len(&mut args).ok() != Some(self.kinds.len() as u32) {
             return false;
         }
         for (&kind, column) in self.kinds.iter().zip(&mut self.columns) {
-            if kind == KIND_TEXT && column.texts.take_guessed(&mut args) {
+            if kind == KIND_TEXT && column.texts.take_predicted(&mut args) {
                 continue;
             }
             match ScalarValue::take(&mut args) {
-                Some(atom) if kind_of(atom) == kind => column.push(atom),
+                Some(value) if kind_of(value) == kind => column.push(value),
                 _ => return false,
             }
         }
@@ -211,22 +211,22 @@ impl<'a> NewBlock<'a> {
                 .filter(|texts| !texts.rows.is_empty())
         };
         texts().for_each(|texts| texts.write(out));
-        let series = match texts().next() {
-            Some(texts) => DeltaColumns::of(&texts.rows, texts.texts.len()),
-            None => DeltaColumns::one(self.times.len()),
+        let deltas = match texts().next() {
+            Some(texts) => DeltaCodec::by_series(&texts.rows, texts.texts.len()),
+            None => DeltaCodec::one_series(self.times.len()),
         };
         for column in &self.columns {
-            series.put_ints(out, &column.ints);
+            deltas.put_ints(out, &column.ints);
             if !column.floats.is_empty() {
-                series.put_floats(out, &column.floats);
+                deltas.put_floats(out, &column.floats);
             }
         }
     }
 }
 
 impl<'a> NewColumn<'a> {
-    fn push(&mut self, atom: ScalarValue<'a>) {
-        match atom {
+    fn push(&mut self, value: ScalarValue<'a>) {
+        match value {
             ScalarValue::Nil | ScalarValue::Bool(_) => {}
             ScalarValue::Int(value) => self.ints.push(value),
             ScalarValue::Float(value) => self.floats.push(value),
@@ -234,23 +234,27 @@ impl<'a> NewColumn<'a> {
         }
     }
 
-    fn cut(&mut self, rows: usize) {
+    fn truncate(&mut self, rows: usize) {
         self.ints.truncate(rows);
         self.floats.truncate(rows);
-        self.texts.cut(rows);
+        self.texts.truncate(rows);
     }
 }
 
-/// Texts of a column, each once.
+/// Dictionary of a text column: each text once, and the number of the text of each row.
 #[derive(Default)]
 struct NewTexts<'a> {
     texts: Vec<&'a str>,
     rows: Vec<u32>,
     numbers: HashMap<&'a str, u32, foldhash::fast::RandomState>,
-    /// The text that followed each one last: tags come in the same order again and again.
+    /// Prediction for each text: the text that followed it last, because tags repeat in the same order.
     next: Vec<u32>,
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "`rows` holds indices into `texts`, and `next` is as long as `texts`"
+)]
 impl<'a> NewTexts<'a> {
     fn push(&mut self, text: &'a str) {
         let number = self.look_up(text);
@@ -260,14 +264,13 @@ impl<'a> NewTexts<'a> {
         self.rows.push(number);
     }
 
-    /// Takes the text off `rest` that followed the last one before, if it stands there: it need not be checked or looked
-    /// up again.
-    fn take_guessed(&mut self, rest: &mut &'a [u8]) -> bool {
+    /// Takes the predicted text off `rest` if it stands there, which saves a UTF-8 check and a look-up.
+    fn take_predicted(&mut self, rest: &mut &'a [u8]) -> bool {
         let Some(&last) = self.rows.last() else {
             return false;
         };
-        let guess = self.next[last as usize];
-        let Some(guessed) = self.texts.get(guess as usize).map(|text| text.as_bytes()) else {
+        let predicted = self.next[last as usize];
+        let Some(text) = self.texts.get(predicted as usize).map(|text| text.as_bytes()) else {
             return false;
         };
         let (length, tail) = match *rest {
@@ -278,19 +281,19 @@ impl<'a> NewTexts<'a> {
             },
             [] => return false,
         };
-        if usize::from(length) != guessed.len() {
+        if usize::from(length) != text.len() {
             return false;
         }
-        let Some(tail) = tail.strip_prefix(guessed) else {
+        let Some(tail) = tail.strip_prefix(text) else {
             return false;
         };
         *rest = tail;
-        self.rows.push(guess);
+        self.rows.push(predicted);
         true
     }
 
-    /// Forgets all but the first rows, and the texts that only the others have.
-    fn cut(&mut self, rows: usize) {
+    /// Keeps the first rows only, and the texts that they have.
+    fn truncate(&mut self, rows: usize) {
         self.rows.truncate(rows);
         let used = self.rows.iter().max().map_or(0, |&last| last as usize + 1);
         for text in self.texts.drain(used..) {

@@ -1,3 +1,4 @@
+use super::format::*;
 use super::*;
 use proptest::prelude::*;
 
@@ -25,7 +26,7 @@ fn three_calls() -> Vec<u8> {
 }
 
 #[test]
-fn calls_come_out_as_they_went_in() {
+fn calls_decode_as_they_were_encoded() {
     let bytes = three_calls();
     let frame = Frame::parse(&bytes).unwrap();
     assert_eq!(
@@ -73,6 +74,19 @@ fn no_single_flipped_bit_and_no_cut_goes_unnoticed() {
 }
 
 #[test]
+fn a_wrong_checksum_is_told_apart_from_the_right_one() {
+    let mut bytes = three_calls();
+    let at = bytes.len() - FOOTER;
+    let computed = crc32c::crc32c(&bytes[..at]);
+    let stored = 0x0123_4567u32;
+    bytes[at..].copy_from_slice(&stored.to_le_bytes());
+    let error = Frame::parse(&bytes).unwrap_err();
+    assert_eq!(error, FrameError::BadChecksum { stored, computed });
+    let expect = format!("frame has checksum 01234567, but its bytes have {computed:08x}");
+    assert_eq!(error.to_string(), expect);
+}
+
+#[test]
 fn a_body_that_compresses_is_compressed() {
     let mut builder = FrameBuilder::default();
     for n in 0..1000 {
@@ -111,7 +125,7 @@ fn with_count(count: usize, raw_len: usize, flags: u8, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_length_is_not_believed_before_the_data() {
+fn a_claimed_length_is_checked_before_allocation() {
     for (raw, flags) in [(MAX_BODY + 1, 1), (MAX_BODY, 1), (1000, 0), (10, 1)] {
         let bytes = with_header(raw, flags, &[0x10, 0x20]);
         assert!(
@@ -125,7 +139,7 @@ fn a_length_is_not_believed_before_the_data() {
     ));
 }
 
-/// Each limit at its value and one beyond.
+/// Checks each limit at its value and one beyond.
 #[test]
 fn limits_hold_to_the_byte() {
     let sealed = |body: usize| {
@@ -136,22 +150,22 @@ fn limits_hold_to_the_byte() {
     assert_eq!(sealed(longest), Ok(longest));
     assert_eq!(sealed(longest + 1), Err(FrameError::TooLong(MAX_FRAME + 1)));
 
-    let squeezed = lz4_flex::block::compress(&vec![0; MAX_BODY]);
-    let unpacked = |raw: usize, squeezed: &[u8]| {
-        let bytes = with_header(raw, FLAG_LZ4, squeezed);
+    let compressed = lz4_flex::block::compress(&vec![0; MAX_BODY]);
+    let unpacked = |raw: usize, compressed: &[u8]| {
+        let bytes = with_header(raw, FLAG_LZ4, compressed);
         Frame::parse(&bytes).unwrap().body().map(|body| body.len())
     };
-    assert_eq!(unpacked(MAX_BODY, &squeezed), Ok(MAX_BODY));
-    let squeezed = lz4_flex::block::compress(&vec![0; MAX_BODY + 1]);
-    let packed = squeezed.len();
+    assert_eq!(unpacked(MAX_BODY, &compressed), Ok(MAX_BODY));
+    let compressed = lz4_flex::block::compress(&vec![0; MAX_BODY + 1]);
+    let packed = compressed.len();
     assert_eq!(
-        unpacked(MAX_BODY + 1, &squeezed),
+        unpacked(MAX_BODY + 1, &compressed),
         Err(FrameError::BodyLength {
             raw: MAX_BODY + 1,
             packed
         })
     );
-    // Ten bytes can be so many, as far as a header can tell, and no more.
+    // Ten compressed bytes hold at most this many, by the ratio of LZ4.
     let most = 10 * MAX_RATIO + 64;
     assert_eq!(unpacked(most, &[0; 10]), Err(FrameError::Compression(most)));
     assert_eq!(
@@ -173,24 +187,24 @@ fn limits_hold_to_the_byte() {
     let names = |length: usize, count: usize| {
         let mut body = Vec::new();
         for _ in 0..count {
-            body.push(body::ITEM_DEFINE);
+            body.push(ITEM_DEFINE);
             crate::varint::put_varint(&mut body, length as u64);
             body.extend(vec![b'n'; length]);
         }
         Calls::parse(&body, 0, 0).is_ok()
     };
-    assert!(names(body::MAX_NAME, 1) && !names(body::MAX_NAME + 1, 1));
-    assert!(names(1, body::MAX_NAMES) && !names(1, body::MAX_NAMES + 1));
+    assert!(names(MAX_NAME, 1) && !names(MAX_NAME + 1, 1));
+    assert!(names(1, MAX_NAMES) && !names(1, MAX_NAMES + 1));
 }
 
 proptest! {
     #[test]
-    fn any_body_is_answered_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..4) {
+    fn any_body_is_decoded_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200), count in 0usize..4) {
         let _ = Calls::parse(&body, 0, count);
     }
 
     #[test]
-    fn any_bytes_behind_a_right_checksum_are_answered(body in proptest::collection::vec(any::<u8>(), 0..200), raw in 0usize..1000, flags in 0u8..4) {
+    fn any_bytes_with_a_valid_checksum_are_decoded_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..200), raw in 0usize..1000, flags in 0u8..4) {
         let bytes = with_header(raw, flags, &body);
         if let Ok(body) = Frame::parse(&bytes).unwrap().body() {
             let _ = Calls::parse(&body, 0, 1);

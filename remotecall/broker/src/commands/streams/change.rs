@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::args::{Args, integer, is_word};
-use crate::commands::Session;
 use crate::commands::server::wall_clock_ms;
+use crate::commands::session::Session;
 use crate::error::CommandError;
 use crate::output::Reply;
 use crate::store::key_cost;
@@ -70,22 +70,22 @@ pub(in crate::commands) fn xdel(session: &mut Session, args: &mut Args<'_>) -> R
     Ok(Reply::count(removed.unwrap_or_default()))
 }
 
-/// What XADD and XTRIM have in common.
+/// Options of XADD and XTRIM.
 #[derive(Default)]
 struct Options {
     only_existing: bool,
     bound: Option<Bound>,
-    /// `~`: Redis may keep more than asked for. Here trimming is always exact, which is allowed.
-    about: bool,
+    /// `~` permits to keep more entries than asked for. Trimming is always exact here, which `~` permits too.
+    is_approximate: bool,
     limit: Option<usize>,
 }
 
 impl Options {
-    /// Reads options up to the first argument that is none, and returns that.
+    /// Parses options up to the first other argument, and returns that.
     fn read<'a>(&mut self, args: &mut Args<'a>) -> Result<Option<&'a [u8]>, CommandError> {
         while !args.is_empty() {
             let word = args.next()?;
-            // The last argument is never an option.
+            // An option with a value is never the last argument.
             let last = args.is_empty();
             if is_word(word, "nomkstream") {
                 self.only_existing = true;
@@ -114,7 +114,7 @@ impl Options {
         }
         let first = args.next()?;
         let operator = first == b"~" || first == b"=";
-        self.about = first == b"~" && !args.is_empty();
+        self.is_approximate = first == b"~" && !args.is_empty();
         if operator && !args.is_empty() {
             args.next()
         } else {
@@ -123,10 +123,10 @@ impl Options {
     }
 
     fn trim(&self) -> Result<Option<Trim>, CommandError> {
-        if self.limit.is_some() && !self.about {
+        if self.limit.is_some() && !self.is_approximate {
             return Err(CommandError::LimitWithoutTilde);
         }
-        // A limit of nothing is no limit.
+        // Zero means no limit.
         let limit = self.limit.filter(|&limit| limit > 0);
         Ok(self.bound.map(|bound| Trim { bound, limit }))
     }

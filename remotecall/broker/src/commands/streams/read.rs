@@ -1,59 +1,15 @@
-//! Commands that read entries, and the read that waits for one.
+//! Commands that read streams.
 
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
+use std::time::Duration;
 
 use crate::args::{Args, integer, is_word};
-use crate::commands::Session;
+use crate::blocking_read::BlockingRead;
+use crate::commands::session::Session;
 use crate::error::{CommandError, MAX_ECHO, echo};
 use crate::output::Reply;
 use crate::store::Store;
 use crate::stream::{Entry, Stream};
 use crate::stream_id::StreamId;
-
-/// What an XREAD asks for.
-#[derive(Debug)]
-pub(crate) struct Read {
-    streams: Vec<(Bytes, StreamId)>,
-    count: usize,
-    block: Option<Duration>,
-}
-
-impl Read {
-    /// The keys it reads.
-    pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
-        self.streams.iter().map(|(key, _)| key)
-    }
-
-    /// When it gives up, if it begins to wait now; `BLOCK 0` never does.
-    pub fn deadline(&self) -> Option<Instant> {
-        let block = self.block.filter(|block| !block.is_zero())?;
-        Instant::now().checked_add(block)
-    }
-
-    /// What there is now.
-    pub fn attempt(&self, store: &Store) -> Result<Option<Reply>, CommandError> {
-        let mut found = Vec::new();
-        for (key, after) in &self.streams {
-            let Some(stream) = store.get::<Stream>(key)? else {
-                continue;
-            };
-            let entries = stream.after(*after, self.count);
-            if !entries.is_empty() {
-                found.push(Reply::Array(vec![
-                    Reply::Bulk(key.clone()),
-                    Reply::Entries(entries),
-                ]));
-            }
-        }
-        Ok(if found.is_empty() {
-            None
-        } else {
-            Some(Reply::Array(found))
-        })
-    }
-}
 
 /// `XREAD [COUNT count] [BLOCK milliseconds] STREAMS key … id | $ …`
 pub(in crate::commands) fn xread(session: &mut Session, args: &mut Args<'_>) -> Result<Reply, CommandError> {
@@ -64,7 +20,7 @@ pub(in crate::commands) fn xread(session: &mut Session, args: &mut Args<'_>) -> 
         if is_word(option, "streams") && !args.is_empty() {
             break;
         } else if is_word(option, "count") {
-            // Nothing and less than nothing mean everything.
+            // Zero and negative numbers mean no limit.
             count = usize::try_from(args.integer()?)
                 .ok()
                 .filter(|&count| count > 0)
@@ -91,7 +47,7 @@ pub(in crate::commands) fn xread(session: &mut Session, args: &mut Args<'_>) -> 
         Ok((key, after))
     });
     let streams = streams.collect::<Result<Vec<_>, CommandError>>()?;
-    let read = Read {
+    let read = BlockingRead {
         streams,
         count,
         block,
@@ -139,7 +95,7 @@ pub(in crate::commands) fn xlen(session: &mut Session, args: &mut Args<'_>) -> R
     ))
 }
 
-/// `XINFO STREAM key`, without what Redis tells about its radix trees.
+/// `XINFO STREAM key`, without the facts about radix trees that Redis has.
 pub(in crate::commands) fn xinfo(session: &mut Session, args: &mut Args<'_>) -> Result<Reply, CommandError> {
     let subcommand = args.next()?;
     if !is_word(subcommand, "stream") {
@@ -178,7 +134,7 @@ fn timeout(argument: &[u8]) -> Result<Duration, CommandError> {
     Ok(Duration::from_millis(ms))
 }
 
-/// The id after which a stream is read.
+/// Id after which a stream is read.
 fn position(store: &Store, key: &[u8], id: &[u8]) -> Result<StreamId, CommandError> {
     match id {
         b"$" => Ok(store.get::<Stream>(key)?.map_or(StreamId::MIN, Stream::last_id)),

@@ -2,11 +2,12 @@ use proptest::prelude::*;
 use serde::Serialize;
 
 use super::*;
-use crate::frame::{Calls, Draft, Frame, FrameBuilder, NewCall, ProducerId};
+use crate::ProducerId;
+use crate::frame::{Calls, Draft, Frame, FrameBuilder, NewCall};
 
 const START_NS: i64 = 1_790_000_000_000_000_000;
 
-/// An argument of any kind.
+/// Argument of any kind.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Value {
@@ -21,7 +22,7 @@ enum Value {
 }
 
 #[derive(Clone, Debug)]
-struct Made {
+struct TestCall {
     method: usize,
     client: usize,
     step_ns: i64,
@@ -34,7 +35,7 @@ struct Made {
 const METHODS: [&str; 2] = ["add_scalar", "log"];
 const CLIENTS: [&str; 3] = ["agent/0", "agent/1", "learner"];
 
-fn body_of(calls: &[Made]) -> Vec<u8> {
+fn body_of(calls: &[TestCall]) -> Vec<u8> {
     let (mut builder, mut time_ns) = (FrameBuilder::default(), START_NS);
     for call in calls {
         let mut args = rmp_serde::to_vec(&call.args).unwrap();
@@ -57,7 +58,7 @@ fn body_of(calls: &[Made]) -> Vec<u8> {
     builder.close().body().to_vec()
 }
 
-/// What a server sees in a body.
+/// Calls of a body as text, with all that a server decodes.
 fn seen(body: &[u8], count: usize) -> Vec<String> {
     let calls = Calls::parse(body, START_NS, count).unwrap();
     let one = |call: Call<'_>| {
@@ -95,7 +96,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Mostly of the shape of a scalar, so that there are blocks.
+/// Arguments, most of them of the same kinds, so that there are blocks.
 fn any_args() -> impl Strategy<Value = Vec<Value>> {
     let scalar = ("[ab]{1,2}", any_float(), any_int());
     prop_oneof![
@@ -104,7 +105,7 @@ fn any_args() -> impl Strategy<Value = Vec<Value>> {
     ]
 }
 
-fn any_call() -> impl Strategy<Value = Made> {
+fn any_call() -> impl Strategy<Value = TestCall> {
     let reply = prop_oneof![8 => Just(ReplyMode::Nothing), 1 => Just(ReplyMode::Result), 1 => Just(ReplyMode::ErrorOnly)];
     let deadline = prop_oneof![8 => Just(None), 1 => any::<u64>().prop_map(Some)];
     let step = prop_oneof![
@@ -115,7 +116,7 @@ fn any_call() -> impl Strategy<Value = Made> {
     ];
     let named = prop_oneof![9 => Just(false), 1 => Just(true)];
     (0..2usize, 0..3usize, step, reply, deadline, named, any_args()).prop_map(
-        |(method, client, step_ns, reply, deadline_ms, has_named, args)| Made {
+        |(method, client, step_ns, reply, deadline_ms, has_named, args)| TestCall {
             method,
             client,
             step_ns,
@@ -128,7 +129,6 @@ fn any_call() -> impl Strategy<Value = Made> {
 }
 
 proptest! {
-    /// Nobody can tell from the calls whether they came in blocks.
     #[test]
     fn blocks_hold_the_calls_that_were_made(calls in prop::collection::vec(any_call(), 0..60)) {
         let body = body_of(&calls);
@@ -140,7 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn any_change_of_a_block_is_answered(
+    fn any_damaged_block_is_decoded_without_a_panic(
         calls in prop::collection::vec(any_call(), 1..30), at in any::<prop::sample::Index>(), byte in any::<u8>()
     ) {
         let mut packed = pack(&body_of(&calls), START_NS).unwrap();
@@ -156,8 +156,8 @@ proptest! {
     }
 }
 
-fn scalars(count: usize) -> Vec<Made> {
-    let scalar = |n: usize| Made {
+fn scalars(count: usize) -> Vec<TestCall> {
+    let scalar = |n: usize| TestCall {
         method: 0,
         client: 0,
         step_ns: 1024,
@@ -177,7 +177,7 @@ fn scalars(count: usize) -> Vec<Made> {
 fn scalars_become_one_block() {
     let body = body_of(&scalars(1000));
     let packed = pack(&body, START_NS).unwrap();
-    // Float 8, client, time, tag and step a byte each.
+    // 8 bytes for the float, 1 each for client, time, tag and step.
     assert!(packed.len() < 1000 * 12 + 300, "{}", packed.len());
 }
 
@@ -189,7 +189,7 @@ fn a_block_ends_before_it_is_too_long() {
     assert_eq!(seen(&packed, calls.len()), seen(&body, calls.len()));
 }
 
-/// A block of calls without arguments, with this many rows.
+/// Body with one block, whose columns have no values.
 fn block(rows: usize, kinds: &[u8]) -> Vec<u8> {
     let mut body = b"\0\x03log\0\x07agent/0\x02\0".to_vec();
     put_varint(&mut body, rows as u64);
@@ -210,7 +210,7 @@ fn limits_of_a_block_hold() {
     read(1, &[0; MAX_ARGS + 1]).unwrap_err();
     read(1, &[6]).unwrap_err();
     read(0, &[0]).unwrap_err();
-    // Nil takes no bytes on the wire, and would take them in memory: once it fits, not twice.
+    // A nil takes no bytes on the wire, but memory: the budget is enough for one such block, not for two.
     let twice = [
         block(MAX_ROWS, &[0; 64]),
         block(MAX_ROWS, &[0; 64])[b"\0\x03log\0\x07agent/0".len()..].to_vec(),
@@ -220,10 +220,10 @@ fn limits_of_a_block_hold() {
         .unwrap_err();
 }
 
-/// Its text is the first argument, and is taken before the second turns out to be of another kind.
+/// The fast path takes the first argument, a text, before it finds that the second has another kind.
 #[test]
-fn a_call_that_is_not_taken_leaves_no_text_behind() {
-    let call = |tag: &str, value: Value| Made {
+fn a_call_that_the_fast_path_leaves_adds_no_text_to_the_block() {
+    let call = |tag: &str, value: Value| TestCall {
         method: 0,
         client: 0,
         step_ns: 0,

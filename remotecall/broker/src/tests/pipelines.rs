@@ -24,9 +24,9 @@ fn ten_thousand_commands_in_one_pipeline() {
     assert_eq!(length, 10_000);
 }
 
-/// Sends commands with answers of 24 MB before it reads any.
+/// Sends commands with 24 MB of replies before it reads any.
 #[track_caller]
-fn check_answers_after_everything_is_sent(size: usize) {
+fn check_replies_after_everything_is_sent(size: usize) {
     let broker = broker();
     let mut client = raw(&broker);
     let (mut pipeline, mut expected) = (Vec::new(), Vec::new());
@@ -44,23 +44,23 @@ fn check_answers_after_everything_is_sent(size: usize) {
         expected.extend_from_slice(b"\r\n");
     }
     client.write_all(&pipeline).unwrap();
-    let mut answers = vec![0; expected.len()];
-    client.read_exact(&mut answers).unwrap();
-    assert!(answers == expected);
+    let mut replies = vec![0; expected.len()];
+    client.read_exact(&mut replies).unwrap();
+    assert!(replies == expected);
 }
 
 #[test]
-fn a_client_may_send_long_before_it_reads() {
-    check_answers_after_everything_is_sent(1000);
+fn a_client_may_send_a_long_pipeline_before_it_reads() {
+    check_replies_after_everything_is_sent(1000);
 }
 
 #[test]
-fn large_answers_survive_a_client_that_reads_late() {
-    check_answers_after_everything_is_sent(50_000);
+fn large_replies_reach_a_client_that_reads_late() {
+    check_replies_after_everything_is_sent(50_000);
 }
 
 #[test]
-fn answers_keep_their_order_whatever_their_size() {
+fn replies_keep_their_order_at_any_size() {
     let broker = broker();
     let mut client = connect(&broker);
     let sizes = [0, 1, 4095, 4096, 4097, 70_000, 3, 300_000, 5];

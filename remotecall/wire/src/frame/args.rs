@@ -1,12 +1,12 @@
-//! Arguments of one call, as they travel.
+//! Arguments of one call.
 //!
 //! ```text
 //! positional   MessagePack array, one element per argument
 //! named        MessagePack map from name to value; absent when there are none
 //! ```
 //!
-//! The values are cut apart without being decoded; each is decoded by the method that wants it, to the
-//! type it wants, so that an error can name the argument.
+//! [`Args::parse`] splits the bytes into values and decodes none of them. The method that is called decodes each value
+//! to the type of its argument, so that an error can name the argument.
 
 use std::borrow::Cow;
 
@@ -14,20 +14,19 @@ use rmp::Marker;
 use serde::Deserialize;
 use smallvec::SmallVec;
 
-use crate::CallError;
-use crate::frame::ColumnBlock;
+use super::column_block::ColumnBlock;
+use super::format::MAX_ARGS;
+use crate::call_error::CallError;
 use crate::scalar_value::ScalarValue;
 use crate::type_name::type_name;
 
-/// Most arguments of one call, positional and named together.
-pub const MAX_ARGS: usize = 64;
-/// Deepest nesting of arrays and maps in a value.
+/// Limit on the nesting of arrays and maps in a value.
 pub const MAX_DEPTH: usize = 64;
 
-/// Arguments of a call that need no memory of their own.
-const USUAL: usize = 8;
+/// Number of positional arguments that are kept without an allocation.
+const INLINE: usize = 8;
 
-/// The arguments of one call, cut apart.
+/// Arguments of one call, split into values.
 #[derive(Debug, Default)]
 pub struct Args<'a> {
     positional: Positional<'a>,
@@ -37,8 +36,8 @@ pub struct Args<'a> {
 #[derive(Debug)]
 enum Positional<'a> {
     /// MessagePack values.
-    Encoded(SmallVec<[&'a [u8]; USUAL]>),
-    /// A row of a block.
+    Encoded(SmallVec<[&'a [u8]; INLINE]>),
+    /// Row of a column block.
     Row(&'a ColumnBlock<'a>, usize),
 }
 
@@ -51,14 +50,15 @@ impl Default for Positional<'_> {
 /// One argument.
 #[derive(Clone, Copy, Debug)]
 enum Arg<'a> {
-    /// One MessagePack value.
+    /// MessagePack value.
     Encoded(&'a [u8]),
-    /// Of a column.
-    ScalarValue(ScalarValue<'a>),
+    /// Value of a column.
+    Scalar(ScalarValue<'a>),
 }
 
-/// The bytes are not the arguments of a call.
+/// Error of splitting the arguments of a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ArgsError {
     /// The bytes end inside a value.
     #[error("arguments end inside a value")]
@@ -78,7 +78,7 @@ pub enum ArgsError {
 }
 
 impl<'a> Args<'a> {
-    /// Cuts `bytes` apart: an array of positional values, then, when `has_named`, a map of named ones.
+    /// Splits `bytes`: an array of positional values, then, when `has_named`, a map of named ones.
     ///
     /// # Errors
     /// When the bytes have another shape or break a limit.
@@ -87,7 +87,7 @@ impl<'a> Args<'a> {
         let count = read_count(&mut rest, Kind::Array)?;
         let mut positional = SmallVec::with_capacity(count);
         for _ in 0..count {
-            positional.push(cut_value(&mut rest)?);
+            positional.push(take_value(&mut rest)?);
         }
         let mut args = Self {
             positional: Positional::Encoded(positional),
@@ -99,9 +99,9 @@ impl<'a> Args<'a> {
                 return Err(ArgsError::TooMany(count + named));
             }
             for _ in 0..named {
-                let key = cut_value(&mut rest)?;
+                let key = take_value(&mut rest)?;
                 let name = rmp_serde::from_slice(key).map_err(|_| ArgsError::Shape)?;
-                args.named.push((name, cut_value(&mut rest)?));
+                args.named.push((name, take_value(&mut rest)?));
             }
         }
         match rest.len() {
@@ -110,7 +110,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// The arguments of a call in a block.
+    /// The arguments of the call in `row` of a block.
     pub fn of_row(block: &'a ColumnBlock<'a>, row: usize) -> Self {
         Self {
             positional: Positional::Row(block, row),
@@ -132,7 +132,7 @@ impl<'a> Args<'a> {
             .filter_map(|index| self.given(index))
             .map(|arg| match arg {
                 Arg::Encoded(value) => Cow::Borrowed(value),
-                Arg::ScalarValue(atom) => Cow::Owned(atom.encoded()),
+                Arg::Scalar(value) => Cow::Owned(value.encoded()),
             })
     }
 
@@ -140,11 +140,11 @@ impl<'a> Args<'a> {
     fn given(&self, index: usize) -> Option<Arg<'a>> {
         match &self.positional {
             Positional::Encoded(values) => values.get(index).copied().map(Arg::Encoded),
-            Positional::Row(block, row) => block.value(*row, index).map(Arg::ScalarValue),
+            Positional::Row(block, row) => block.value(*row, index).map(Arg::Scalar),
         }
     }
 
-    /// The named arguments, each one MessagePack value. A name may come twice: see [`check`](Self::check).
+    /// The named arguments, each one MessagePack value. A name may occur twice: see [`check`](Self::check).
     pub fn named_values(&self) -> &[(&'a str, &'a [u8])] {
         &self.named
     }
@@ -152,7 +152,7 @@ impl<'a> Args<'a> {
     /// Checks that there are no more positional arguments than `names` and no other names than these.
     ///
     /// # Errors
-    /// [`CallError::BadArgument`] that names the argument nobody asked for, or the one given twice.
+    /// [`CallError::BadArgument`] that names the argument which the method does not have, or which is given twice.
     pub fn check(&self, names: &[&str]) -> Result<(), CallError> {
         if self.positional() > names.len() {
             return Err(CallError::bad_argument(
@@ -178,7 +178,7 @@ impl<'a> Args<'a> {
                         "given by position and by name".into(),
                     ));
                 }
-                Some(_) if self.named[..i].iter().any(|(n, _)| n == name) => {
+                Some(_) if self.named.iter().take(i).any(|(n, _)| n == name) => {
                     return Err(CallError::bad_argument(name, "given twice by name".into()));
                 }
                 Some(_) => {}
@@ -202,7 +202,7 @@ impl<'a> Args<'a> {
         };
         let value = match arg {
             Arg::Encoded(value) => rmp_serde::from_slice(value),
-            Arg::ScalarValue(atom) => T::deserialize(atom),
+            Arg::Scalar(value) => T::deserialize(value),
         };
         match value {
             Ok(value) => Ok(Some(value)),
@@ -221,7 +221,7 @@ impl<'a> Args<'a> {
     }
 }
 
-/// What was expected, and what came.
+/// Error that names the expected type and the kind of the value that was given.
 #[cold]
 fn unfit<T>(name: &str, arg: Arg<'_>, why: &rmp_serde::decode::Error) -> CallError {
     use rmp_serde::decode::Error;
@@ -239,7 +239,7 @@ fn kind_of(arg: Arg<'_>) -> &'static str {
     use Marker::*;
     let value = match arg {
         Arg::Encoded(value) => value,
-        Arg::ScalarValue(atom) => return atom.kind(),
+        Arg::Scalar(value) => return value.kind(),
     };
     match value.first().map(|&byte| Marker::from_u8(byte)) {
         Some(FixPos(_) | FixNeg(_) | U8 | U16 | U32 | U64 | I8 | I16 | I32 | I64) => "an integer",
@@ -275,41 +275,42 @@ fn read_count(rest: &mut &[u8], kind: Kind) -> Result<usize, ArgsError> {
     }
 }
 
-fn cut_value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], ArgsError> {
+fn take_value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], ArgsError> {
     let start = *rest;
     skip_value(rest)?;
-    Ok(&start[..start.len() - rest.len()])
+    start.get(..start.len() - rest.len()).ok_or(ArgsError::Truncated)
 }
 
-/// Skips one value without recursion: `open[i]` counts the values that level `i` still waits for.
+/// Skips one value without recursion: `open[i]` is the number of values that level `i` still lacks.
 fn skip_value(rest: &mut &[u8]) -> Result<(), ArgsError> {
     let mut open = [0usize; MAX_DEPTH];
     let mut depth = 0;
     open[0] = 1;
     loop {
-        while open[depth] == 0 {
-            if depth == 0 {
-                return Ok(());
+        let lacking = open.get_mut(depth).ok_or(ArgsError::TooDeep)?;
+        match (lacking.checked_sub(1), depth.checked_sub(1)) {
+            (Some(left), _) => {
+                *lacking = left;
+                let children = skip_head(rest)?;
+                if children > 0 {
+                    depth += 1;
+                    *open.get_mut(depth).ok_or(ArgsError::TooDeep)? = children;
+                }
             }
-            depth -= 1;
-        }
-        open[depth] -= 1;
-        let children = skip_head(rest)?;
-        if children > 0 {
-            depth += 1;
-            *open.get_mut(depth).ok_or(ArgsError::TooDeep)? = children;
+            (None, Some(outer)) => depth = outer,
+            (None, None) => return Ok(()),
         }
     }
 }
 
-/// Skips a marker and the bytes it owns; returns how many values belong to it.
+/// Skips a marker and the bytes that belong to it; returns the number of values that belong to it.
 fn skip_head(rest: &mut &[u8]) -> Result<usize, ArgsError> {
     use Marker::*;
     let marker = rmp::decode::read_marker(rest).map_err(|_| ArgsError::Truncated)?;
     let (bytes, children) = match marker {
         FixPos(_) | FixNeg(_) | Null | True | False => (0, 0),
         U8 | I8 => (1, 0),
-        U16 | I16 => (2, 0),
+        U16 | I16 | FixExt1 => (2, 0),
         U32 | I32 | F32 => (4, 0),
         U64 | I64 | F64 => (8, 0),
         FixStr(n) => (n as usize, 0),
@@ -322,7 +323,6 @@ fn skip_head(rest: &mut &[u8]) -> Result<usize, ArgsError> {
         FixMap(n) => (0, 2 * n as usize),
         Map16 => (0, 2 * length(rest, 2)?),
         Map32 => (0, length(rest, 4)?.saturating_mul(2)),
-        FixExt1 => (2, 0),
         FixExt2 => (3, 0),
         FixExt4 => (5, 0),
         FixExt8 => (9, 0),

@@ -1,4 +1,4 @@
-//! What libraries and shells ask before they come to the point.
+//! Commands that libraries and shells send when they connect.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,49 +1,72 @@
-//! Reads the items of a body, one after the other.
+//! Item reader: decodes the items of a body one after the other.
+//!
+//! It keeps what later items refer to: the names defined so far, and the method, client and time of the last call.
 
-use super::FrameError;
-use super::body::{
-    BIT_DEADLINE, BIT_NAMED, BIT_SAME, Call, CallArgs, ITEM_BLOCK, ITEM_CALL, ITEM_DEFINE, MAX_NAME,
-    MAX_NAMES, ReplyMode,
-};
+use super::bytes::{take_below, take_bytes};
+use super::call::{Call, CallArgs, ReplyMode};
 use super::column_block::ColumnBlock;
+use super::error::FrameError;
+use super::format::{
+    BIT_DEADLINE, BIT_NAMED, BIT_SAME, ITEM_BLOCK, ITEM_CALL, ITEM_DEFINE, MAX_NAME, MAX_NAMES,
+};
 use crate::varint::{take_varint, unzigzag};
 
-/// What a body holds besides the definitions of names.
+/// Item of a body other than a definition.
 #[derive(Debug)]
 pub enum Item<'a> {
+    /// One call.
     Call(Call<'a>),
+    /// Calls of one method, as columns.
     ColumnBlock(Box<ColumnBlock<'a>>),
 }
 
-/// A body, as far as it was read.
+#[expect(clippy::len_without_is_empty, reason = "an item is at least one call")]
+impl Item<'_> {
+    /// Number of calls, at least 1.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Call(_) => 1,
+            Self::ColumnBlock(block) => block.times.len(),
+        }
+    }
+
+    pub(super) fn call(&self, at: usize) -> Call<'_> {
+        match self {
+            Self::Call(call) => *call,
+            Self::ColumnBlock(block) => block.call(at),
+        }
+    }
+}
+
+/// Body that is decoded up to `rest`.
 #[derive(Debug)]
-pub(super) struct Reader<'a> {
+pub(super) struct ItemReader<'a> {
     pub names: Vec<&'a str>,
     pub rest: &'a [u8],
-    /// Where the item that was returned last begins, without the definitions before it.
-    pub item: &'a [u8],
+    /// Bytes from the item that was returned last on, without the definitions before it.
+    item: &'a [u8],
     /// Time of the last call.
     pub time_ns: i64,
     /// Method and client of the last call.
     last: Option<(usize, usize)>,
-    /// Bytes that further columns may take in memory.
-    room: usize,
+    /// Memory that further blocks may take, in bytes.
+    budget: usize,
 }
 
-impl<'a> Reader<'a> {
-    /// Blocks may take `room` bytes of memory together.
-    pub fn new(body: &'a [u8], time_ns: i64, room: usize) -> Self {
+impl<'a> ItemReader<'a> {
+    /// A reader at the begin of `body`, whose blocks may take `budget` bytes of memory together.
+    pub fn new(body: &'a [u8], time_ns: i64, budget: usize) -> Self {
         Self {
             names: Vec::new(),
             rest: body,
             item: body,
             time_ns,
             last: None,
-            room,
+            budget,
         }
     }
 
-    /// The next call or block.
+    /// The next call or block; `None` at the end of the body.
     pub fn next(&mut self) -> Result<Option<Item<'a>>, FrameError> {
         loop {
             self.item = self.rest;
@@ -60,6 +83,12 @@ impl<'a> Reader<'a> {
                 _ => return Err(FrameError::Body("unknown item")),
             }
         }
+    }
+
+    /// Bytes of the item that was returned last.
+    pub fn item_bytes(&self) -> &'a [u8] {
+        let length = self.item.len() - self.rest.len();
+        self.item.get(..length).unwrap_or_default()
     }
 
     fn define(&mut self) -> Result<(), FrameError> {
@@ -98,7 +127,7 @@ impl<'a> Reader<'a> {
     fn block(&mut self) -> Result<ColumnBlock<'a>, FrameError> {
         let method = self.name()?;
         let names = self.names.len();
-        let block = ColumnBlock::parse(&mut self.rest, method, names, self.time_ns, &mut self.room)?;
+        let block = ColumnBlock::parse(&mut self.rest, method, names, self.time_ns, &mut self.budget)?;
         if let Some((client, time_ns)) = block.last() {
             self.last = Some((method, client));
             self.time_ns = time_ns;
@@ -109,25 +138,4 @@ impl<'a> Reader<'a> {
     fn name(&mut self) -> Result<usize, FrameError> {
         take_below(&mut self.rest, self.names.len()).ok_or(FrameError::Body("a name is not defined"))
     }
-}
-
-/// A number below `limit`.
-pub(super) fn take_below(rest: &mut &[u8], limit: usize) -> Option<usize> {
-    let number = usize::try_from(take_varint(rest).ok()?).ok()?;
-    (number < limit).then_some(number)
-}
-
-/// Bytes behind their length.
-pub(super) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], FrameError> {
-    let length = usize::try_from(take_varint(rest)?).unwrap_or(usize::MAX);
-    take(rest, length)
-}
-
-/// As many bytes.
-pub(super) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], FrameError> {
-    let (head, tail) = rest
-        .split_at_checked(length)
-        .ok_or(FrameError::Body("ends inside an item"))?;
-    *rest = tail;
-    Ok(head)
 }
