@@ -175,6 +175,8 @@ impl Client {
         dict.set_item("taken", stats.taken)?;
         dict.set_item("acked", stats.acked)?;
         dict.set_item("dropped", stats.dropped.total())?;
+        dict.set_item("refused", stats.refused)?;
+        dict.set_item("outage", connection.0.outage())?;
         for (cause, count) in stats.dropped.causes() {
             dict.set_item(format!("dropped_{}", cause.replace(' ', "_")), count)?;
         }
@@ -183,9 +185,10 @@ impl Client {
         Ok(dict)
     }
 
-    /// Records that could not be encoded.
+    /// Records that could not be encoded, and those that the server refused.
     fn refused(&self) -> u64 {
-        lock(&self.connection).lost().0
+        let connection = lock(&self.connection).clone();
+        connection.lost().0 + connection.0.stats().refused
     }
 }
 
@@ -353,7 +356,7 @@ fn flush(py: Python<'_>, connection: &Connection, timeout: f64) -> PyResult<bool
         py.check_signals()?;
         // Only the first slice hears of the calls that were dropped before.
         let outstanding = flushed.err().map_or(0, |error| {
-            dropped += error.dropped;
+            dropped += error.dropped + error.refused;
             error.outstanding
         });
         if outstanding == 0 {

@@ -134,10 +134,12 @@ impl Drop for Connection {
     }
 }
 
-/// Flushes and closes every client of this process, and writes every file; returns whether everything was acknowledged and
-/// written in time, and how many calls were dropped, by cause, if any were.
+/// Flushes and closes every client of this process, and writes every file, within `timeout` seconds.
+///
+/// Returns a sentence for each client with calls that were not acknowledged and for files that were not written, and the
+/// number of dropped calls by cause, if any were.
 #[pyfunction]
-pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> (bool, Option<String>) {
+pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> (Vec<String>, Option<String>) {
     let deadline = Instant::now() + seconds(timeout);
     let clients: Vec<_> = lock(&LIVE)
         .drain(..)
@@ -151,24 +153,52 @@ pub(crate) fn close_all(py: Python<'_>, timeout: f64) -> (bool, Option<String>) 
     let mut dropped = std::mem::take(&mut *lock(&DROPPED));
     let all = py.detach(|| {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let mut all = true;
+        let mut all = Vec::new();
         for recorder in files.iter().filter_map(|files| files.get()) {
-            all &= recorder.wait(left()) && recorder.flush().is_ok();
+            if !recorder.wait(left()) {
+                all.push("records of a local writer were not encoded before the process ended".to_owned());
+            } else if let Err(error) = recorder.flush() {
+                all.push(format!("records of a local writer were not written: {error}"));
+            }
         }
         for client in clients {
-            all &= client.records().encoder.wait(left());
-            all &= client.0.close(left()).is_ok();
-            dropped.add(&client.0.stats().dropped);
+            let is_encoded = client.records().encoder.wait(left());
+            let closed = client.0.close(left());
+            let stats = client.0.stats();
+            if !is_encoded
+                || stats.outstanding() > 0
+                || matches!(&closed, Err(error) if error.outstanding > 0)
+            {
+                all.push(undelivered(&client.0, stats.outstanding().max(1)));
+            }
+            dropped.add(&stats.dropped);
         }
         for mut thread in threads {
             while thread.get().is_some_and(|thread| !thread.is_finished()) && !left().is_zero() {
                 std::thread::sleep(POLL.min(left()));
             }
-            all &= thread.take().is_none_or(|thread| thread.is_finished());
+            if thread.take().is_some_and(|thread| !thread.is_finished()) {
+                all.push(
+                    "calls of a client without owner were not acknowledged before the process ended"
+                        .to_owned(),
+                );
+            }
         }
         all
     });
     (all, (dropped.total() > 0).then(|| dropped.to_string()))
+}
+
+/// Sentence about calls that were not acknowledged: how many, to which broker, and why, as far as that is known.
+fn undelivered(client: &remotecall::Client, count: u64) -> String {
+    let why = client
+        .outage()
+        .unwrap_or_else(|| "no server acknowledged them".to_owned());
+    let calls = if count == 1 { "call" } else { "calls" };
+    format!(
+        "{count} {calls} to {} were not acknowledged before the process ended: {why}",
+        client.address()
+    )
 }
 
 /// A time as Python gives it; longer than a century is for ever.

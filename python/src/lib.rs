@@ -5,7 +5,8 @@
 //! client    calls, futures              what a caller holds
 //! server    a Python object as a Remote
 //! broker    the embedded broker
-//! plex      the servers of records and log lines; report: what they say
+//! plex      servers of records and log lines
+//! log_bridge  warnings of Rust threads as records of the logger `tensorplex`
 //! scalar    a number as it comes
 //! records   images and their like
 //! local     a directory instead of a server
@@ -28,10 +29,10 @@ mod exit;
 mod future;
 mod local;
 mod lock;
+mod log_bridge;
 mod owned;
 mod plex;
 mod records;
-mod report;
 mod scalar;
 mod server;
 mod spare;
@@ -49,6 +50,8 @@ mod _native {
     use crate::future::RemoteFuture;
     #[pymodule_export]
     use crate::local::LocalWriter;
+    #[pymodule_export]
+    use crate::log_bridge::{close_log_bridge, next_log_message, start_log_bridge};
     #[pymodule_export]
     use crate::plex::{LogLines, check_group, export_json, runs, serve_lines, serve_records};
     #[pymodule_export]

@@ -14,7 +14,6 @@ use tensorplex::{Group, GroupError, PRIVATE, Tensorplex, TryBinName};
 
 use crate::client::watch_exit;
 use crate::errors;
-use crate::report;
 use crate::server::{ServerHandle, attached};
 
 /// Most names of which a combined group remembers the bin, so that Python is asked once for each.
@@ -49,7 +48,6 @@ pub(crate) fn serve_records(
         .collect();
     let groups = groups.map_err(refused)?;
     watch_exit(py)?;
-    report::start();
     py.detach(|| {
         let private = logdir.join(PRIVATE).join(tensorplex::QUEUE);
         let mut records = Tensorplex::open(&logdir, &private)?;
@@ -70,7 +68,6 @@ pub(crate) fn serve_lines(
     lines: &LogLines,
 ) -> PyResult<ServerHandle> {
     watch_exit(py)?;
-    report::start();
     py.detach(|| {
         let private = folder.join(PRIVATE).join(loggerplex::QUEUE);
         let logs = loggerplex::Loggerplex::open(&folder, &private)?

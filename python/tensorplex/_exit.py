@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import time
 import weakref
 
@@ -13,6 +14,8 @@ from tensorplex import _native
 
 #: Seconds for everything together. A process never hangs longer on its way out.
 EXIT_TIMEOUT = 5.0
+
+_logger = logging.getLogger("tensorplex")
 
 _watched: int | None = None
 _servers: weakref.WeakSet = weakref.WeakSet()
@@ -24,6 +27,9 @@ def watch() -> None:
     if _watched == os.getpid():
         return
     _watched = os.getpid()
+    _native.start_log_bridge()
+    # A daemon: it waits for messages as long as the process lives.
+    threading.Thread(target=_log_messages, name="tensorplex-log", daemon=True).start()
     atexit.register(_close)
     # A child of multiprocessing ends without atexit.
     if "multiprocessing.util" in sys.modules:
@@ -51,9 +57,18 @@ def _close() -> None:
         try:
             handle.stop(max(0.0, deadline - time.monotonic()))
         except Exception:
-            logging.getLogger("tensorplex").exception("server ended")
-    done, dropped = _native.close_all(max(0.0, deadline - time.monotonic()))
-    if not done:
-        logging.getLogger("tensorplex").warning("calls were not acknowledged before the process ended")
+            _logger.exception("server ended")
+    undelivered, dropped = _native.close_all(max(0.0, deadline - time.monotonic()))
+    for level, text in _native.close_log_bridge():
+        _logger.log(level, "%s", text)
+    for text in undelivered:
+        _logger.warning("%s", text)
     if dropped:
-        logging.getLogger("tensorplex").warning("calls of this process were dropped: %s", dropped)
+        _logger.warning("calls of this process were dropped: %s", dropped)
+
+
+def _log_messages() -> None:
+    """Passes warnings of the threads in Rust to the logger, until the process ends."""
+    while (message := _native.next_log_message()) is not None:
+        level, text = message
+        _logger.log(level, "%s", text)

@@ -205,9 +205,13 @@ class RemoteClient:
         """Flushes and ends the connection. False as in flush; what is outstanding then is lost, or stays in the spool."""
         return self._native.close(timeout)
 
-    def stats(self) -> dict[str, int]:
-        """Calls taken, acknowledged (acked) and dropped, and each cause of that; calls that could not be written to the
-        spool (unspooled); how often frames were sent again (rewinds)."""
+    def stats(self) -> dict[str, Any]:
+        """Counters of the client.
+
+        Calls that were taken, acknowledged (acked), dropped (and each cause) and refused by the server; calls that could
+        not be written to the spool (unspooled); times at which frames were sent again (rewinds); and ``outage``, the
+        reason why the broker cannot be reached, or None.
+        """
         return self._native.stats()
 
     def __enter__(self):

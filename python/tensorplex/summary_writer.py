@@ -273,7 +273,7 @@ class SummaryWriter(Recording):
         """The directory of the run."""
         return self.log_dir
 
-    def stats(self) -> dict[str, int]:
+    def stats(self) -> dict[str, Any]:
         """Records that were refused; with a server, also calls taken, acknowledged (acked) and dropped.
 
         After ``close`` they are those of the run that was closed.

@@ -34,7 +34,7 @@ class TensorplexClient(ServerClient, Recording):
     def _sink(self):
         return self._native
 
-    def stats(self) -> dict[str, int]:
+    def stats(self) -> dict[str, Any]:
         """What every client counts, and the records that could not be encoded (refused)."""
         return super().stats() | {"refused": self._native.refused()}
 

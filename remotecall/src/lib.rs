@@ -157,6 +157,8 @@ pub use remotecall_connection::{
 pub use remotecall_macros::remote;
 pub use remotecall_store::disk::is_sync_failure;
 pub use remotecall_store::files::{FileId, FileSet, NewFile, PickPath};
+#[doc(hidden)]
+pub use remotecall_store::fork::ForkGeneration;
 pub use remotecall_store::journal::JournalError;
 pub use remotecall_store::spool::{MAX_SPOOL, SpoolError};
 pub use remotecall_wire::{

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use redis::{Arg, Cmd, RedisResult, ServerError, Value};
 
@@ -43,11 +44,14 @@ pub struct Endpoint {
     failures: Arc<Mutex<Failures>>,
 }
 
+/// Time after which an outage is logged again, 10 min.
+const REMINDER: Duration = Duration::from_secs(600);
+
 /// Failures that are logged and not over.
 #[derive(Default)]
 struct Failures {
-    /// Error of the last attempt to connect.
-    outage: Option<String>,
+    /// Error of the last attempt to connect, and the time of its log line.
+    outage: Option<(String, Instant)>,
     /// Commands that the broker refuses, with the code of the error.
     refused: BTreeMap<String, String>,
 }
@@ -71,21 +75,30 @@ impl Endpoint {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs that the broker cannot be reached, unless the last failure had the same reason. `meanwhile` says what this
-    /// process does until then.
+    /// Logs that the broker cannot be reached: at once for a new reason, and every [`REMINDER`] for the same one. `meanwhile`
+    /// says what this process does until then.
     pub fn is_out(&self, error: &redis::RedisError, meanwhile: &str) {
         let why = error.to_string();
         let mut failures = self.failures();
-        if failures.outage.as_ref() != Some(&why) {
-            tracing::warn!(address = %self.address, error = why, "broker is away; {meanwhile}");
-            failures.outage = Some(why);
+        let is_logged = |(logged, at): &(String, Instant)| *logged == why && at.elapsed() < REMINDER;
+        if !failures.outage.as_ref().is_some_and(is_logged) {
+            tracing::warn!(
+                "broker is away: cannot reach {}: {why}; {meanwhile}",
+                self.address
+            );
+            failures.outage = Some((why, Instant::now()));
         }
+    }
+
+    /// Reason why the broker cannot be reached; `None` while it can, or before the first attempt.
+    pub fn outage(&self) -> Option<String> {
+        self.failures().outage.as_ref().map(|(why, _)| why.clone())
     }
 
     /// Logs that the broker can be reached again, after [`is_out`](Self::is_out).
     pub fn is_back(&self) {
         if self.failures().outage.take().is_some() {
-            tracing::info!(address = %self.address, "broker is back");
+            tracing::warn!("broker is back: connected to {}", self.address);
         }
     }
 

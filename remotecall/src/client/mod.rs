@@ -349,6 +349,16 @@ impl Client {
         self.handle.fork_generation.is_current() && self.handle.window.server_is_missing()
     }
 
+    /// Reason why the broker cannot be reached; `None` while it can, or before the first attempt.
+    pub fn outage(&self) -> Option<String> {
+        self.is_here().then(|| self.handle.access.outage()).flatten()
+    }
+
+    /// Address of the broker, without secrets.
+    pub fn address(&self) -> String {
+        self.handle.access.address.to_string()
+    }
+
     /// Counters since the client was made.
     pub fn stats(&self) -> ClientStats {
         match self.handle.fork_generation.is_current() {

@@ -80,7 +80,7 @@ impl Sender {
                         }
                     }
                 }
-                Err(error) => self.access.is_out(&error, "calls wait in memory"),
+                Err(error) => self.access.is_out(&error, &self.window.waiting_text()),
             }
             if self.window.pause(backoff.next()) {
                 return;

@@ -342,6 +342,19 @@ impl Window {
         state
     }
 
+    /// What happens to calls while the broker cannot be reached, for a log line.
+    pub fn waiting_text(&self) -> String {
+        let place = if self.spool_dir.is_some() {
+            "memory and spool"
+        } else {
+            "memory"
+        };
+        format!(
+            "calls wait in {place} (up to {} MiB) and are sent when it answers",
+            self.options.window >> 20
+        )
+    }
+
     /// Counts a call whose arguments cannot be encoded.
     pub fn count_dropped(&self, why: &NotQueued) {
         self.lock().stats.dropped.count(why);

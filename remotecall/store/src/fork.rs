@@ -36,6 +36,11 @@ impl ForkGeneration {
         Ok(Self(FORKS.load(Relaxed)))
     }
 
+    /// Number of forks between this process and the ancestor that first asked.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
     /// Generation of a process that is not this one, for tests.
     #[doc(hidden)]
     pub const fn of_another_process() -> Self {
