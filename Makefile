@@ -12,12 +12,13 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-python chaos mutants fuzz python wheel bench bench-peers soak fmt lint doc
+.PHONY: help setup demo test test-rust test-python check chaos mutants fuzz python wheel bench bench-peers soak fmt lint deny doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
 	@echo '              (REDIS=1: through a real redis-server instead of the embedded broker)'
-	@echo 'make test     format, lints, docs, Rust tests, Python tests'
+	@echo 'make check    format, clippy and unit tests of the libraries: the inner loop'
+	@echo 'make test     everything: format, lints, spelling, docs, Rust tests, Python tests'
 	@echo 'make chaos    kill, pause and cut everything for SECONDS (60), half of them through Redis; SEED repeats a run'
 	@echo 'make mutants  break each promise on purpose: the chaos harness must notice (15 minutes and a build)'
 	@echo 'make fuzz     a minute of each fuzz target, guided by coverage (and a build)'
@@ -26,7 +27,8 @@ help:
 	@echo 'make bench    measure everything side by side: docs/performance.json and its chart'
 	@echo 'make bench-peers  one add_scalar of Python, beside those of other libraries: target/peers.json'
 	@echo 'make soak     24 workers for SECONDS (60): is their memory, and the server'"'"'s, flat? draws docs/memory.svg'
-	@echo 'make lint     format, clippy and docs, with warnings as errors'
+	@echo 'make lint     format, spelling, clippy and docs, with warnings as errors'
+	@echo 'make deny     licences and advisories of the dependencies, by cargo-deny'
 	@echo 'make fmt      format the code'
 	@echo 'make doc      build the API documentation: target/doc'
 	@echo 'make setup    install what demo, test and bench need; they do it themselves'
@@ -44,6 +46,14 @@ test:
 	@$(MAKE) --no-print-directory python
 # A failure of the one does not hide those of the other.
 	@$(MAKE) --no-print-directory --keep-going test-rust test-python
+
+# Without the whole-system tests, and with the profile of the tests, so that nothing is compiled twice.
+check:
+	@scripts/setup cc python
+	cargo fmt --all --check
+	.venv/bin/typos
+	cargo clippy -q --workspace --lib --bins -- -D warnings
+	cargo test -q --workspace --exclude tensorplex-tests --exclude remotecall-macros --lib
 
 # Twice as many tests at once as there are cores: most of them wait most of the time.
 test-rust:
@@ -106,11 +116,25 @@ soak: python
 fmt:
 	cargo fmt --all
 
+# Crates that pass the stricter lints; the others follow.
+STRICT := remotecall-wire remotecall-connection remotecall-broker remotecall-macros loggerplex tensorplex-bin
+STRICT_LINTS := $(addprefix -D clippy::,unwrap_used indexing_slicing missing_errors_doc missing_panics_doc doc_markdown \
+	semicolon_if_nothing_returned redundant_closure_for_method_calls match_same_arms wildcard_imports explicit_iter_loop \
+	inefficient_to_string uninlined_format_args cloned_instead_of_copied manual_let_else map_unwrap_or if_not_else \
+	needless_continue unnested_or_patterns items_after_statements redundant_else implicit_clone)
+
 lint:
-	@scripts/setup cc
+	@scripts/setup cc python
 	cargo fmt --all --check
+	.venv/bin/typos
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy $(addprefix -p ,$(STRICT)) --lib --bins -- -D warnings $(STRICT_LINTS)
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, advisories, duplicates and sources, with the advisory database from the network.
+deny:
+	cargo install --locked cargo-deny
+	cargo deny check
 
 doc:
 	@scripts/setup cc

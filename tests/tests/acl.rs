@@ -158,7 +158,7 @@ fn a_worker_without_a_right_names_it() {
 #[test]
 fn a_server_without_a_right_names_it() {
     let commands = commands("server");
-    assert_eq!(commands.len(), 11);
+    assert_eq!(commands.len(), 13);
     for command in commands {
         let redis = RedisServer::start();
         set_user(&redis, "server", "server", Some(&format!("+{command}")));
@@ -169,6 +169,11 @@ fn a_server_without_a_right_names_it() {
             // The server deletes a key at its end.
             let _ = wrong.get_in_time();
             server.stop();
+        }
+        if command == "hdel" {
+            // The server deletes the fields of a client that closes with every acknowledgement.
+            let _ = wrong.get_in_time();
+            client.close(DEADLINE).unwrap();
         }
         wait_for(&format!("the server to miss {command}"), || {
             server.log().contains("NOPERM").then_some(())

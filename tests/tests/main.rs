@@ -15,6 +15,7 @@ mod calls_under_kills;
 mod chaos;
 mod commands;
 mod demo;
+mod dependencies;
 mod differential;
 mod disk;
 mod doctor;

@@ -66,8 +66,8 @@ impl Capture {
 
     /// Pseudo-terminals, whose size must follow the terminal's.
     pub fn terminals(&self) -> io::Result<Vec<File>> {
-        let froms = self.channels.iter().map(|channel| &channel.from);
-        froms
+        let sources = self.channels.iter().map(|channel| &channel.from);
+        sources
             .filter(|from| from.is_terminal())
             .map(File::try_clone)
             .collect()

@@ -183,7 +183,8 @@ impl EventLoop {
             .clone();
         let published = match self.lease.link.one(&command) {
             Ok(Value::BulkString(text)) => number(&text).unwrap_or(0),
-            Err(error) if error.code() != Some("WRONGTYPE") => return Err(error),
+            // Without the right to read the count the broker may be older at any time.
+            Err(error) if !matches!(error.code(), Some("WRONGTYPE" | "NOPERM")) => return Err(error),
             Ok(_) | Err(_) => 0,
         };
         let admission = &mut self.commit.admission;
