@@ -1,4 +1,4 @@
-"""Draws what `make bench` measured.
+"""Draws the results of `make bench`.
 
     .venv/bin/python benches/chart.py docs/performance.json docs/performance.svg
 """

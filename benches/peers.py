@@ -1,12 +1,12 @@
-"""What one add_scalar costs its caller, ours beside those of the other libraries: make bench-peers
+"""Cost of one add_scalar to its caller, for this library and others: make bench-peers
 
     .venv-peers/bin/python benches/peers.py target/peers target/peers.json
 
-The first argument is a directory with our package as a release build, the second the report. Each library has a process of
-its own; a round has each of them record a burst, one after the other, with the whole process on one core, then on all.
-After a burst, outside of the times, it flushes. Reported are medians over the rounds, in nanoseconds: of the mean over a
-burst, and of the median and the 99th percentile of single calls, which include a reading of the clock ("a clock alone").
-A library that cannot be installed, or fails, is reported with its error.
+The first argument is a directory with a release build of the package, the second the report. Each library runs in
+a process of its own. In a round each one records a burst, one after the other, with the whole process on one core,
+then on all. It flushes after a burst, outside of the measured time. The report has medians over the rounds, in
+nanoseconds: of the mean over a burst, and of the median and the 99th percentile of single calls, which include one
+reading of the clock ("a clock alone"). A library that cannot be installed, or fails, is reported with its error.
 """
 
 import contextlib
@@ -102,7 +102,7 @@ def original(url, folder):
     log = TensorplexClient("worker/1", host="127.0.0.1", port=port)
 
     def flush():
-        # It has no other way to tell that what was recorded is on its way.
+        # The original has no flush; an empty queue means that its records are sent.
         while log.zmqueue._batch_buffer:
             time.sleep(0.01)
 
@@ -167,11 +167,11 @@ WITH_OURS = (client, client_float32, writer_with_url, writer)
 
 
 class Peer:
-    """A library in a process of its own, which records when it is told to."""
+    """Process of a library, which records on request."""
 
     def __init__(self, name, package, url, folder):
         os.mkdir(folder)
-        # What a library keeps in the home directory, or tells its makers, is not for this machine.
+        # A home directory of its own and no telemetry.
         environment = os.environ | {"HOME": folder, "MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_SILENT": "true"}
         environment |= {"MLFLOW_ALLOW_FILE_STORE": "true", "TRACKIO_DIR": folder, "HF_HUB_OFFLINE": "1"}
         if PEERS[name][0] in WITH_OURS:
@@ -222,15 +222,15 @@ class Peer:
         return {key: statistics.median(times[key] for times in rounds) for key in ("mean", "median", "p99", "calls")}
 
     def end(self):
-        # With the processes that the library has started.
+        # The signal also ends the processes that the library started.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
 
 def peer(name, url, folder):
-    """The process of a library."""
-    # Libraries print.
+    """Main function of the process of a library."""
+    # Libraries print to standard output, which carries the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
@@ -255,12 +255,12 @@ def peer(name, url, folder):
             flush()
     except Exception as error:
         answer(error=f"{type(error).__name__}: {error}".splitlines()[0])
-    # Some wait for ever, or for a network.
+    # Some libraries wait without a limit, or for a network.
     os._exit(0)
 
 
 def use(cores):
-    """Has every thread of this process run there. An affinity is a thread's; new ones take that of the thread that starts them."""
+    """Binds every thread of this process to `cores`. New threads inherit the affinity of their creator."""
     wanted = {max(ALL_CORES)} if cores == "one core" else ALL_CORES
     for thread in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(thread), wanted)

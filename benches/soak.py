@@ -65,8 +65,8 @@ def start_worker(number: int, address: str, folder: str) -> subprocess.Popen:
     if number % 2:
         words = [sys.executable, "-c", PYTHON_WORKER, address, f"python/{number}"]
     else:
-        ledger = os.path.join(folder, str(number))
-        words = [PROGRAMS / "test-chaos-worker", address, f"rust/{number}", str(number), ledger]
+        progress = os.path.join(folder, str(number))
+        words = [PROGRAMS / "test-chaos-worker", address, f"rust/{number}", str(number), progress]
     return subprocess.Popen(words, stdin=subprocess.PIPE)
 
 

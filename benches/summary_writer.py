@@ -1,4 +1,4 @@
-"""What a record costs its caller: tensorplex.SummaryWriter beside tensorboardX.SummaryWriter, in one run.
+"""Cost of a record to its caller: tensorplex.SummaryWriter and tensorboardX.SummaryWriter in one run.
 
     PYO3_BUILD_EXTENSION_MODULE=1 cargo build --release -p tensorplex-python
     cp target/release/lib_native.so python/tensorplex/_native.abi3.so
@@ -35,7 +35,7 @@ def main():
         "add_audio, 10 s": lambda writer, n: writer.add_audio("a", sound.T, n),
     }
     with tempfile.TemporaryDirectory() as root:
-        # One after the other: each has threads of its own, which would be in the other's way.
+        # One after the other, because the threads of one writer would slow the other down.
         ours = all_of(tensorplex.SummaryWriter(f"{root}/ours"), cases, values)
         theirs = all_of(tensorboardX.SummaryWriter(f"{root}/theirs"), cases, values)
     print(f"{'caller waits, ms':38} {'tensorplex':>11} {'tensorboardX':>13} {'ratio':>7} {'until written':>14}")
@@ -77,7 +77,7 @@ def copied(values, writer):
 
 
 def in_a_row(values, writer):
-    # Twice: what earlier rows have left may still be written during the first.
+    # Two measurements: during the first one, records of earlier rows may still be written.
     for step in range(2):
         start = time.perf_counter()
         for n in range(TENSORS):

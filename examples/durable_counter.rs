@@ -1,5 +1,6 @@
-//! An object that survives kill -9: its calls are journaled, and it saves its own state. Run twice with
-//! cargo run --example durable_counter -- counter: the second run goes on where the first one was killed.
+//! An object that survives kill -9: its calls are journaled, and it saves its own state. Run twice
+//! with `cargo run --example durable_counter -- counter`: the second run continues where the first
+//! one was killed.
 
 use std::error::Error;
 use std::io;
@@ -22,10 +23,10 @@ impl Counter {
     }
 }
 
-/// Without this, `.journal(dir)` repeats every call since the beginning; with it and `.durable(dir)`, only those
-/// after the last checkpoint.
+/// Replay without this trait, by `.journal(dir)`, repeats every call since the beginning. With it,
+/// by `.durable(dir)`, replay repeats only the calls after the last checkpoint.
 impl Durable for Counter {
-    /// It shows nothing to anybody but by its answers.
+    /// Nothing to do: the effects of calls are visible only in their results.
     fn commit(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -55,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for future in futures {
         println!("{}", future.get()?); // whatever was printed once is never forgotten
     }
-    // As kill -9 would: nothing is saved, nothing is said.
+    // Ends the process as kill -9 does: nothing is saved.
     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?;
     Ok(())
 }

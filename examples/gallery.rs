@@ -89,7 +89,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A node of a GraphDef, as protobuf: fields of TensorFlow's `node_def.proto`, each shorter than 128 bytes.
+/// Node of a `GraphDef`, as protobuf: fields of TensorFlow's `node_def.proto`, each shorter than
+/// 128 bytes.
 fn node(name: &str, operation: &str, inputs: &[&str]) -> Vec<u8> {
     let field = |key: u8, bytes: &[u8]| [&[key, bytes.len() as u8], bytes].concat();
     let mut fields = [field(0x0a, name.as_bytes()), field(0x12, operation.as_bytes())].concat();

@@ -1,7 +1,7 @@
-//! Groups decide which curves share a chart. Run with cargo run --example groups.
+//! Groups choose the curves that share a chart. Run with cargo run --example groups.
 //!
-//! One learner with two losses in one run; sixteen agents, eight per chart; players whose names say
-//! which chart they belong to.
+//! One learner with two losses in one run; sixteen agents, eight per chart; players whose names
+//! choose their chart.
 
 use std::error::Error;
 use std::num::NonZeroU32;

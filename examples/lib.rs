@@ -1,5 +1,6 @@
-//! What the examples share: a server inside the process, for those who have none running. With `REDIS=localhost:6379`
-//! in the environment they go through that Redis instead of a broker of their own.
+//! Support for the examples: a server inside the process, for users who have none running. With
+//! `REDIS=localhost:6379` in the environment, the examples use that Redis instead of an embedded
+//! broker.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{RemoteCall, ServerHandle};
 use tensorplex::Tensorplex;
 
-/// Everything `tensorplex-server` runs, in this process, on a free port.
+/// Server with the parts of `tensorplex-server`, in this process, on a free port.
 pub struct LocalServer {
     records: ServerHandle,
     lines: ServerHandle,
@@ -17,7 +18,7 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// Writes below `logdir`, with the groups that `tensorplex` was given.
+    /// Starts a server that writes below `logdir`, with the groups of `tensorplex`.
     ///
     /// # Errors
     /// When the directory cannot be used.
@@ -38,15 +39,15 @@ impl LocalServer {
         })
     }
 
-    /// Where workers connect.
+    /// Broker address for workers.
     pub fn address(&self) -> String {
         self.broker.address()
     }
 
-    /// Works off what is in the queues, and ends.
+    /// Drains the queues and stops.
     ///
     /// # Errors
-    /// Why a queue could not be served to its end.
+    /// When a queue could not be drained.
     pub fn stop(self) -> Result<(), Box<dyn Error>> {
         self.records.stop()?;
         self.lines.stop()?;
@@ -54,16 +55,16 @@ impl LocalServer {
     }
 }
 
-/// What calls go through.
+/// Broker between clients and servers.
 pub enum Broker {
-    /// A broker in this process, on a free port.
+    /// Embedded broker in this process, on a free port.
     Embedded(EmbeddedBroker),
-    /// The one at this address.
+    /// Redis at this address.
     Redis(String),
 }
 
 impl Broker {
-    /// The one that `REDIS` names, or one of this process.
+    /// Takes the Redis that the variable `REDIS` names, or starts an embedded broker.
     ///
     /// # Errors
     /// When no port is free.
@@ -75,7 +76,7 @@ impl Broker {
         Ok(Self::Embedded(EmbeddedBroker::start(options)?))
     }
 
-    /// Where servers and clients connect.
+    /// Address for servers and clients.
     pub fn address(&self) -> String {
         match self {
             Self::Embedded(broker) => broker.address().to_string(),
@@ -84,12 +85,12 @@ impl Broker {
     }
 }
 
-/// A log directory's corner that is not for readers.
+/// Directory for the server's own files, hidden from readers.
 pub fn private(logdir: &Path, queue: &str) -> PathBuf {
     logdir.join(".tensorplex").join(queue)
 }
 
-/// The log directory of an example: the first argument, or `runs/NAME`.
+/// Log directory of an example: the first argument, or `runs/NAME`.
 pub fn logdir(name: &str) -> PathBuf {
     std::env::args_os()
         .nth(1)

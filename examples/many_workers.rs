@@ -1,4 +1,4 @@
-//! Eight workers, eight threads here, one run each. Run with cargo run --example many_workers.
+//! Eight workers, here as threads, with one run each. Run with `cargo run --example many_workers`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Computes a square root, and logs how far off it is.
+/// Computes a square root, and logs the error of each step.
 fn newton(log: &Recorder, number: f64) -> Result<(), FlushError> {
     let mut x = number;
     for step in 0..10 {

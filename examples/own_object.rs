@@ -1,4 +1,4 @@
-//! Remote calls of an object of your own, with futures. Run with cargo run --example own_object.
+//! Remote calls of an object of your own, with futures. Run with `cargo run --example own_object`.
 
 use std::error::Error;
 use std::time::Duration;
@@ -27,14 +27,14 @@ impl Account {
         Ok(self.balance)
     }
 
-    /// Says who asks.
+    /// Returns the id of the caller.
     pub fn who(&self, #[ctx] cx: &CallContext<'_>) -> String {
         cx.client_id.to_string()
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // In real life the server is another process, on another machine.
+    // Usually the server is another process on another machine.
     let broker = Broker::start()?;
     let address = broker.address();
     let server = RemoteCall::new(Account { balance: 0 })

@@ -1,6 +1,7 @@
 //! One worker logs a curve, a histogram and a text. Run with cargo run --example quickstart.
 //!
-//! The server runs inside this process; with a `tensorplex-server` running, `Recorder::connect("127.0.0.1:8008", …)` is all.
+//! The server runs inside this process; with a `tensorplex-server` running,
+//! `Recorder::connect("127.0.0.1:8008", …)` is all.
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Text logs of several workers, one file each, with the workers' own time. Run with cargo run --example text_logs.
+//! Text logs of several workers, one file each, with the workers' own time. Run with `cargo run
+//! --example text_logs`.
 
 use std::error::Error;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-"""What TensorBoard shows a person, in a real browser.
+"""Checks and pictures of TensorBoard's pages in a real browser.
 
     dashboards.py check LOGDIR [--scalars TAG...] [--histograms TAG...] [--text STRING...] [--seconds N]
 
@@ -12,8 +12,8 @@
         A picture of a page (timeseries, scalars, histograms, text, ...), 1400 x 900, taken when its
         cards are drawn and nothing moves any more.
 
-TensorBoard is started as a user would, with its default (fast) loader. It shows no run at first when
-there are more than 40. SIGTERM ends this program and all that it started.
+TensorBoard runs with its default (fast) loader. With more than 40 runs it shows none at first.
+SIGTERM ends this program and the processes that it started.
 """
 
 import argparse
@@ -26,14 +26,14 @@ import urllib.parse
 
 import webdriver
 
-# Longest time until a page shows one expected thing, in seconds.
+# Limit for one expected thing on a page, in seconds.
 PAGE_LIMIT = 30.0
 
-# A page loads its data once: after this many seconds in vain it is opened again.
+# Time after which a page is opened again, in seconds: a page loads its data only once.
 REOPEN = 8
 
-# The text of the page that can be read, and its cards: {text, lines, in_view}, where `lines` counts the
-# curves or outlines drawn in the card. Walks through every shadow root.
+# The text of the page that can be read, and its cards: {text, lines, in_view}, where `lines` counts
+# the curves or outlines drawn in the card. Walks through every shadow root.
 LOOK = r"""
 const INLINE = ['A', 'B', 'CODE', 'EM', 'I', 'SPAN', 'STRONG', 'TF-WBR-STRING', 'WBR'];
 const CARD = 'scalar-card, histogram-card, image-card, tf-scalar-card, tf-histogram-loader, tf-text-loader';
@@ -76,7 +76,7 @@ CHARTS_ONLY = """
 
 
 def main():
-    # As an exception, so that the blocks that end child processes are left in order.
+    # An exception unwinds the blocks that end child processes.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
@@ -124,11 +124,12 @@ def check(dashboards, args):
 
 
 def expectations(args):
-    """(page, tag filter, what to say when it is missing, condition on what `LOOK` returns)."""
+    """Tuples of page, tag filter, name of the expected thing, and condition on the result of `LOOK`."""
     pages = {"timeseries": args.scalars, "scalars": args.scalars, "histograms": args.histograms}
     for page, tags in pages.items():
         for tag in tags:
-            # Cards of other tags may be folded away or on a later page.
+            # The filter hides cards of other tags, so that this one is not folded away or on a
+            # later page.
             filter = f"^{re.escape(tag)}$"
             yield page, filter, f"a chart of {tag!r}", lambda seen, tag=tag: has_chart(seen, tag)
     for string in args.text:
@@ -136,7 +137,7 @@ def expectations(args):
 
 
 def has_chart(seen, tag):
-    """Whether a card has the line `tag`, and not only a longer tag, and something drawn."""
+    """True when a card has the line `tag`, and not only a longer tag, and a curve or outline."""
     return any(
         card["lines"] > 0 and tag in map(str.strip, card["text"].splitlines()) for card in seen["cards"]
     )
@@ -169,7 +170,7 @@ class Dashboards:
         self._address = address
 
     def wait(self, page, filter, condition, seconds):
-        """Whether `condition` came to hold for what can be seen on `page`, for tags that match `filter`."""
+        """Waits for `condition` on `page`, with tags that match `filter`; true when it held in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.browser.open(self._url(page, filter))
@@ -184,7 +185,7 @@ class Dashboards:
         if not filter:
             return f"{self._address}/#{page}"
         filter = urllib.parse.quote(filter, safe="")
-        # The new page of TensorBoard and the old ones look for it in different places.
+        # TensorBoard's new page reads the filter from the query, the old pages from the fragment.
         if page == "timeseries":
             return f"{self._address}/?tagFilter={filter}#{page}"
         return f"{self._address}/#{page}&tagFilter={filter}"

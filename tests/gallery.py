@@ -4,7 +4,7 @@
 
         A picture of each dashboard, as OUTDIR/PAGE.png: those of docs/records.md.
 
-Each dashboard is known by what it draws: so many elements, with content, that match a CSS selector, and words.
+Each dashboard is recognized by a number of elements with content that match a CSS selector, and by words.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from PIL import Image
 
 import webdriver
 
-# Longest time until a dashboard shows everything, in seconds.
+# Limit for a complete dashboard, in seconds.
 LIMIT = 60
 
-# A page loads its data once: after this many seconds in vain it is opened again.
+# Time after which a page is opened again, in seconds: a page loads its data only once.
 REOPEN = 15
 
-# How wide a picture is, in pixels.
+# Width of a picture, in pixels.
 WIDTH = 840
 
 
@@ -52,7 +52,8 @@ DASHBOARDS = {
     "projector": Dashboard("vz-projector canvas", 1, ["Points: 10", "Dimension: 5"], webgl=True),
 }
 
-# The words of the page and how many visible elements with content match SELECTOR, through every shadow root and frame.
+# The words of the page and how many visible elements with content match SELECTOR, through every
+# shadow root and frame.
 LOOK = r"""
 const INLINE = ['A', 'B', 'CODE', 'EM', 'I', 'SPAN', 'STRONG', 'TF-WBR-STRING', 'WBR'];
 const has_content = (node) => {
@@ -99,7 +100,7 @@ return found;
 
 @contextlib.contextmanager
 def tensorboard(logdir):
-    """The address of a TensorBoard, as a user starts it."""
+    """Starts TensorBoard with its default options; gives its address."""
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
     address = ["--host", "127.0.0.1", "--port", "0"]
     with webdriver.program(command + address, r"at (http://127\.0\.0\.1:\d+)/") as ready:
@@ -107,7 +108,7 @@ def tensorboard(logdir):
 
 
 def missing(browser, address, page):
-    """What dashboard `page` does not show in time; nothing when all is well."""
+    """Waits for dashboard `page`; returns the things that it does not show in time."""
     dashboard = DASHBOARDS[page]
     script = f"const SELECTOR = {dashboard.selector!r};" + LOOK
     deadline = time.monotonic() + LIMIT
@@ -128,7 +129,7 @@ def missing(browser, address, page):
 
 
 def still_picture(browser):
-    """The page as a picture, when nothing moves any more; the projector turns for ever."""
+    """Picture of the page after it stopped moving, or after REOPEN seconds: the projector never stops."""
     picture, before = browser.picture(), None
     deadline = time.monotonic() + REOPEN
     while picture != before and time.monotonic() < deadline:

@@ -1,11 +1,11 @@
-"""Event files written byte by byte, to show that the readers of these tests read.
+"""Event files written byte by byte, to test the readers of these tests.
 
     length   u64 LE          size of payload
     crc      u32 LE          masked CRC-32C of the eight length bytes
     payload  [u8; length]    one encoded Event
     crc      u32 LE          masked CRC-32C of payload
 
-Nothing of this project is used here; the messages are TensorBoard's own.
+This module uses no code of the project; the messages are TensorBoard's own.
 """
 
 import itertools
@@ -24,7 +24,7 @@ FILE_NUMBERS = itertools.count()
 
 
 def write(run, *events):
-    """A new event file in the directory `run`; returns its path."""
+    """Writes a new event file in the directory `run`; returns its path."""
     run.mkdir(parents=True, exist_ok=True)
     path = run / f"events.out.tfevents.{EPOCH}.host.1.{next(FILE_NUMBERS):06}"
     with path.open("xb") as file:

@@ -1,11 +1,11 @@
-"""TensorBoard's two loaders, each behind the same four methods.
+"""TensorBoard's two loaders, with the same four methods.
 
-rust    tensorboard-data-server, which TensorBoard starts by default; it polls the directory by itself
-python  EventMultiplexer, which TensorBoard falls back to; it reads when it is told to
+rust    tensorboard-data-server, which TensorBoard starts by default; it polls the directory
+python  EventMultiplexer, the fallback of TensorBoard; it reads on request
 
     start()           begin to follow a log directory, which need not exist yet
-    refresh()         return when everything that was on disk before the call has been read
-    provider          what dashboards ask: list_scalars, read_scalars, ...
+    refresh()         read everything that was on disk before the call
+    provider          data provider of the dashboards: list_scalars, read_scalars, ...
     count_scalars()   number of scalar points, without the cost of reading their values
 
 Both keep every point: the sampling that TensorBoard does by default is switched off.
@@ -14,37 +14,39 @@ Both keep every point: the sampling that TensorBoard does by default is switched
 import contextlib
 import os
 import re
+import struct
 import sys
 import tempfile
 import time
 
 from tensorboard import context
 from tensorboard.backend.event_processing import data_provider
+from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing import plugin_event_multiplexer
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.data import server_ingester
 from tensorboard.util import grpc_util
 
-# Both loaders take 0 as "keep all". A plugin that is not named here is sampled by the rust loader.
+# Limits on the points per series: 0 keeps all. The rust loader samples the series of other plugins.
 KEEP_ALL = dict.fromkeys(
     "scalars histograms text images audio pr_curves hparams custom_scalars mesh graphs"
     " graph_run_metadata graph_run_metadata_graph graph_keras_model".split(),
     0,
 )
 
-# More points than a test will ever write, as the most that a request may return.
+# Limit on the points per request, more than any test writes.
 ALL_POINTS = 1 << 30
 
-# Longest time for one pass of the rust loader over the directory, in seconds.
+# Limit for one pass of either loader over a run, in seconds.
 LOAD_LIMIT = 120
 
-# Time between two looks at something that has not happened yet, in seconds.
+# Polling interval, in seconds.
 POLL = 0.02
 
 
 class RustLoader:
-    """The data server as a child process; it ends when this process does."""
+    """The data server as a child process, which ends with this process."""
 
     def __init__(self, logdir, reload_interval=1):
         self._cycles = LoadCycles()
@@ -79,15 +81,14 @@ class RustLoader:
 class LoadCycles:
     """The load cycles of the rust loader, as it logs them on its standard error.
 
-    The server has no request for "read now" and none for "have you read". Its log says when it begins
-    and when it ends a pass over the directory, and a pass that began after a moment has seen all that
-    was on disk at that moment.
+    The server has no request to read, and none to ask whether it has read. Its log contains the begin
+    and the end of each pass over the directory, and a pass reads everything that was on disk when it began.
     """
 
     CYCLE = re.compile(rb"INFO +rustboard_core::cli\] (Starting|Finished) load cycle")
 
     def __init__(self):
-        # A file and not a pipe: the server must never wait for us to read its log.
+        # A file, because a full pipe would block the server.
         self._log = tempfile.TemporaryFile()
         self._read = 0
         self._started = 0
@@ -95,7 +96,7 @@ class LoadCycles:
 
     @contextlib.contextmanager
     def as_standard_error(self):
-        """What is started inside this context logs here."""
+        """Context whose child processes log here."""
         sys.stderr.flush()
         ours = os.dup(2)
         os.dup2(self._log.fileno(), 2)
@@ -107,9 +108,9 @@ class LoadCycles:
             self._take_lines()
 
     def wait_for_a_new_one(self):
-        """Returns when a cycle that began after the call has ended."""
+        """Waits for the end of a cycle that begins after the call."""
         self._take_lines()
-        # The line of a cycle is written before its work, so one without a line has not begun.
+        # The server logs a cycle before its work, so a cycle without a line has not begun.
         new = self._started + 1
         deadline = time.monotonic() + LOAD_LIMIT
         while self._finished < new:
@@ -133,9 +134,61 @@ class LoadCycles:
 
 
 def relay(line):
-    """Shows what the server complains about: whoever reads a failed test will want it."""
+    """Prints warnings of the server, for the reader of a failed test."""
     if b" INFO " not in line:
         print("rust loader:", line.decode(errors="replace"), file=sys.stderr)
+
+
+class RecordCount:
+    """Number of whole records in an event file, by their headers."""
+
+    HEADER = struct.Struct("<Q")
+    #: Bytes of a record besides its payload: the length and two checksums.
+    FRAMING = 16
+
+    def __init__(self, path):
+        self._path = path
+        self._end = 0
+        self._count = 0
+
+    def count(self):
+        with open(self._path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while self._end + self.HEADER.size <= size:
+                file.seek(self._end)
+                (length,) = self.HEADER.unpack(file.read(self.HEADER.size))
+                if self._end + length + self.FRAMING > size:
+                    break
+                self._end += length + self.FRAMING
+                self._count += 1
+        return self._count
+
+
+def bounded_load(loader, load=event_file_loader.RawEventFileLoader.Load):
+    """Raw records of an event file, up to the last one that was there when the pass began.
+
+    TensorBoard's own pass ends when it finds no further record, so it never ends while a writer is faster
+    than the reader. A pass of this function also ends with an error after LOAD_LIMIT seconds.
+    """
+    deadline, present = time.monotonic() + LOAD_LIMIT, None
+    if not hasattr(loader, "record_count"):
+        loader.record_count, loader.records_read = RecordCount(loader._file_path), 0
+    for record in load(loader):
+        # The count follows the loader's own look at the size of the file, which precedes its first record.
+        if present is None:
+            present = loader.record_count.count()
+        loader.records_read += 1
+        yield record
+        if loader.records_read >= present:
+            # The loader skips a file that has not grown since its last pass. This one may have further records.
+            loader._file_size = 0
+            return
+        if time.monotonic() > deadline:
+            # No OSError, because the multiplexer ignores those.
+            raise RuntimeError(f"the python loader did not read {loader._file_path} within {LOAD_LIMIT} s")
+
+
+event_file_loader.RawEventFileLoader.Load = bounded_load
 
 
 class PythonLoader:
@@ -166,12 +219,12 @@ class PythonLoader:
 
 
 def request_context():
-    """What a provider wants to know about the browser's request: nothing."""
+    """Empty context of a request: there is no browser."""
     return context.RequestContext()
 
 
 def both(logdir):
-    """Both loaders, by name, started."""
+    """Starts both loaders; returns them by name."""
     loaders = {"rust": RustLoader(logdir), "python": PythonLoader(logdir)}
     for loader in loaders.values():
         loader.start()

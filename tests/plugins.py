@@ -1,8 +1,8 @@
-"""What the backends of TensorBoard's dashboards answer about a log directory, as JSON for the tests.
+"""Answers of TensorBoard's dashboard backends for a log directory, as JSON for the tests.
 
     plugins.py LOGDIR
 
-The answers are those that a browser would get, once per reader:
+The answers are those that a browser gets, once per reader:
 
     {READER: {"projector": {RUN: [EMBEDDING, ...]},
               "hparams": [SESSION, ...],
@@ -11,8 +11,8 @@ The answers are those that a browser would get, once per reader:
               "pr_curves": {RUN: {TAG: [ENTRY, ...]}},
               "graphs": {RUN: LENGTH}}}
 
-An EMBEDDING is {"name", "shape", "tensor", "metadata", "sprite"}: numbers row by row, lines of text, the first bytes of the
-picture. A SESSION is {"name", "status", "hparams", "metrics"}; metrics are {"group/tag": value}.
+An EMBEDDING is {"name", "shape", "tensor", "metadata", "sprite"}: numbers row by row, lines of text, the first bytes
+of the picture. A SESSION is {"name", "status", "hparams", "metrics"}; metrics are {"group/tag": value}.
 """
 
 import base64
@@ -64,7 +64,7 @@ def answers(provider, logdir):
 
 
 class Backend:
-    """A plugin, asked as a browser asks it."""
+    """Backend of a plugin, with HTTP requests as a browser sends them."""
 
     def __init__(self, plugin):
         self._apps = plugin.get_plugin_apps()
@@ -124,7 +124,7 @@ def embedding(backend, run, config):
 
 
 def hparams(provider, context):
-    """The sessions as the dashboard's table has them."""
+    """Sessions in the dashboard's table."""
     backend = backend_context.Context(context)
     request_context = loaders.request_context()
     columns = get_experiment.Handler(
@@ -183,7 +183,7 @@ def custom_scalars(backend, provider):
 
 
 def graphs(provider):
-    """Lengths of the graphs."""
+    """Length of each run's graph, in bytes."""
     context = loaders.request_context()
     found = {}
     for name in provider.list_plugins(context, experiment_id=""):

@@ -8,11 +8,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def built(path):
-    """Builds what is not built yet; the path is that below the profile's directory.
+    """Builds the workspace and returns the path of a program; `path` is below the profile's directory.
 
-    Of the whole workspace, as `make python` does: with another choice, what it depends on would have other features
-    and be compiled once more.
+    The targets are those of `make python`. Another choice would give the dependencies other features, and cargo would
+    compile them once more.
     """
     choice = ["--workspace", "--exclude", "remotecall-macros", "--lib", "--bins", "--examples"]
-    subprocess.run(["cargo", "build", "-q", *choice], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "-q", *choice], cwd=ROOT, check=True, timeout=1800)
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug", path)

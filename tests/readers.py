@@ -1,4 +1,4 @@
-"""What TensorBoard's two readers see in a log directory, as JSON for the tests.
+"""Points that TensorBoard's two readers show of a log directory, as JSON for the tests.
 
     readers.py dump LOGDIR       every point, as one JSON document
     readers.py summary LOGDIR    count, steps and checksum of each series: for large data
@@ -82,11 +82,11 @@ def refresh(readers):
 
 
 def await_points(readers, points, seconds):
-    """Whether both readers came to show `points` scalar points within `seconds`."""
+    """Waits until both readers show `points` scalar points; true when they do within `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         refresh(readers)
-        # More than expected is for the caller to find: the answer carries all of them.
+        # The caller checks for too many points: the answer contains all of them.
         if all(reader.count_scalars() >= points for reader in readers.values()):
             return True
         if time.monotonic() > deadline:
@@ -94,7 +94,7 @@ def await_points(readers, points, seconds):
 
 
 def answer(value):
-    # A value that JSON cannot express is a fault of this program: no NaN by accident.
+    # NaN is an error here, because `number` has to replace it.
     print(json.dumps(value, allow_nan=False), flush=True)
 
 
@@ -104,7 +104,7 @@ def document(readers, form):
 
 
 def runs(provider, form):
-    """What `provider` shows, as {run: {tag: series}}; a run without tags is there, and empty."""
+    """Series of `provider`, as {run: {tag: series}}; a run without tags is present and empty."""
     where = {"experiment_id": ""}
     context = loaders.request_context()
     result = {run.run_name: {} for run in provider.list_runs(context, **where)}
@@ -172,7 +172,7 @@ def numbers(value):
 
 
 def number(value):
-    """A number as JSON has it; the others as TensorBoard names them."""
+    """A finite number as it is; others as the strings that TensorBoard uses."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,4 +1,4 @@
-"""The browser test of the Rust tests is tested itself: it finds what is there, and misses what is not."""
+"""Tests of dashboards.py: it finds things that are present, and reports others as missing."""
 
 import pathlib
 import struct
@@ -35,7 +35,7 @@ def dashboards(*arguments):
     )
 
 
-def test_what_a_person_can_see_is_found(logdir):
+def test_visible_things_are_found(logdir):
     done = dashboards(
         "check", logdir, "--scalars", "train/loss", "--histograms", "weights",
         "--text", "written by worker 1", "agent/2",
@@ -43,8 +43,8 @@ def test_what_a_person_can_see_is_found(logdir):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_not_there_is_missed(logdir):
-    # A part of a tag, a tag of another kind, a text that was not written.
+def test_missing_things_are_reported(logdir):
+    # Missing: a part of a tag, a tag of another kind, a text that was not written.
     done = dashboards(
         "check", logdir, "--seconds", "4", "--scalars", "loss", "--histograms", "train/loss",
         "--text", "written by worker 9",

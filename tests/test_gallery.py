@@ -13,14 +13,14 @@ import webdriver
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     logdir = tmp_path_factory.mktemp("gallery")
-    subprocess.run([programs.built("examples/gallery"), logdir], check=True)
+    subprocess.run([programs.built("examples/gallery"), logdir], check=True, timeout=120)
     with gallery.tensorboard(logdir) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def browsers():
-    """A browser without WebGL, in which charts are found, and one with it."""
+    """A browser without WebGL, for charts as SVG, and one with WebGL."""
     with contextlib.ExitStack() as stack:
         yield {webgl: stack.enter_context(webdriver.browser(webgl)) for webgl in (False, True)}
 
@@ -31,7 +31,7 @@ def test_a_dashboard_shows_its_records(address, browsers, page):
     assert gallery.missing(browser, address, page) == []
 
 
-def test_what_is_not_there_is_missed(address, browsers, monkeypatch):
+def test_missing_things_are_reported(address, browsers, monkeypatch):
     monkeypatch.setattr(gallery, "LIMIT", 1)
     monkeypatch.setattr(gallery, "REOPEN", 1)
     nothing = gallery.Dashboard("tf-markdown-view video", 1, ["nothing like it"])

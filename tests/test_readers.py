@@ -1,22 +1,27 @@
-"""The oracle of the Rust tests is tested itself: against bytes written by hand, and known facts."""
+"""Tests of readers.py, the oracle of the Rust tests, against bytes written by hand and known facts."""
 
 import hashlib
 import json
 import pathlib
+import select
 import struct
 import subprocess
 import sys
 
 import pytest
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.compat.proto import types_pb2
 
 import handwritten as hand
+import loaders
 
 READERS = pathlib.Path(__file__).with_name("readers.py")
 BOTH = ["rust", "python"]
 
-# Longest wait of a following reader, in seconds; met at once when all is well.
-PATIENCE = 30
+# Limit for the wait of a following reader, in seconds.
+WAIT_LIMIT = 30
+# Limit for one answer: each reader has loaders.LOAD_LIMIT for a pass.
+ANSWER_LIMIT = 2 * loaders.LOAD_LIMIT + WAIT_LIMIT
 
 
 def run(command, logdir):
@@ -27,7 +32,7 @@ def run(command, logdir):
 
 
 class Follower:
-    """readers.py follow, as a Rust test uses it."""
+    """`readers.py follow`, used as in a Rust test."""
 
     def __init__(self, logdir):
         self.process = subprocess.Popen(
@@ -40,10 +45,13 @@ class Follower:
     def ask(self, command):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
+        # Each command has one line as its answer, so nothing is left in the buffer of the pipe.
+        ready, _, _ = select.select([self.process.stdout], [], [], ANSWER_LIMIT)
+        assert ready, f"waited {ANSWER_LIMIT} s for the answer to {command!r}"
         return json.loads(self.process.stdout.readline())
 
     def wait_for(self, points):
-        answer = self.ask(f"await {points} {PATIENCE}")
+        answer = self.ask(f"await {points} {WAIT_LIMIT}")
         assert answer["reached"], answer
         return answer
 
@@ -51,8 +59,8 @@ class Follower:
         return self
 
     def __exit__(self, *_):
-        # The end of standard input says quit.
-        self.process.communicate(timeout=PATIENCE)
+        # The end of standard input makes the script quit.
+        self.process.communicate(timeout=WAIT_LIMIT)
         assert self.process.returncode == 0
 
 
@@ -161,7 +169,7 @@ def test_a_double_is_a_scalar_for_one_reader_only(tmp_path):
 def test_a_torn_tail_is_completed_under_a_following_reader(tmp_path, follow):
     second = hand.record(hand.scalar("loss", 1, 2.0))
     third = hand.record(hand.scalar("loss", 2, 3.0))
-    # Inside the length, its checksum, the payload, and the last checksum.
+    # Cuts inside the length, its checksum, the payload, and the last checksum.
     cuts = {"length": 3, "length-crc": 10, "payload": 20, "payload-crc": len(second) - 1}
     files = {name: hand.write(tmp_path / name, hand.scalar("loss", 0, 1.0)) for name in cuts}
     for name, cut in cuts.items():
@@ -179,7 +187,7 @@ def test_a_torn_tail_is_completed_under_a_following_reader(tmp_path, follow):
         assert {name: values(seen, reader, name, "loss") for name in cuts} == whole
 
 
-def test_what_is_appended_after_a_torn_tail_is_lost(tmp_path, follow):
+def test_records_appended_after_a_torn_tail_are_lost(tmp_path, follow):
     second = hand.record(hand.scalar("loss", 1, 2.0))
     broken = hand.write(tmp_path / "broken", hand.scalar("loss", 0, 1.0))
     hand.append(broken, second[:20])
@@ -207,7 +215,30 @@ def test_a_directory_that_appears_later_is_followed(tmp_path):
         assert values(seen, reader, "b/c", "loss") == [5.0]
 
 
-def test_waiting_in_vain_ends_and_says_so(tmp_path, follow):
+def test_a_pass_ends_while_a_writer_is_faster_than_the_reader(tmp_path, monkeypatch):
+    file = hand.write(tmp_path / "a", *hand.scalars("loss", [0.0, 1.0, 2.0]))
+    loader = loaders.PythonLoader(str(tmp_path))
+    step = 2
+
+    def process_and_write_two_more(accumulator, event, process=EventAccumulator._ProcessEvent):
+        nonlocal step
+        process(accumulator, event)
+        for step in (step + 1, step + 2):
+            hand.append(file, hand.record(hand.scalar("loss", step, float(step))))
+            assert step < 1000, "the pass does not end"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventAccumulator, "_ProcessEvent", process_and_write_two_more)
+        loader.refresh()
+        assert loader.count_scalars() == 3
+        loader.refresh()
+        assert loader.count_scalars() == 11
+    # With the writer at rest, a pass reads all that is left.
+    loader.refresh()
+    assert loader.count_scalars() == step + 1
+
+
+def test_an_await_that_times_out_says_so(tmp_path, follow):
     hand.write(tmp_path, *hand.scalars("loss", [1]))
     answer = follow.ask("await 2 0 summary")
     assert not answer["reached"]

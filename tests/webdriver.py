@@ -16,16 +16,16 @@ import time
 import urllib.error
 import urllib.request
 
-# Longest time until a program has started, in seconds.
+# Limit for the start of a program, in seconds.
 START_LIMIT = 60
 
-# Longest time that a program is given to end by itself, in seconds.
+# Time for a program to end by itself before it is killed, in seconds.
 END_LIMIT = 5
 
-# Longest time for one command to the browser, in seconds.
+# Limit for one command to the browser, in seconds.
 COMMAND_LIMIT = 60
 
-# Time between two looks at something that has not happened yet, in seconds.
+# Polling interval, in seconds.
 POLL = 0.1
 
 SIZE = {"width": 1400, "height": 900}
@@ -42,21 +42,22 @@ CHROMIUM_FLAGS = [
     "--no-proxy-server",
 ]
 
-# Without WebGL TensorBoard draws charts as SVG, whose lines can be found in the page, and not as pixels.
+# Without WebGL TensorBoard draws charts as SVG, whose lines can be found in the page, and not as
+# pixels.
 WITHOUT_WEBGL = ["--disable-gpu", "--disable-3d-apis"]
-# In software: meshes and the projector need it.
+# WebGL in software, for meshes and the projector.
 WITH_WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
-# The driver takes a free port of IPv6 and then wants the same one of IPv4, which another program may
-# hold by now: it needs more than one attempt.
+# The driver takes a free port of IPv6 and then wants the same one of IPv4, which another program
+# may hold by now: it needs more than one attempt.
 DRIVER = ["chromedriver", "--port=0"], r"started successfully on port (\d+)"
 
-# Everything here is on this machine, whatever proxy the environment names.
+# All addresses are on this machine, so a proxy in the environment is ignored.
 HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StartError(RuntimeError):
-    """A program ended, or was silent for too long, before it was ready."""
+    """A program ended, or exceeded its limit, before it was ready."""
 
 
 @contextlib.contextmanager
@@ -128,7 +129,7 @@ def browser(webgl=False):
         try:
             yield Browser(f"{driver}/session/{session}")
         finally:
-            # Chromium may be gone already; what is left of it ends with the driver's session.
+            # Chromium may have ended already; its other processes end with the driver's session.
             with contextlib.suppress(OSError, RuntimeError):
                 send("DELETE", f"{driver}/session/{session}")
 
@@ -140,16 +141,16 @@ class Browser:
         self._devtools("Emulation.setDeviceMetricsOverride", metrics)
 
     def before_each_page(self, script):
-        """From now on `script` runs before the scripts of each page that is opened."""
+        """Makes `script` run before the scripts of each page that is opened later."""
         self._devtools("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 
     def open(self, url):
-        # By way of an empty page: a URL that differs only after the `#` would load nothing.
+        # The empty page forces a load: a URL that differs only after the `#` loads nothing.
         for step in ("about:blank", url):
             post(f"{self._session}/url", {"url": step})
 
     def run(self, script):
-        """The value that `script` returns."""
+        """Runs `script`; returns its value."""
         return post(f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def picture(self):

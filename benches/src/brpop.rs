@@ -1,22 +1,23 @@
-//! The way of the original's remote call, as a yardstick: a flag key and a list per call, one BRPOP per future.
+//! Remote calls as the original made them, for comparison: a flag key and a list per call, one
+//! BRPOP per future.
 //!
 //! ```text
 //! client: SET flag 1, LPUSH queue call     server: BRPOP queue, EXISTS flag, LPUSH result
 //!         BRPOP result, DEL flag
 //! ```
 //!
-//! Without its pickle and its script, in Rust: only the way, at its best.
+//! Written in Rust, without pickle and Lua script: only the transport, at its best.
 
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crate::measures::{ROUND_TRIPS, connection, median};
-use crate::setting::Setting;
+use crate::measurements::{ROUND_TRIPS, connection, median};
+use crate::servers::Servers;
 
-/// Calls in flight together.
+/// Calls in flight at a time.
 const FUTURES: usize = 5_000;
 
-pub fn brpop_round_trip(setting: &Setting) -> f64 {
+pub fn brpop_round_trip(setting: &Servers) -> f64 {
     let server = serve(setting, ROUND_TRIPS);
     let mut client = connection(setting);
     let mut times = Vec::new();
@@ -30,7 +31,7 @@ pub fn brpop_round_trip(setting: &Setting) -> f64 {
     median(times)
 }
 
-pub fn brpop_in_flight(setting: &Setting) -> f64 {
+pub fn brpop_in_flight(setting: &Servers) -> f64 {
     let server = serve(setting, FUTURES);
     let mut client = connection(setting);
     let start = Instant::now();
@@ -65,7 +66,7 @@ fn get(client: &mut redis::Connection, n: usize) {
         .expect("an answer");
 }
 
-fn serve(setting: &Setting, calls: usize) -> JoinHandle<()> {
+fn serve(setting: &Servers, calls: usize) -> JoinHandle<()> {
     let mut server = connection(setting);
     std::thread::spawn(move || {
         for _ in 0..calls {

@@ -1,4 +1,5 @@
-//! Is there a cliff? Records per second through Redis against one thing that grows, everything else as by default.
+//! Scaling: records per second through Redis against one growing parameter, with defaults for all
+//! others.
 
 use std::io::{BufRead, Write};
 use std::process::{Child, Command, Stdio};
@@ -8,17 +9,17 @@ use remotecall::{Client, ClientOptions, WhenFull};
 use tensorplex::records::{Array, Image};
 use tensorplex::{QUEUE, Recorder};
 
-use crate::measures::{PATIENCE, TAGS, median, value};
-use crate::setting::{SELF, Setting, Through};
+use crate::measurements::{FLUSH_TIMEOUT, TAGS, median, value};
+use crate::servers::{BrokerKind, SELF, Servers};
 
-/// Scalars of one point.
+/// Scalars per measurement.
 const SCALARS: usize = 1_000_000;
-/// Each point is the median of so many.
+/// Measurements per point; the point is their median.
 const ROUNDS: usize = 3;
-/// The word that makes this program a worker.
+/// Command-line word that makes this program a worker.
 pub const WORKER: &str = "worker";
 
-/// Prints a table, and returns it: what grows, how large it is, records per second.
+/// Prints and returns a table of parameter, value and records per second.
 pub fn print() -> Vec<(&'static str, usize, f64)> {
     let mut points: Vec<(&'static str, usize, f64)> = Vec::new();
     println!(
@@ -56,7 +57,7 @@ pub fn print() -> Vec<(&'static str, usize, f64)> {
     row("histograms of 64 buckets", 1, &|| {
         mix(50_000, |log, n| {
             log.client()
-                .add_histogram_buckets("weights", &buckets, Some(n), None)
+                .add_histogram_buckets("weights", &buckets, Some(n), None);
         })
     });
     let text = "word ".repeat((64 << 10) / 5);
@@ -75,20 +76,21 @@ pub fn print() -> Vec<(&'static str, usize, f64)> {
     points
 }
 
-/// What a worker's process does: waits for a line, sends, waits until all is acknowledged, and says so.
+/// Worker process: waits for a line, sends, waits for the acknowledgement of everything, and prints
+/// a line.
 pub fn work(address: &str, id: &str, count: &str) {
     let count: usize = count.parse().expect("a number");
     let client = client(address, id, ClientOptions::default());
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).expect("a line");
     send(std::slice::from_ref(&client), &TAGS, count);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     println!("done");
 }
 
 fn client(address: &str, id: &str, options: ClientOptions) -> Client {
     let options = ClientOptions {
-        when_full: WhenFull::Block(PATIENCE),
+        when_full: WhenFull::Block(FLUSH_TIMEOUT),
         ..options
     };
     Client::connect_with(address, QUEUE, id, options).expect("a client")
@@ -97,27 +99,26 @@ fn client(address: &str, id: &str, options: ClientOptions) -> Client {
 fn send(clients: &[Client], tags: &[impl AsRef<str>], count: usize) {
     for n in 0..count {
         let step = (n / tags.len()) as i64;
-        clients[n % clients.len()].send(
-            "add_scalar",
-            &(tags[n % tags.len()].as_ref(), value(step), Some(step)),
-        );
+        let client = clients.get(n % clients.len()).expect("at least one client");
+        let tag = tags.get(n % tags.len()).expect("at least one tag");
+        client.send("add_scalar", &(tag.as_ref(), value(step), Some(step)));
     }
 }
 
 fn ids_and_tags(ids: usize, tags: usize) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let first = client(&setting.address, "agent/0", ClientOptions::default());
     let others = (1..ids).map(|n| first.with_client_id(&format!("agent/{n}")).expect("an id"));
     let clients: Vec<Client> = std::iter::once(first.clone()).chain(others).collect();
     let tags: Vec<String> = (0..tags).map(|n| format!("tag/{n}")).collect();
     let start = Instant::now();
     send(&clients, &tags, SCALARS);
-    first.flush(PATIENCE).expect("everything acknowledged");
+    first.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
 fn processes(count: usize) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let each = SCALARS / count;
     let start = |n: usize| {
         let mut worker = Command::new(SELF);
@@ -142,7 +143,7 @@ fn processes(count: usize) -> f64 {
 }
 
 fn linger(ms: u64) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let options = ClientOptions {
         linger: Duration::from_millis(ms),
         ..ClientOptions::default()
@@ -150,21 +151,21 @@ fn linger(ms: u64) -> f64 {
     let client = client(&setting.address, "agent/0", options);
     let start = Instant::now();
     send(std::slice::from_ref(&client), &TAGS, SCALARS);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
 fn mix(count: usize, record: impl Fn(&Recorder, i64)) -> f64 {
-    let setting = Setting::start(Through::Redis);
+    let setting = Servers::start(BrokerKind::Redis);
     let log = Recorder::connect(&setting.address, "agent/0").expect("an address");
     let start = Instant::now();
     for n in 0..count {
         record(&log, n as i64);
-        // The window does not block: what it holds is let go now and then.
+        // The window does not block when full, so a flush empties it from time to time.
         if n % (count / 20).max(1) == 0 {
-            log.flush(PATIENCE).expect("everything acknowledged");
+            log.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
         }
     }
-    log.flush(PATIENCE).expect("everything acknowledged");
+    log.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     count as f64 / start.elapsed().as_secs_f64()
 }

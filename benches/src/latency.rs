@@ -1,6 +1,6 @@
-//! How long it takes from `add_scalar` until the scalar is in its event file, at parts of the highest rate.
+//! Latency from `add_scalar` to the scalar in its event file, at fractions of the highest rate.
 //!
-//! The time in an event is that of the call, by the same clock: a thread that reads the file as it grows compares.
+//! An event has the time of its call, by the same clock as the thread that reads the growing file.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use remotecall::Client;
 use tensorplex::tfevents::{FOOTER, HEADER};
 
-use crate::measures::{PATIENCE, TAGS, client, value};
-use crate::setting::{Setting, Through};
+use crate::measurements::{FLUSH_TIMEOUT, TAGS, client, tag, value};
+use crate::servers::{BrokerKind, Servers};
 
 const TIME: Duration = Duration::from_secs(4);
-/// The training loop's step, in which a burst of scalars is logged; and how often the file is looked at.
+/// Step of the training loop, which logs a burst of scalars; and polling interval of the file.
 const STEP: Duration = Duration::from_millis(1);
-/// Scalars by which the highest rate is found.
+/// Scalars that determine the highest rate.
 const PROBE: usize = 3_000_000;
 
 pub fn print() {
@@ -24,12 +24,15 @@ pub fn print() {
         "\n{:<44} {:>8} {:>8} {:>8}",
         "from add_scalar to the file, ms", "median", "p99", "longest"
     );
-    for (name, through) in [("Redis", Through::Redis), ("embedded", Through::Embedded)] {
+    for (name, through) in [("Redis", BrokerKind::Redis), ("embedded", BrokerKind::Embedded)] {
         let most = highest_rate(through);
         for percent in [10, 50, 90] {
             let rate = most * f64::from(percent) / 100.0;
             let times = latencies(through, rate);
-            let at = |share: usize| times[(times.len() - 1) * share / 100] * 1e3;
+            let at = |share: usize| {
+                let time = times.get((times.len() - 1) * share / 100);
+                time.expect("at least one record") * 1e3
+            };
             let what = format!("{name}, {percent} % of {:.1} million per s", most / 1e6);
             println!("{what:<44} {:>8.1} {:>8.1} {:>8.1}", at(50), at(99), at(100));
         }
@@ -39,32 +42,32 @@ pub fn print() {
 fn log(client: &Client, from: usize, count: usize) {
     for n in from..from + count {
         let step = (n / TAGS.len()) as i64;
-        client.send("add_scalar", &(TAGS[n % TAGS.len()], value(step), Some(step)));
+        client.send("add_scalar", &(tag(n), value(step), Some(step)));
     }
 }
 
-fn highest_rate(through: Through) -> f64 {
-    let setting = Setting::start(through);
+fn highest_rate(through: BrokerKind) -> f64 {
+    let setting = Servers::start(through);
     let client = client(&setting);
     let start = Instant::now();
     log(&client, 0, PROBE);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     PROBE as f64 / start.elapsed().as_secs_f64()
 }
 
-/// In seconds, sorted.
-fn latencies(through: Through, rate: f64) -> Vec<f64> {
-    let setting = Setting::start(through);
+/// Latencies in seconds, sorted.
+fn latencies(through: BrokerKind, rate: f64) -> Vec<f64> {
+    let setting = Servers::start(through);
     let client = client(&setting);
     log(&client, 0, 1);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     let folder = std::fs::read_dir(setting.dir.path().join("agent/0")).expect("a run");
     let path = folder
         .map(|file| file.expect("a file").path())
         .next()
         .expect("a file");
     let mut file = File::open(path).expect("a file");
-    // What is there already does not count.
+    // Records written before do not count.
     std::io::copy(&mut file, &mut std::io::sink()).expect("a file");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -76,7 +79,7 @@ fn latencies(through: Through, rate: f64) -> Vec<f64> {
             sent = sent.max(wanted);
             std::thread::sleep(STEP);
         }
-        client.flush(PATIENCE).expect("everything acknowledged");
+        client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
         done.store(true, Relaxed);
         let mut times = reader.join().expect("all records");
         assert_eq!(times.len(), sent - 1, "the first one was there before");
@@ -85,7 +88,7 @@ fn latencies(through: Through, rate: f64) -> Vec<f64> {
     })
 }
 
-/// The age of each record when it was first seen.
+/// Age of each record when the reader first sees it.
 fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
     let (mut ages, mut unread) = (Vec::new(), Vec::new());
     loop {
@@ -96,7 +99,7 @@ fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
             .as_secs_f64();
         file.read_to_end(&mut unread).expect("a file");
         let mut at = 0;
-        while let Some(payload) = payload(&unread[at..]) {
+        while let Some(payload) = unread.get(at..).and_then(payload) {
             if let [0x09, time @ ..] = payload {
                 let time = time.first_chunk().map_or(0.0, |time| f64::from_le_bytes(*time));
                 ages.push((now - time).max(0.0));
@@ -111,9 +114,9 @@ fn watch(mut file: File, done: &AtomicBool) -> Vec<f64> {
     }
 }
 
-/// The payload of a record that is there as a whole.
+/// Payload of the first record, if it is complete.
 fn payload(bytes: &[u8]) -> Option<&[u8]> {
     let length = u64::from_le_bytes(*bytes.first_chunk()?) as usize;
     let end = HEADER + length;
-    (bytes.len() >= end + FOOTER).then(|| &bytes[HEADER..end])
+    bytes.get(HEADER..end).filter(|_| bytes.len() >= end + FOOTER)
 }

@@ -1,29 +1,30 @@
-//! Measures everything side by side: `make bench`.
+//! Benchmarks: `make bench`.
 //!
-//! All measurements take turns, so that a slow minute of the machine hits each of them; the table shows the
-//! median of the rounds with the smallest and the largest, and the ratios are between medians of one run. With a word
-//! on the command line: only the measurements whose names contain it, or one of the tables `outages`, `latency`, `rest` and
-//! `cliffs`. With `all` and a path: everything, and the numbers as JSON there.
+//! All measurements take turns, so that a slow minute of the machine affects each of them. The
+//! table shows the median of the rounds with the smallest and the largest; ratios are between
+//! medians of one run. With a word on the command line: only the measurements whose names contain
+//! it, or one of the tables `outages`, `latency`, `rest` and `cliffs`. With `all` and a path:
+//! everything, and the numbers as JSON in that file.
 
-mod bare;
+mod baseline;
 mod brpop;
 mod cliffs;
 mod latency;
-mod measures;
+mod measurements;
 mod outages;
 #[cfg(feature = "tensorboard-rs")]
 mod peer;
 mod rest;
-mod setting;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use measures::{MEASURES, Measure};
-use setting::Setting;
+use measurements::{MEASURES, Measure};
+use servers::Servers;
 
-/// Rounds of every measurement.
+/// Rounds per measurement.
 const ROUNDS: usize = 5;
 
 fn main() {
@@ -42,7 +43,7 @@ fn main() {
     measure(&wanted);
 }
 
-/// Every table, and what they say as JSON.
+/// Prints every table; returns their numbers as JSON.
 fn all(path: &Path) {
     let results = measure("");
     outages::print();
@@ -57,7 +58,7 @@ fn all(path: &Path) {
     std::fs::write(path, format!("{report:#}\n")).expect("a file");
 }
 
-/// Where and when it was measured.
+/// Machine, commit and date of the run.
 fn machine() -> serde_json::Value {
     let first_line = |program: &str, argument: &str| {
         let output = std::process::Command::new(program)
@@ -84,17 +85,17 @@ fn machine() -> serde_json::Value {
     })
 }
 
-/// Those whose names contain this word, in turns.
+/// Measurements whose names contain `wanted`, in turns.
 fn measure(wanted: &str) -> BTreeMap<&'static str, Vec<f64>> {
-    let measures = || MEASURES.iter().filter(|measure| measure.name.contains(wanted));
+    let measurements = || MEASURES.iter().filter(|measure| measure.name.contains(wanted));
     let on_terminal = std::io::stderr().is_terminal();
     let mut results: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     for round in 1..=ROUNDS {
-        for measure in measures() {
+        for measure in measurements() {
             if on_terminal {
                 eprint!("\r\x1b[Kround {round} of {ROUNDS}: {}", measure.name);
             }
-            let setting = Setting::start(measure.through);
+            let setting = Servers::start(measure.through);
             results
                 .entry(measure.name)
                 .or_default()
@@ -178,9 +179,10 @@ fn print_ratios(results: &BTreeMap<&str, Vec<f64>>) {
     }
 }
 
-/// Smallest, median, largest.
+/// Smallest value, median and largest value.
 fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+    let at = |index: usize| *sorted.get(index).expect("at least one measurement");
+    (at(0), at(sorted.len() / 2), at(sorted.len() - 1))
 }

@@ -1,17 +1,17 @@
-//! What a call costs its caller while something is wrong: the time of each single `scalar` of a worker that records at a
-//! steady rate, while Redis is up, down or paused and while the server's disk is full.
+//! Cost of a call to its caller during outages: the time of each `scalar` of a worker at a steady
+//! rate, while Redis is up, down or paused, and while the server's disk is full.
 
 use std::time::{Duration, Instant};
 
 use tensorplex::Recorder;
 use tensorplex_tests::{Broker, SmallDisk, TestServer};
 
-/// Calls of one measurement, in bursts as a training loop makes them.
+/// Calls per measurement, in bursts like those of a training loop.
 const CALLS: i64 = 100_000;
 const BURST: i64 = 20;
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// A table of the median, the 99th percentile and the longest of all calls.
+/// Prints a table of the median, the 99th percentile and the maximum of all calls.
 pub fn print() {
     println!(
         "\n{:<52} {:>12} {:>12} {:>12}",
@@ -26,19 +26,19 @@ pub fn print() {
         row(what, server.address(), || meanwhile(redis));
     };
     with_redis("Redis is up", |_| {});
-    with_redis("Redis is down", |redis| redis.kill());
+    with_redis("Redis is down", tensorplex_tests::RedisServer::kill);
     with_redis("Redis is paused", |redis| {
-        redis.signal(rustix::process::Signal::STOP)
+        redis.signal(rustix::process::Signal::STOP);
     });
 
     let disk = SmallDisk::new(4 << 20, false);
     let server = TestServer::start_on(&Broker::Embedded, &disk);
     row("the disk of the server is full", server.address(), || {
-        disk.fill(0)
+        disk.fill(0);
     });
 }
 
-/// Measures after `meanwhile`.
+/// Measures the calls after `meanwhile` has made the outage.
 fn row(what: &str, address: &str, meanwhile: impl FnOnce()) {
     let log = Recorder::connect(address, "agent").expect("an address");
     log.scalar("loss", 0.5, 0);
@@ -53,14 +53,14 @@ fn row(what: &str, address: &str, meanwhile: impl FnOnce()) {
             std::thread::sleep(PAUSE);
         }
     }
-    // What is outstanding is not wanted, and not waited for.
+    // Outstanding records are dropped, not waited for.
     let _ = log.close(Duration::ZERO);
     times.sort_unstable();
-    let at = |share: usize| times[times.len() * share / 100];
+    let at = |share: usize| times.get(times.len() * share / 100).expect("at least one call");
     println!(
         "{what:<52} {:>12} {:>12} {:>12}",
         at(50),
         at(99),
-        times[times.len() - 1]
+        times.last().expect("at least one call")
     );
 }

@@ -1,4 +1,4 @@
-//! What it costs to be there and do nothing, and to begin.
+//! Cost of idle workers and servers, and of their start.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use tensorplex::Recorder;
 use tensorplex_tests::{Broker, RawFrame, RedisServer, TestServer};
 
-use crate::measures::{PATIENCE, client_of, connection_to};
-use crate::setting::SELF;
+use crate::measurements::{FLUSH_TIMEOUT, client_of, connection_to};
+use crate::servers::SELF;
 
-/// The word that makes this program a worker that has nothing to do.
+/// Command-line word that makes this program an idle worker.
 pub const IDLER: &str = "idler";
-/// How long costs at rest are watched.
+/// Duration of the measurement of idle processes.
 const WATCHED: Duration = Duration::from_secs(20);
 const RUNS: usize = 10_000;
 const CLIENTS: u128 = 10_000;
-/// Scalars that fill a journal almost up to the next checkpoint, at about four bytes each.
+/// Scalars that fill a journal almost to the next checkpoint, at about four bytes each.
 const JOURNAL: i64 = 13_000_000;
 const STREAM: &str = "rc:{tensorplex.0}:in";
 
@@ -60,16 +60,17 @@ pub fn print() {
     );
 }
 
-/// A worker's process: one scalar, then nothing.
+/// Worker process: sends one scalar, then idles.
 pub fn be_idle(address: &str) {
     let log = Recorder::connect(address, "agent/0").expect("an address");
     log.scalar("loss", 0.5, 0);
-    log.flush(PATIENCE).expect("a server");
+    log.flush(FLUSH_TIMEOUT).expect("a server");
     println!("ready");
     let _ = std::io::stdin().lock().read_line(&mut String::new());
 }
 
-/// Processor time of worker, server and redis-server, in percent of one core; of the last 0 where there is none.
+/// CPU time of worker, server and redis-server, in percent of one core; 0 for redis-server without
+/// Redis.
 fn idle(broker: &Broker) -> [f64; 3] {
     let mut server = TestServer::start(broker);
     let mut worker = Command::new(SELF);
@@ -81,7 +82,7 @@ fn idle(broker: &Broker) -> [f64; 3] {
     let mut line = String::new();
     let mut output = BufReader::new(worker.stdout.take().expect("a pipe"));
     output.read_line(&mut line).expect("a line");
-    // Longer than the ten seconds after which a server is at rest.
+    // A server is idle after ten seconds.
     std::thread::sleep(WATCHED);
     let processes = [Some(worker.id()), Some(server.pid()), redis_pid(broker)];
     let times = || processes.map(|pid| pid.map_or(Duration::ZERO, processor_time));
@@ -91,8 +92,14 @@ fn idle(broker: &Broker) -> [f64; 3] {
     drop(worker.stdin.take());
     worker.wait().expect("its end");
     server.stop();
-    let percent = |n: usize| (after[n] - before[n]).as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
-    std::array::from_fn(percent)
+    let mut used = after
+        .into_iter()
+        .zip(before)
+        .map(|(after, before)| after - before);
+    [(); 3].map(|()| {
+        let used = used.next().expect("three processes");
+        used.as_secs_f64() / WATCHED.as_secs_f64() * 100.0
+    })
 }
 
 fn redis_pid(broker: &Broker) -> Option<u32> {
@@ -105,7 +112,7 @@ fn redis_pid(broker: &Broker) -> Option<u32> {
     )
 }
 
-/// Of all threads of a process (proc(5), `schedstat`: nanoseconds on a processor).
+/// CPU time of all threads of a process, in nanoseconds (proc(5), `schedstat`).
 fn processor_time(pid: u32) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
     let of_task = |task: std::io::Result<std::fs::DirEntry>| {
@@ -127,7 +134,7 @@ fn frames_of_a_slow_worker() -> f64 {
         log.scalar("loss", 0.5, step);
         std::thread::sleep(Duration::from_millis(100));
     }
-    log.flush(PATIENCE).expect("a server");
+    log.flush(FLUSH_TIMEOUT).expect("a server");
     let time = start.elapsed();
     let mut about = redis::cmd("XINFO");
     let about: redis::Value = about.arg("STREAM").arg(STREAM).query(&mut ask).expect("a stream");
@@ -140,8 +147,8 @@ fn entries_added(reply: &redis::Value) -> i64 {
         return 0;
     };
     let pairs = items.chunks_exact(2);
-    let mut found = pairs.filter_map(|pair| match (&pair[0], &pair[1]) {
-        (redis::Value::BulkString(name), redis::Value::Int(count)) if name == b"entries-added" => {
+    let mut found = pairs.filter_map(|pair| match pair {
+        [redis::Value::BulkString(name), redis::Value::Int(count)] if name == b"entries-added" => {
             Some(*count)
         }
         _ => None,
@@ -149,7 +156,7 @@ fn entries_added(reply: &redis::Value) -> i64 {
     found.next().unwrap_or(0)
 }
 
-/// Of the server's process when each of so many producers has sent a frame.
+/// Memory of the server's process after each of `producers` producers has sent a frame.
 fn memory() -> f64 {
     let redis = RedisServer::start();
     let mut ask = connection_to(&redis.address());
@@ -168,7 +175,7 @@ fn memory() -> f64 {
     peak
 }
 
-/// Until the server says that it is ready, with so many runs in its directory.
+/// Time until the server is ready, with `runs` runs in its directory.
 fn start(runs: usize) -> f64 {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
@@ -177,7 +184,7 @@ fn start(runs: usize) -> f64 {
         let client = client.with_client_id(&format!("agent/{n}")).expect("an id");
         client.send("add_scalar", &("loss", 0.5, Some(1)));
     }
-    client.flush(PATIENCE).expect("everything acknowledged");
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     drop(client);
     server.stop();
     let start = Instant::now();
@@ -187,12 +194,12 @@ fn start(runs: usize) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// MiB of journal, and seconds until a server that was killed is ready again.
+/// Size of the journal in MiB, and seconds until a killed server is ready again.
 fn recovery() -> (u64, f64) {
     let mut server = TestServer::start(&Broker::Embedded);
     let client = client_of(server.address());
-    crate::measures::send_all(&client, JOURNAL);
-    client.flush(PATIENCE).expect("everything acknowledged");
+    crate::measurements::send_all(&client, JOURNAL);
+    client.flush(FLUSH_TIMEOUT).expect("everything acknowledged");
     server.kill();
     let size = size_of(&server.logdir().join(".tensorplex"));
     let start = Instant::now();

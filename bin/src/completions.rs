@@ -1,12 +1,12 @@
-//! `tensorplex completions`: what a shell needs to complete our options.
+//! `tensorplex completions`: completion scripts for shells.
 
 use std::io;
 
-use clap_complete::Shell as Generated;
+use clap_complete::Shell as Generator;
 
-use crate::exit::FINE;
+use crate::exit::SUCCESS;
 
-/// Print completions for a shell
+/// Print a completion script for a shell
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -14,7 +14,7 @@ Examples:
   tensorplex completions zsh > ~/.zfunc/_tensorplex
   tensorplex completions fish > ~/.config/fish/completions/tensorplex.fish")]
 pub struct Completions {
-    /// The shell
+    /// Shell to complete for
     shell: Shell,
 }
 
@@ -26,20 +26,20 @@ enum Shell {
 }
 
 impl Completions {
-    /// Prints them for `command`.
+    /// Prints the completion script of `command`.
     ///
     /// # Errors
-    /// When the output cannot be written.
+    /// Fails when the output cannot be written.
     pub fn run(&self, mut command: clap::Command) -> io::Result<u8> {
         let shell = match self.shell {
-            Shell::Bash => Generated::Bash,
-            Shell::Zsh => Generated::Zsh,
-            Shell::Fish => Generated::Fish,
+            Shell::Bash => Generator::Bash,
+            Shell::Zsh => Generator::Zsh,
+            Shell::Fish => Generator::Fish,
         };
-        // In memory first: the generator does not report what cannot be written.
+        // Generated in memory, because the generator panics when it cannot write.
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut command, "tensorplex", &mut text);
         io::Write::write_all(&mut io::stdout(), &text)?;
-        Ok(FINE)
+        Ok(SUCCESS)
     }
 }

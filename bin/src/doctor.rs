@@ -1,4 +1,4 @@
-//! `tensorplex doctor`: what is wrong with a log directory, and a copy without it.
+//! `tensorplex doctor`: checks a log directory, and writes a repaired copy.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,80 +6,85 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tensorplex::doctor::{ExamineError, Finding, RepairError, Repaired, examine, repair};
 
-use crate::exit::{FINE, FOUND};
-use crate::terminal::{Progress, shown};
+use crate::exit::{FINDINGS, SUCCESS};
+use crate::terminal::{ProgressBar, escape};
 
-/// Find what TensorBoard's readers do not survive or show differently, and write a copy without it
+/// Find faults that make TensorBoard fail or show wrong points, and write a repaired copy
+///
+/// DIR may come from any writer of event files, and is never changed. With --repair, every run with faults is rewritten
+/// into one event file, and everything else is copied. Values keep their tags, steps and times, unless a remedy says
+/// otherwise.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The directory may be of any writer; it is never changed. With --repair every run with faults is written again, into one
-event file; everything else is copied. Values keep their tags, steps and times, except where a remedy says otherwise.
-
-Exit code: 0 when nothing is wrong, 1 when there are faults (with --repair: they are mended in the copy), 2 when it could
-not be done.
+Exit status:
+  0  no faults
+  1  faults found; with --repair, the copy has none of them
+  2  not done
 
 Examples:
   tensorplex doctor runs/
-  tensorplex doctor runs/ --repair runs-mended/ && echo nothing to mend
+  tensorplex doctor runs/ --repair runs-fixed/ && echo no faults
   tensorplex doctor runs/ --json | jq -r '.findings[].fault'")]
 pub struct Doctor {
-    /// Log directory
+    /// Log directory to check
     #[arg(value_name = "DIR")]
     logdir: PathBuf,
-    /// New directory for a mended copy
+    /// Write a repaired copy into this new directory
     #[arg(long, value_name = "COPY")]
     repair: Option<PathBuf>,
-    /// One JSON object instead of text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// The directory cannot be examined or repaired.
+/// The directory cannot be checked or repaired.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DoctorError {
-    /// It cannot be examined.
+    /// The check failed.
     #[error(transparent)]
     Examine(#[from] ExamineError),
-    /// It cannot be repaired.
+    /// The repair failed.
     #[error(transparent)]
     Repair(#[from] RepairError),
     /// The output cannot be written.
-    #[error("the output cannot be written: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
 
 impl Doctor {
-    /// Examines, repairs where that is asked for, and prints what was found.
+    /// Checks the directory, writes the copy if asked to, and prints the findings.
     ///
     /// # Errors
-    /// When something cannot be read or written.
+    /// Fails when something cannot be read or written.
     pub fn run(&self) -> Result<u8, DoctorError> {
-        let mut progress = Progress::start();
-        let mut see = |bytes, all| progress.add(bytes, all);
+        let mut progress = ProgressBar::start();
+        let mut advance = |bytes, total| progress.advance(bytes, total);
         let (findings, repaired) = match &self.repair {
-            None => (examine(&self.logdir, &mut see)?, None),
+            None => (examine(&self.logdir, &mut advance)?, None),
             Some(copy) => {
-                let mut repaired = repair(&self.logdir, copy, &mut see)?;
+                let mut repaired = repair(&self.logdir, copy, &mut advance)?;
                 (std::mem::take(&mut repaired.findings), Some(repaired))
             }
         };
-        progress.end();
+        progress.clear();
         let mut out = io::stdout().lock();
-        match self.json {
-            true => writeln!(out, "{}", as_json(&findings, repaired.as_ref()))?,
-            false => self.as_text(&mut out, &findings, repaired.as_ref())?,
+        if self.json {
+            writeln!(out, "{}", as_json(&findings, repaired.as_ref()))?;
+        } else {
+            self.print_text(&mut out, &findings, repaired.as_ref())?;
         }
-        Ok(if findings.is_empty() { FINE } else { FOUND })
+        Ok(if findings.is_empty() { SUCCESS } else { FINDINGS })
     }
 
-    fn as_text(
+    fn print_text(
         &self,
         out: &mut impl Write,
         findings: &[Finding],
         repaired: Option<&Repaired>,
     ) -> io::Result<()> {
         for finding in findings {
-            let (run, first) = (shown(&finding.run), shown(&finding.first));
+            let (run, first) = (escape(&finding.run), escape(&finding.first));
             let count = match finding.count {
                 1 => String::new(),
                 count => format!(" ({count} times)"),
@@ -90,10 +95,10 @@ impl Doctor {
         }
         let dir = self.logdir.display();
         match (findings, repaired, &self.repair) {
-            ([], ..) => writeln!(out, "{dir}: nothing is wrong"),
+            ([], ..) => writeln!(out, "{dir}: no faults"),
             (_, Some(repaired), Some(copy)) => writeln!(
                 out,
-                "{}: {} runs mended with {} values, {} copied; {} superseded points and {} unusable values left out",
+                "{}: {} runs repaired with {} values, {} copied; left out {} superseded points and {} unusable values",
                 copy.display(),
                 repaired.mended,
                 repaired.values,

@@ -1,4 +1,4 @@
-//! `tensorplex drain`: delivers what killed workers have left in their spools.
+//! `tensorplex drain`: delivers the spools of killed workers.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,72 +6,77 @@ use std::time::Duration;
 
 use remotecall::{DrainError, DrainOutcome, Drained};
 
-use crate::broker_files::BrokerFiles;
-use crate::client_options::{ENVIRONMENT, duration};
-use crate::exit::{FINE, FOUND};
+use crate::credentials::CredentialOptions;
+use crate::endpoint::ENVIRONMENT;
+use crate::exit::{FINDINGS, SUCCESS};
+use crate::units::parse_duration;
 
-/// Deliver what workers that were killed have left in their spools; exit 0 only when nothing of it is left
+/// Deliver the spools that killed workers left behind
+///
+/// Delivers every spool below DIR once, to the broker that its worker used, or to --redis. Name the broker if it needs a
+/// password, because spools do not store passwords. The server drops what it already has as duplicates. Spools of running workers
+/// are skipped. Prints one line per spool with its outcome.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Every spool below DIR is delivered once, to the broker that its worker used, unless --redis names another; a broker that
-wants a password has to be named. What the server has already is not logged twice. Spools of workers that run are theirs:
-they are passed over, and no reason for another exit code. One line per spool says what became of it.
-
-Exit codes: 0 nothing is left; 1 something is left, or could not be read; 2 nothing was done, wrong options.
+Exit status:
+  0  every spool is delivered, or its worker still runs
+  1  something is left over or unreadable
+  2  not done
 
 Examples:
   tensorplex drain /var/tmp/spool
   tensorplex drain /var/tmp/spool --redis redis.example:6379 --timeout 5m")]
 pub struct Drain {
-    /// Directory that workers were given as their spool
+    /// Spool directory of the workers
     dir: PathBuf,
-    /// Broker address, instead of the one that each worker used
+    /// Broker address, instead of the address that each worker used
     #[arg(long, value_name = "ADDR", env = "TENSORPLEX_URL", hide_env_values = true)]
     redis: Option<String>,
     #[command(flatten)]
-    files: BrokerFiles,
-    /// How long to wait for the server, for all spools together
-    #[arg(long, default_value = "30s", value_parser = duration)]
+    credentials: CredentialOptions,
+    /// Time limit for all spools together
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     timeout: Duration,
 }
 
 /// Nothing was delivered.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A directory that is not there may be a mistyped one.
+#[non_exhaustive]
+pub enum DrainFailed {
+    /// The directory cannot be read. A missing one is an error, because its name may be mistyped.
     #[error("{}: {error}", dir.display())]
     Directory {
-        /// Which.
+        /// Spool directory.
         dir: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         error: io::Error,
     },
     /// The spools cannot be delivered.
     #[error(transparent)]
     Drain(#[from] DrainError),
-    /// Nobody can be told.
-    #[error(transparent)]
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
 
 impl Drain {
-    /// Delivers, and prints a line per spool.
+    /// Delivers the spools, and prints a line for each.
     ///
     /// # Errors
-    /// When the directory or the address cannot be used.
-    pub fn run(&self) -> Result<u8, RunError> {
-        std::fs::read_dir(&self.dir).map_err(|error| RunError::Directory {
+    /// Fails when the directory or the address cannot be used, or the output cannot be written.
+    pub fn run(&self) -> Result<u8, DrainFailed> {
+        std::fs::read_dir(&self.dir).map_err(|error| DrainFailed::Directory {
             dir: self.dir.clone(),
             error,
         })?;
-        let (mut code, mut printed) = (FINE, Ok(()));
-        let address = self.redis.as_ref().map(|address| self.files.apply(address));
+        let (mut code, mut printed) = (SUCCESS, Ok(()));
+        let address = self.redis.as_ref().map(|address| self.credentials.apply(address));
         let mut report = |drained: &Drained| {
             if !drained.is_done() {
-                code = FOUND;
+                code = FINDINGS;
             }
             if printed.is_ok() {
-                printed = writeln!(io::stdout(), "{}", line(drained));
+                printed = writeln!(io::stdout(), "{}", outcome_line(drained));
             }
         };
         remotecall::drain(
@@ -86,22 +91,22 @@ impl Drain {
     }
 }
 
-fn line(drained: &Drained) -> String {
+fn outcome_line(drained: &Drained) -> String {
     let path = drained.path.display();
-    let whose = match &drained.owner {
+    let spool = match &drained.owner {
         Some((queue, client_id)) => format!("{path} ({client_id}, queue {queue})"),
         None => path.to_string(),
     };
     match &drained.outcome {
-        DrainOutcome::Delivered { calls } => format!("{whose}: {calls} calls delivered"),
-        DrainOutcome::InUse => format!("{whose}: in use"),
+        DrainOutcome::Delivered { calls } => format!("{spool}: {calls} calls delivered"),
+        DrainOutcome::InUse => format!("{spool}: in use"),
         DrainOutcome::Outstanding { calls, outstanding } => {
-            format!("{whose}: {calls} calls delivered, {outstanding} not acknowledged in time")
+            format!("{spool}: {calls} calls delivered, {outstanding} not acknowledged in time")
         }
         DrainOutcome::Damaged { calls, bytes, aside } => format!(
-            "{whose}: {calls} calls delivered, {bytes} bytes cannot be read; it is {} now",
+            "{spool}: {calls} calls delivered, {bytes} bytes unreadable; moved to {}",
             aside.display()
         ),
-        DrainOutcome::Refused(error) => format!("{whose}: {error}"),
+        DrainOutcome::Refused(error) => format!("{spool}: {error}"),
     }
 }

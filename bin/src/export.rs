@@ -6,120 +6,142 @@ use std::path::PathBuf;
 
 use tensorplex::logdir::{self, ExportError, Exported, Format, Pattern, Select};
 
-use crate::exit::{FINE, FOUND};
-use crate::terminal::Progress;
+use crate::exit::{FINDINGS, SUCCESS};
+use crate::terminal::ProgressBar;
 
-/// Write every scalar of a log directory as CSV, JSON or Parquet: TensorBoard itself gives a sample
+/// Write all scalars of a log directory as CSV, JSON or Parquet
+///
+/// Exports every point, where TensorBoard shows a sample. DIR may come from any writer of event files. Runs and tags have
+/// the names that TensorBoard shows.
+///
+/// In a PATTERN, * matches any text, also across /, ? matches one character, and [abc] one of several.
+///
+/// Numbers have the fewest digits that read back as the same number. Text formats write NaN, Infinity and -Infinity,
+/// JSON as strings; Parquet holds the numbers themselves.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The directory may be of any writer; runs and tags are named as in TensorBoard. A pattern knows *, ? and [abc], and * matches
-/ too. A value has the fewest digits that read back as the same number.
-
-Formats:
-  csv     run,tag,step,wall_time,value
-  jsonl   {\"run\":\"agent/0\",\"tag\":\"loss\",\"step\":10,\"wall_time\":1700000000.5,\"value\":0.5}
-  json    {\"agent/0\": {\"loss\": [[1700000000.5, 10, 0.5], ...]}}, as export_json of the original Tensorplex
-  parquet the columns of csv: run and tag as strings, step as int64, wall_time and value as doubles
-NaN and the infinities are NaN, Infinity and -Infinity; in JSON as strings. Parquet has the numbers themselves, those of 32 bits
-widened, and is not written to a terminal.
-
-Exit code: 0 when all was exported, 1 when damaged records were left out, 2 when it could not be done.
+Exit status:
+  0  everything exported
+  1  damaged records left out
+  2  not done
 
 Examples:
   tensorplex export runs/ > scalars.csv
-  tensorplex export runs/ --run 'agent/*' --tag '*loss*' --format jsonl | jq .value
+  tensorplex export runs/ --run 'agent/*' --format jsonl | jq .value
   tensorplex export runs/ --format json --output scalars.json
   tensorplex export runs/ --format parquet --output scalars.parquet")]
 pub struct Export {
-    /// Log directory
+    /// Log directory to export
     #[arg(value_name = "DIR")]
     logdir: PathBuf,
-    /// Only runs that match one of these patterns
+    /// Only runs that match; repeat for several patterns
     #[arg(long, value_name = "PATTERN")]
     run: Vec<Pattern>,
-    /// Only tags that match one of these patterns
+    /// Only tags that match; repeat for several patterns
     #[arg(long, value_name = "PATTERN")]
     tag: Vec<Pattern>,
-    /// How to write them
-    #[arg(long, value_enum, default_value_t = Output::Csv)]
-    format: Output,
-    /// File to write instead of standard output
+    /// Output format
+    #[arg(long, value_enum, default_value_t = FormatOption::Csv)]
+    format: FormatOption,
+    /// Write to FILE instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Also points that count no more, because a later file of their run goes on from an earlier step
+    /// Include superseded points
+    ///
+    /// A restarted run supersedes its old points from the step on at which it continues. TensorBoard hides them.
     #[arg(long)]
     purged: bool,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FormatOption {
+    /// Columns run,tag,step,wall_time,value
     Csv,
+    /// One JSON object per point, with the columns of csv as keys
     Jsonl,
+    /// One JSON object: run, tag, list of [wall_time, step, value]
     Json,
+    /// Columns of csv, typed; not written to a terminal
     Parquet,
 }
 
 /// Nothing, or not everything, could be exported.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportFailed {
-    /// The file to write cannot be made.
+    /// The output file cannot be created.
     #[error("{path}: {error}")]
     Create {
-        /// Which.
+        /// Output file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         error: std::io::Error,
     },
-    /// The output is for programs only.
-    #[error("Parquet is not for a terminal: use --output FILE, or a pipe")]
+    /// Parquet is binary, and standard output is a terminal.
+    #[error("Parquet is not written to a terminal: use --output FILE, or a pipe")]
     Terminal,
-    /// Anything else.
+    /// The program was built without the feature `parquet`.
+    #[error(
+        "this tensorplex was built without Parquet: use --format csv, or rebuild it with \
+         `cargo build --release -p tensorplex-bin --features parquet`"
+    )]
+    NoParquet,
+    /// The export failed.
     #[error(transparent)]
     Export(#[from] ExportError),
 }
 
 impl Export {
-    /// Exports, and says on standard error what was left out.
+    /// Exports the scalars, and reports on standard error what was left out.
     ///
     /// # Errors
-    /// When the directory cannot be read or the output cannot be written.
+    /// Fails when the directory cannot be read, or the output cannot be written.
     pub fn run(&self) -> Result<u8, ExportFailed> {
+        let format = self.format.resolve()?;
         let exported = match &self.output {
-            None if matches!(self.format, Output::Parquet) && std::io::stdout().is_terminal() => {
+            None if self.format == FormatOption::Parquet && std::io::stdout().is_terminal() => {
                 return Err(ExportFailed::Terminal);
             }
-            None => self.write(std::io::stdout())?,
+            None => self.write(format, std::io::stdout())?,
             Some(path) => {
                 let file = File::create(path).map_err(|error| ExportFailed::Create {
                     path: path.clone(),
                     error,
                 })?;
-                self.write(file)?
+                self.write(format, file)?
             }
         };
         report(&exported);
-        Ok(if exported.is_complete() { FINE } else { FOUND })
+        Ok(if exported.is_complete() { SUCCESS } else { FINDINGS })
     }
 
-    fn write(&self, out: impl Write + Send) -> Result<Exported, ExportError> {
-        let format = match self.format {
-            Output::Csv => Format::Csv,
-            Output::Jsonl => Format::JsonLines,
-            Output::Json => Format::Json,
-            Output::Parquet => Format::Parquet,
-        };
+    fn write(&self, format: Format, out: impl Write + Send) -> Result<Exported, ExportError> {
         let select = Select {
             runs: self.run.clone(),
             tags: self.tag.clone(),
             purged: self.purged,
         };
-        let mut progress = Progress::start();
+        let mut progress = ProgressBar::start();
         let mut out = BufWriter::with_capacity(1 << 18, out);
-        let exported = logdir::export(&self.logdir, &select, format, &mut out, &mut |bytes, all| {
-            progress.add(bytes, all);
+        let exported = logdir::export(&self.logdir, &select, format, &mut out, &mut |bytes, total| {
+            progress.advance(bytes, total);
         });
-        progress.end();
+        progress.clear();
         exported
+    }
+}
+
+impl FormatOption {
+    fn resolve(self) -> Result<Format, ExportFailed> {
+        match self {
+            Self::Csv => Ok(Format::Csv),
+            Self::Jsonl => Ok(Format::JsonLines),
+            Self::Json => Ok(Format::Json),
+            #[cfg(feature = "parquet")]
+            Self::Parquet => Ok(Format::Parquet),
+            #[cfg(not(feature = "parquet"))]
+            Self::Parquet => Err(ExportFailed::NoParquet),
+        }
     }
 }
 
@@ -129,20 +151,34 @@ fn report(exported: &Exported) {
     }
     if exported.damaged > 0 {
         eprintln!(
-            "tensorplex export: {} damaged records left out; tensorplex doctor tells more",
+            "tensorplex export: left out {} damaged records; see tensorplex doctor",
             exported.damaged
         );
     }
     if exported.odd > 0 {
         eprintln!(
-            "tensorplex export: {} values of scalar tags are no number",
+            "tensorplex export: left out {} values of scalar tags that are not numbers",
             exported.odd
         );
     }
     if exported.purged > 0 {
         eprintln!(
-            "tensorplex export: {} points left out that count no more; --purged has them too",
+            "tensorplex export: left out {} superseded points; --purged includes them",
             exported.purged
+        );
+    }
+}
+
+#[cfg(all(test, not(feature = "parquet")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parquet_without_its_feature_is_an_error_that_names_the_remedy() {
+        let error = FormatOption::Parquet.resolve().unwrap_err().to_string();
+        assert!(
+            error.contains("--features parquet") && error.contains("--format csv"),
+            "{error}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `tensorplex inspect`: what is in an event file.
+//! `tensorplex inspect`: prints the records of an event file.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -10,77 +10,79 @@ use tensorplex::tfevents::{
     Content, DatumView, EventView, MetadataView, Number, TensorView, ValueView, messages,
 };
 
-use crate::exit::{FINE, FOUND};
-use crate::terminal::shown;
+use crate::exit::{FINDINGS, SUCCESS};
+use crate::terminal::escape;
 
-/// Longest text of a value that is shown, in characters.
-const EXCERPT: usize = 60;
-/// Most dimensions of a tensor that are shown.
-const DIMENSIONS: usize = 8;
-/// What a tag in the summary costs besides its name, about.
-const TAG: usize = 128;
+/// Limit on the printed text of a value: 60 characters.
+const MAX_EXCERPT: usize = 60;
+/// Limit on the printed dimensions of a tensor.
+const MAX_DIMENSIONS: usize = 8;
+/// Approximate memory of a tag in the summary besides its name, in bytes.
+const TAG_OVERHEAD: usize = 128;
 
-/// Print an event file, record by record, and a summary of its tags
+/// Print the records of an event file, and a summary of its tags
+///
+/// Prints one line per value: byte offset of its record, step, time, tag, and the stored value.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Each line is one value: where its record starts, the step, the time, the tag and what is stored. With --json each line is
-one record, and the last line the summary.
-
-Exit code: 0 when every record can be read (the last may be unfinished), 1 when one is damaged, 2 when the file cannot be
-read.
+Exit status:
+  0  every record is readable; the last one may be unfinished
+  1  a record is damaged
+  2  the file cannot be read
 
 Examples:
   tensorplex inspect runs/agent/0/events.out.tfevents.1700000000.host.7.0
   tensorplex inspect --json FILE | jq 'select(.step == 100)'")]
 pub struct Inspect {
-    /// Event file
+    /// Event file to print
     file: PathBuf,
-    /// One JSON object per record
+    /// Print one JSON object per record, and the summary as the last line
     #[arg(long)]
     json: bool,
 }
 
-/// The file cannot be shown.
+/// The file cannot be printed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InspectError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{path}: {error}")]
     File {
-        /// Which.
+        /// Event file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         error: io::Error,
     },
     /// The output cannot be written.
-    #[error("the output cannot be written: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[source] io::Error),
 }
 
-/// Either end of the work; which one is known where it happens.
-enum Failed {
+/// I/O error of the file or of the output. `read_records` passes both through one type.
+enum IoFailure {
     Input(io::Error),
     Output(io::Error),
 }
 
-impl From<io::Error> for Failed {
+impl From<io::Error> for IoFailure {
     fn from(error: io::Error) -> Self {
         Self::Input(error)
     }
 }
 
-/// What is summed up.
+/// Totals of the file and of each tag.
 #[derive(Default)]
 struct Summary {
     records: u64,
     damaged: u64,
-    tags: BTreeMap<String, Tag>,
-    /// What the names of the tags take.
-    names: usize,
-    /// Values of tags for which there was no room.
-    others: u64,
+    tags: BTreeMap<String, TagSummary>,
+    /// Approximate memory of `tags`, in bytes; limited to [`MAX_TAGS`].
+    tag_bytes: usize,
+    /// Number of values whose tag exceeded the limit.
+    omitted: u64,
 }
 
-struct Tag {
+struct TagSummary {
     kind: String,
     values: u64,
     first: i64,
@@ -91,35 +93,37 @@ impl Inspect {
     /// Prints the file.
     ///
     /// # Errors
-    /// When it cannot be read or the output cannot be written.
+    /// Fails when the file cannot be read or the output cannot be written.
     pub fn run(&self) -> Result<u8, InspectError> {
         let mut out = BufWriter::new(io::stdout().lock());
         let mut summary = Summary::default();
         let read = read_records(&self.file, |place, record| {
             summary.add(&record);
-            match self.json {
-                true => writeln!(out, "{}", as_json(place, &record)),
-                false => as_lines(&mut out, place, &record),
-            }
-            .map_err(Failed::Output)
+            let printed = if self.json {
+                writeln!(out, "{}", as_json(place, &record))
+            } else {
+                print_lines(&mut out, place, &record)
+            };
+            printed.map_err(IoFailure::Output)
         });
         let unfinished = read.map_err(|error| match error {
-            Failed::Output(error) => InspectError::Output(error),
-            Failed::Input(error) => InspectError::File {
+            IoFailure::Output(error) => InspectError::Output(error),
+            IoFailure::Input(error) => InspectError::File {
                 path: self.file.clone(),
                 error,
             },
         })?;
-        let end = match self.json {
-            true => writeln!(out, "{}", summary.as_json(unfinished)),
-            false => summary.as_lines(&mut out, unfinished),
+        let end = if self.json {
+            writeln!(out, "{}", summary.as_json(unfinished))
+        } else {
+            summary.print(&mut out, unfinished)
         };
         end.and_then(|()| out.flush()).map_err(InspectError::Output)?;
-        Ok(if summary.damaged == 0 { FINE } else { FOUND })
+        Ok(if summary.damaged == 0 { SUCCESS } else { FINDINGS })
     }
 }
 
-fn as_lines(out: &mut impl Write, place: Place, record: &Result<EventView<'_>, Damage>) -> io::Result<()> {
+fn print_lines(out: &mut impl Write, place: Place, record: &Result<EventView<'_>, Damage>) -> io::Result<()> {
     let event = match record {
         Ok(event) => event,
         Err(damage) => return writeln!(out, "{:>10}  DAMAGED: {damage}", place.at),
@@ -127,16 +131,16 @@ fn as_lines(out: &mut impl Write, place: Place, record: &Result<EventView<'_>, D
     let time = Number::Double(event.wall_time);
     let start = format!("{:>10}  step {:<8} {time:<20}", place.at, event.step);
     let Content::Summary(summary) = &event.content else {
-        return writeln!(out, "{start} {}", shown(&content(&event.content)));
+        return writeln!(out, "{start} {}", escape(&describe_content(&event.content)));
     };
     for value in summary.values() {
         match value {
             Ok(value) => writeln!(
                 out,
                 "{start} {} = {}{}",
-                shown(value.tag),
-                shown(&datum(&value)),
-                shown(&value.metadata.map(metadata).unwrap_or_default()),
+                escape(value.tag),
+                escape(&describe_datum(&value)),
+                escape(&value.metadata.map(describe_metadata).unwrap_or_default()),
             )?,
             Err(why) => writeln!(out, "{start} DAMAGED value: {why}")?,
         }
@@ -144,8 +148,8 @@ fn as_lines(out: &mut impl Write, place: Place, record: &Result<EventView<'_>, D
     Ok(())
 }
 
-/// What is no value, in words.
-fn content(content: &Content<'_>) -> String {
+/// Description of an event that holds no values.
+fn describe_content(content: &Content<'_>) -> String {
     match content {
         Content::Nothing => "nothing".to_owned(),
         Content::FileVersion(version) => format!("file version {version}"),
@@ -157,16 +161,16 @@ fn content(content: &Content<'_>) -> String {
     }
 }
 
-fn datum(value: &ValueView<'_>) -> String {
+fn describe_datum(value: &ValueView<'_>) -> String {
     match value.datum {
         None => "nothing".to_owned(),
         Some(DatumView::Simple(number)) => Number::Single(number).to_string(),
-        Some(DatumView::Tensor(tensor)) => tensor_in_words(tensor),
+        Some(DatumView::Tensor(tensor)) => describe_tensor(tensor),
         Some(_) => format!("{} of {} bytes", kind(value), value.bytes.len()),
     }
 }
 
-fn tensor_in_words(tensor: TensorView<'_>) -> String {
+fn describe_tensor(tensor: TensorView<'_>) -> String {
     let what = match (tensor.number(), tensor.first_string()) {
         (Some(number), _) => format!(" {number}"),
         (None, Some(text)) => match std::str::from_utf8(text) {
@@ -177,13 +181,13 @@ fn tensor_in_words(tensor: TensorView<'_>) -> String {
     };
     let shape = match tensor.shape() {
         None => "no shape".to_owned(),
-        Some(sizes) => format!("{:?}", sizes.take(DIMENSIONS).collect::<Vec<_>>()),
+        Some(sizes) => format!("{:?}", sizes.take(MAX_DIMENSIONS).collect::<Vec<_>>()),
     };
     format!("{} {shape}{what}", dtype(tensor.dtype))
 }
 
 fn excerpt(text: &str) -> String {
-    let mut excerpt: String = text.chars().take(EXCERPT).collect();
+    let mut excerpt: String = text.chars().take(MAX_EXCERPT).collect();
     if excerpt.len() < text.len() {
         excerpt.push('…');
     }
@@ -197,14 +201,14 @@ fn dtype(number: i32) -> String {
     }
 }
 
-fn metadata(metadata: MetadataView<'_>) -> String {
+fn describe_metadata(metadata: MetadataView<'_>) -> String {
     format!(
         "   [plugin {}, data class {}]",
         metadata.plugin, metadata.data_class
     )
 }
 
-/// What a tag is, as far as one value tells.
+/// Kind of a tag, derived from one value.
 fn kind(value: &ValueView<'_>) -> &'static str {
     match value.datum {
         None => "nothing",
@@ -218,7 +222,7 @@ fn kind(value: &ValueView<'_>) -> &'static str {
 
 fn number(number: Number) -> Value {
     let text = number.to_string();
-    // A float keeps its few digits: 0.1, not 0.10000000149011612.
+    // Parsed from text, so that an f32 keeps its shortest digits: 0.1, not 0.10000000149011612.
     serde_json::from_str::<serde_json::Number>(&text).map_or(Value::String(text), Value::Number)
 }
 
@@ -238,7 +242,7 @@ fn as_json(place: Place, record: &Result<EventView<'_>, Damage>) -> Value {
             });
             object["values"] = values.collect();
         }
-        other => object["content"] = content(other).into(),
+        other => object["content"] = describe_content(other).into(),
     }
     object
 }
@@ -255,7 +259,7 @@ fn value_as_json(value: &ValueView<'_>) -> Value {
             object["dtype"] = dtype(tensor.dtype).into();
             object["shape"] = tensor
                 .shape()
-                .map(|sizes| sizes.take(DIMENSIONS).collect::<Vec<_>>())
+                .map(|sizes| sizes.take(MAX_DIMENSIONS).collect::<Vec<_>>())
                 .into();
             if let Some(value) = tensor.number() {
                 object["value"] = number(value);
@@ -296,14 +300,14 @@ impl Summary {
             tag.last = step;
             return;
         }
-        if self.names + value.tag.len() + TAG > MAX_TAGS {
-            self.others += 1;
+        if self.tag_bytes + value.tag.len() + TAG_OVERHEAD > MAX_TAGS {
+            self.omitted += 1;
             return;
         }
-        self.names += value.tag.len() + TAG;
+        self.tag_bytes += value.tag.len() + TAG_OVERHEAD;
         let plugin = value.metadata.map_or("", |metadata| metadata.plugin);
         let kind = if plugin.is_empty() { kind(value) } else { plugin };
-        let tag = Tag {
+        let tag = TagSummary {
             kind: kind.to_owned(),
             values: 1,
             first: step,
@@ -312,30 +316,30 @@ impl Summary {
         self.tags.insert(value.tag.to_owned(), tag);
     }
 
-    fn as_lines(&self, out: &mut impl Write, unfinished: Option<u64>) -> io::Result<()> {
+    fn print(&self, out: &mut impl Write, unfinished: Option<u64>) -> io::Result<()> {
         writeln!(out, "\n{} records, {} damaged", self.records, self.damaged)?;
         if let Some(at) = unfinished {
             writeln!(
                 out,
-                "the record at byte {at} is unfinished: its writer is at work, or was killed"
+                "the record at byte {at} is unfinished: its writer is still running, or was killed"
             )?;
         }
         for (name, tag) in &self.tags {
             writeln!(
                 out,
                 "  {:<40} {:<12} {} values, steps {} to {}",
-                shown(name),
-                shown(&tag.kind),
+                escape(name),
+                escape(&tag.kind),
                 tag.values,
                 tag.first,
                 tag.last
             )?;
         }
-        if self.others > 0 {
+        if self.omitted > 0 {
             writeln!(
                 out,
-                "  {} values of tags more: the names of these take {MAX_TAGS} bytes",
-                self.others
+                "  {} values of further tags: the summary is limited to {MAX_TAGS} bytes of tags",
+                self.omitted
             )?;
         }
         Ok(())
@@ -349,7 +353,7 @@ impl Summary {
         });
         json!({
             "records": self.records, "damaged": self.damaged, "unfinished_at": unfinished,
-            "tags": tags.collect::<serde_json::Map<_, _>>(), "values_of_other_tags": self.others,
+            "tags": tags.collect::<serde_json::Map<_, _>>(), "values_of_other_tags": self.omitted,
         })
     }
 }

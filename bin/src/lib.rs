@@ -1,11 +1,28 @@
-//! The programs `tensorplex-server` and `tensorplex`: they parse, call, and turn the result into an exit code.
+//! The programs `tensorplex-server` and `tensorplex`.
+//!
+//! ```text
+//! server         tensorplex-server: writes event files and log files
+//! run, send      tensorplex: logs the output of a program; sends records as JSON lines
+//! drain          delivers the spools of killed workers
+//! tail, top      follows log files; shows runs and the backlog
+//! export, inspect, doctor       reads and checks event files
+//! completions    shell completions
+//!
+//! endpoint       options: broker address, spool
+//! credentials    options: files with the broker's credentials
+//! units          sizes and durations: parsing and printing
+//! terminal       colours, escaping, progress bar
+//! logging        log lines of the programs themselves
+//! exit           exit codes
+//! ```
+//!
+//! Each command is a struct of options with a method `run`. The binaries only parse, call, and exit.
 
-pub mod broker_files;
-pub mod client_options;
 pub mod completions;
-pub mod demo;
+pub mod credentials;
 pub mod doctor;
 pub mod drain;
+pub mod endpoint;
 pub mod exit;
 pub mod export;
 pub mod inspect;
@@ -16,3 +33,4 @@ pub mod server;
 pub mod tail;
 pub mod terminal;
 pub mod top;
+pub mod units;

@@ -1,7 +1,7 @@
-//! `tensorplex run`: a program whose output is also a log.
+//! `tensorplex run`: runs a program, and logs its output.
 
 mod capture;
-mod fold;
+mod line_splitter;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -18,67 +18,75 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use crate::client_options::{ENVIRONMENT, Spooling, Target, duration};
-use crate::server::live::size;
+use crate::endpoint::{ENVIRONMENT, EndpointOptions, SpoolOptions};
+use crate::units::{format_bytes, parse_duration};
 use capture::{Capture, copy_size};
 
-/// How long output may still come after the program has ended: from processes that it left behind.
-const LEFT_BEHIND: Duration = Duration::from_secs(1);
+/// Time for which the output of processes that the program left behind is still captured: 1 s.
+const ORPHAN_TIME: Duration = Duration::from_secs(1);
 
-/// Run a program; what it prints goes where it always goes, and line by line into its log
+/// Run a program, and log its output line by line
+///
+/// The output still goes where it went before, and the program sees a terminal where it saw one before. The log leaves out colours,
+/// and keeps the last state of a progress bar. It also gets start, end, run time and peak memory.
+///
+/// SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the program. So are SIGINT and SIGQUIT, except on a terminal, which sends
+/// Ctrl-C to the program itself.
+///
+/// The program does not wait for a server that is away: up to 64 MiB of lines are kept, and further lines are dropped and
+/// counted. Processes that the program leaves behind are captured for one more second.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The program sees a terminal where it would see one. Of progress bars the log has the last state, and no colours. Start,
-end, time and peak memory are logged as well. The exit code is that of the program, or 128 and the number of the signal
-that ended it; 125 when tensorplex itself fails, 126 or 127 when the program cannot be started.
-
-SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on; SIGINT and SIGQUIT too, except on a terminal, which sends Ctrl-C to
-the program itself. When the server is away the program goes on; what does not fit into 64 MiB is not logged, and
-counted. A process that the program leaves behind is captured for one second more.
+Exit status:
+  that of the program, or 128 + N when signal N ended it
+  125  tensorplex failed
+  126  the program cannot be started
+  127  the program was not found
 
 Examples:
   tensorplex run --client-id agent/0 -- python train.py --lr 0.1
   tensorplex run --redis redis.example:6379 --client-id agent/0 -- make")]
 pub struct Run {
     #[command(flatten)]
-    target: Target,
+    endpoint: EndpointOptions,
     #[command(flatten)]
-    spooling: Spooling,
+    spool: SpoolOptions,
     /// Client id of the log
-    #[arg(long)]
+    #[arg(long, value_name = "ID")]
     client_id: String,
-    /// How long to wait for the server after the program has ended
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    /// Time limit for acknowledgements after the program has ended
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     timeout: Duration,
-    /// The program and its arguments
+    /// Program to run, with its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
-/// The program did not run to its end under our eyes.
+/// The program could not be run to its end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
-    /// The options do not lead to a server.
+    /// The address or the client id is invalid.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// There is no command.
+    /// The command is empty.
     #[error("no command to run")]
     NoCommand,
     /// The program cannot be started.
     #[error("{program}: {error}")]
     Start {
-        /// Which.
+        /// Name of the program.
         program: String,
-        /// What the system said.
+        /// Error of the system.
         error: io::Error,
     },
-    /// The system refused something else.
+    /// The output or the signals cannot be captured.
     #[error(transparent)]
     System(#[from] io::Error),
 }
 
 impl RunError {
-    /// As `env` and `timeout` have it.
+    /// Returns the exit code: 125, 126 or 127, as for `env` and `timeout`.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Start { error, .. } if error.kind() == io::ErrorKind::NotFound => 127,
@@ -88,17 +96,18 @@ impl RunError {
     }
 }
 
-/// A program that has ended.
+/// Result of a program that has ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Ended {
-    /// How.
+    /// Exit status of the program.
     pub status: ExitStatus,
-    /// Whether its lines are on the server's disk.
+    /// Whether all its lines are on the server's disk.
     pub logged: Result<(), FlushError>,
 }
 
 impl Ended {
-    /// That of the program; when a signal ended it, 128 and its number, as a shell has it.
+    /// Returns the exit code of the program, or 128 + N when signal N ended it, as a shell does.
     pub fn exit_code(&self) -> u8 {
         let code = self.status.code();
         let code = code.or_else(|| self.status.signal().map(|signal| 128 + signal));
@@ -110,22 +119,22 @@ impl Run {
     /// Runs the program to its end.
     ///
     /// # Errors
-    /// When it cannot be started or watched.
+    /// Fails when the program cannot be started, or its output cannot be captured.
     pub fn run(&self) -> Result<Ended, RunError> {
         let (program, args) = self.command.split_first().ok_or(RunError::NoCommand)?;
         let options = ClientOptions {
-            spool: self.spooling.spool.clone(),
+            spool: self.spool.spool.clone(),
             environment: ENVIRONMENT,
             ..ClientOptions::default()
         };
         let client = Client::connect_with(
-            &self.target.address(),
+            &self.endpoint.address(),
             loggerplex::QUEUE,
             &self.client_id,
             options,
         )?;
         let log = Logger::new(LoggerplexClient::new(client).one_way());
-        // Before there is a child: none of its signals is missed.
+        // Registered before the child exists, so that its SIGCHLD is not missed.
         let mut signals = Signals::new([
             SIGCHLD, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGWINCH,
         ])?;
@@ -141,9 +150,9 @@ impl Run {
             let program = program.to_string_lossy().into_owned();
             RunError::Start { program, error }
         })?;
-        // It holds ends that the program writes to, and the copies would wait for it.
+        // `command` holds write ends of the pipes; while they are open, the copies do not end.
         drop(command);
-        log.info(format!("started: {}", shown(&self.command)));
+        log.info(format!("started: {}", shell_quoted(&self.command)));
         let copies = capture.copy(&log);
         let status = wait(child, &mut signals, &terminals)?;
         finish(copies);
@@ -153,7 +162,7 @@ impl Run {
     }
 }
 
-/// Waits for the program, and passes signals on to it.
+/// Waits for the program, and forwards signals to it.
 fn wait(mut child: Child, signals: &mut Signals, terminals: &[File]) -> io::Result<ExitStatus> {
     let on_terminal = io::stdin().is_terminal();
     for signal in signals.forever() {
@@ -163,38 +172,38 @@ fn wait(mut child: Child, signals: &mut Signals, terminals: &[File]) -> io::Resu
                     return Ok(status);
                 }
             }
-            // The terminal may have sent it to the program as well: before the size was right.
+            // The program may have got SIGWINCH from the terminal before its own terminal had the new size.
             SIGWINCH => {
                 for terminal in terminals {
                     copy_size(&io::stdin(), terminal);
                 }
-                pass_on(&child, signal);
+                forward(&child, signal);
             }
-            // The terminal has sent it to the program as well.
+            // The terminal sends these to the program as well.
             SIGINT | SIGQUIT if on_terminal => {}
-            signal => pass_on(&child, signal),
+            signal => forward(&child, signal),
         }
     }
     child.wait()
 }
 
-fn pass_on(child: &Child, signal: i32) {
+fn forward(child: &Child, signal: i32) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
-        // It may have ended already, which the next signal tells.
+        // Fails when the program has just ended; SIGCHLD will tell.
         let _ = kill_process(pid, signal);
     }
 }
 
-/// Waits for the rest of the output, but not for ever: a process that was left behind may hold it open.
+/// Waits for the rest of the output for a limited time, because a process left behind may hold it open.
 fn finish(copies: Vec<JoinHandle<()>>) {
-    let end = Instant::now() + LEFT_BEHIND;
+    let end = Instant::now() + ORPHAN_TIME;
     for copy in copies {
         while !copy.is_finished() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(2));
         }
         if copy.is_finished() && copy.join().is_err() {
-            tracing::error!("a thread that copies output has failed");
+            tracing::error!("the thread that copies the output panicked; its later lines are not logged");
         }
     }
 }
@@ -209,8 +218,8 @@ fn log_end(log: &Logger, status: ExitStatus, time: Duration) {
         (None, None) => status.to_string(),
     };
     let memory = match getrusage(UsageWho::RUSAGE_CHILDREN) {
-        // In KiB on Linux.
-        Ok(usage) => size(u64::try_from(usage.max_rss()).unwrap_or(0) << 10),
+        // Linux reports KiB.
+        Ok(usage) => format_bytes(u64::try_from(usage.max_rss()).unwrap_or(0) << 10),
         Err(error) => error.to_string(),
     };
     let level = if status.success() {
@@ -225,8 +234,8 @@ fn log_end(log: &Logger, status: ExitStatus, time: Duration) {
     );
 }
 
-/// The command as one would type it.
-fn shown(command: &[OsString]) -> String {
+/// Command line in the syntax of a shell.
+fn shell_quoted(command: &[OsString]) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_=./:,+@%".contains(c);
     let word = |word: &OsString| {
         let word = word.to_string_lossy().into_owned();
@@ -243,8 +252,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_shown_as_one_would_type_it() {
+    fn a_command_is_quoted_for_a_shell() {
         let words = ["sh", "-c", "echo 'a'", "", "--lr=0.1"].map(Into::into);
-        assert_eq!(shown(&words), r"sh -c 'echo '\''a'\''' '' --lr=0.1");
+        assert_eq!(shell_quoted(&words), r"sh -c 'echo '\''a'\''' '' --lr=0.1");
     }
 }

@@ -1,4 +1,4 @@
-//! `tensorplex send`: calls as JSON lines, for every language that can print one.
+//! `tensorplex send`: calls as JSON lines, for any language that can print them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::BufRead;
@@ -8,65 +8,77 @@ use remotecall::{Client, ClientOptions, ConnectError, RemoteError, RemoteFuture,
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client_options::{ENVIRONMENT, Spooling, Target, duration};
+use crate::endpoint::{ENVIRONMENT, EndpointOptions, SpoolOptions};
+use crate::units::parse_duration;
 
-/// Most calls whose outcome is not known yet.
-const IN_FLIGHT: usize = 100_000;
+/// Limit on calls without an outcome; above it, reading waits.
+const MAX_IN_FLIGHT: usize = 100_000;
 
-/// Send records as JSON lines from standard input; exit 0 only when all of them are on the server's disk
+/// Send records or log lines, read as JSON lines from standard input
+///
+/// Each line is one call. A bad line is reported with its number on standard error, and the others are sent.
+///
+/// Give every line of a tag its step: the default is 0, and TensorBoard hides points whose step goes back.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Each line is one call:
+Lines:
   {\"method\": \"add_scalar\", \"args\": [\"loss\", 0.5, 10]}
-  {\"method\": \"add_scalar\", \"kwargs\": {\"tag\": \"loss\", \"scalar_value\": 0.5, \"global_step\": 10}}
-  {\"method\": \"add_text\", \"args\": [\"note\", \"hello\"], \"client_id\": \"agent/7\"}
-  {\"method\": \"info\", \"args\": [\"started\"]}                 with --queue loggerplex
+  {\"method\": \"add_scalar\",
+   \"kwargs\": {\"tag\": \"loss\", \"scalar_value\": 0.5, \"global_step\": 10}}
+  {\"method\": \"add_text\", \"args\": [\"note\", \"hi\"], \"client_id\": \"agent/7\"}
+  {\"method\": \"info\", \"args\": [\"started\"]}     with --queue loggerplex
+  (each on one line)
 
-Give every line of a tag its step: without one it is 0, and TensorBoard hides points when a step goes back.
-A bad line is reported with its number on standard error, the others go through, and the exit code is 1.
+Exit status:
+  0  all lines are on the server's disk
+  1  a line was refused or not acknowledged, or nothing could be sent
+  2  wrong options
 
 Example:
-  echo '{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,10]}' | tensorplex send --client-id agent/0")]
+  echo '{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,10]}' |
+    tensorplex send --client-id agent/0")]
 pub struct Send {
     #[command(flatten)]
-    target: Target,
+    endpoint: EndpointOptions,
     #[command(flatten)]
-    spooling: Spooling,
-    /// Queue of the object to call: tensorplex (records) or loggerplex (log lines)
+    spool: SpoolOptions,
+    /// Queue to send to: tensorplex (records) or loggerplex (log lines)
     #[arg(long, default_value = "tensorplex")]
     queue: String,
     /// Client id of lines that name none
-    #[arg(long, default_value = "send")]
+    #[arg(long, value_name = "ID", default_value = "send")]
     client_id: String,
-    /// How long to wait for the server after the last line
-    #[arg(long, default_value = "30s", value_parser = duration)]
+    /// Time limit for acknowledgements after the last line
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     timeout: Duration,
 }
 
-/// Nothing could be sent at all.
+/// Nothing could be sent.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendError {
-    /// The options do not lead to a server.
+    /// The address or the client id is invalid.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// Standard input cannot be read.
     #[error("standard input, line {line}: {error}")]
     Input {
-        /// Number of the line, from 1.
+        /// Line number, from 1.
         line: u64,
-        /// What the system said.
+        /// Error of the system.
         error: std::io::Error,
     },
 }
 
-/// How it went.
+/// Outcome of all lines.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome {
-    /// Lines that are on the server's disk.
+    /// Number of acknowledged lines: they are on the server's disk.
     pub sent: u64,
-    /// Lines that were refused, here or by the server.
+    /// Number of lines refused, by this program or by the server.
     pub refused: u64,
-    /// Lines of which nothing is known after the timeout.
+    /// Number of lines without an outcome after the timeout.
     pub outstanding: u64,
 }
 
@@ -82,48 +94,50 @@ struct Line {
 }
 
 impl Send {
-    /// Sends every line of `input`; each bad one is passed to `report` with its number.
+    /// Sends every line of `input`. Calls `report` with the number of each refused line and the reason.
     ///
     /// # Errors
-    /// When the options or the input cannot be used.
+    /// Fails when the options are invalid, or the input cannot be read.
     pub fn run(&self, input: impl BufRead, report: &mut dyn FnMut(u64, &str)) -> Result<Outcome, SendError> {
         let options = ClientOptions {
             when_full: WhenFull::Block(self.timeout),
-            spool: self.spooling.spool.clone(),
+            spool: self.spool.spool.clone(),
             environment: ENVIRONMENT,
             ..ClientOptions::default()
         };
-        let client = Client::connect_with(&self.target.address(), &self.queue, &self.client_id, options)?;
-        let mut sending = Sending {
+        let client = Client::connect_with(&self.endpoint.address(), &self.queue, &self.client_id, options)?;
+        let mut sender = Sender {
             client,
-            others: HashMap::new(),
-            waiting: VecDeque::new(),
+            clients: HashMap::new(),
+            in_flight: VecDeque::new(),
             report,
             outcome: Outcome::default(),
         };
         for (number, line) in (1..).zip(input.lines()) {
             match line {
                 Ok(line) if line.trim().is_empty() => {}
-                Ok(line) => sending.send(number, &line, self.timeout),
+                Ok(line) => sender.send(number, &line, self.timeout),
                 Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                    sending.refuse(number, "not UTF-8")
+                    sender.refuse(number, "not UTF-8");
                 }
                 Err(error) => return Err(SendError::Input { line: number, error }),
             }
         }
-        Ok(sending.finish(self.timeout))
+        Ok(sender.finish(self.timeout))
     }
 }
 
-struct Sending<'a> {
+struct Sender<'a> {
     client: Client,
-    others: HashMap<String, Client>,
-    waiting: VecDeque<(u64, RemoteFuture<()>)>,
+    /// Clients of the ids that lines named.
+    clients: HashMap<String, Client>,
+    /// Calls without an outcome, with their line numbers, oldest first.
+    in_flight: VecDeque<(u64, RemoteFuture<()>)>,
     report: &'a mut dyn FnMut(u64, &str),
     outcome: Outcome,
 }
 
-impl Sending<'_> {
+impl Sender<'_> {
     fn send(&mut self, number: u64, text: &str, timeout: Duration) {
         let line: Line = match serde_json::from_str(text) {
             Ok(line) => line,
@@ -133,29 +147,29 @@ impl Sending<'_> {
             Ok(client) => client,
             Err(error) => return self.refuse(number, &error),
         };
-        self.waiting
+        self.in_flight
             .push_back((number, client.check(&line.method, &line.args, &line.kwargs)));
-        while self.waiting.len() > IN_FLIGHT && self.settle_first(timeout) {}
+        while self.in_flight.len() > MAX_IN_FLIGHT && self.settle_first(timeout) {}
     }
 
     fn client_of(&mut self, id: Option<&str>) -> Result<Client, String> {
         let Some(id) = id else {
             return Ok(self.client.clone());
         };
-        if let Some(client) = self.others.get(id) {
+        if let Some(client) = self.clients.get(id) {
             return Ok(client.clone());
         }
         let client = self
             .client
             .with_client_id(id)
             .map_err(|error| error.to_string())?;
-        self.others.insert(id.to_owned(), client.clone());
+        self.clients.insert(id.to_owned(), client.clone());
         Ok(client)
     }
 
-    /// Waits for the oldest call; returns false when its outcome is not known in time.
+    /// Waits for the outcome of the oldest call. Returns false when it has none after `timeout`.
     fn settle_first(&mut self, timeout: Duration) -> bool {
-        let Some((number, future)) = self.waiting.front() else {
+        let Some((number, future)) = self.in_flight.front() else {
             return false;
         };
         let number = *number;
@@ -165,7 +179,7 @@ impl Sending<'_> {
             Err(RemoteError::Closed) => self.outcome.outstanding += 1,
             Err(error) => self.refuse(number, &error.to_string()),
         }
-        self.waiting.pop_front();
+        self.in_flight.pop_front();
         true
     }
 
@@ -176,9 +190,10 @@ impl Sending<'_> {
 
     fn finish(mut self, timeout: Duration) -> Outcome {
         let end = Instant::now() + timeout;
-        while !self.waiting.is_empty() && self.settle_first(end.saturating_duration_since(Instant::now())) {}
+        while !self.in_flight.is_empty() && self.settle_first(end.saturating_duration_since(Instant::now())) {
+        }
         let _ = self.client.close(Duration::ZERO);
-        // What was decided in the last instant still counts.
+        // Outcomes that arrived during the close still count.
         while self.settle_first(Duration::ZERO) {}
         self.outcome
     }

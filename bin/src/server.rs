@@ -1,7 +1,7 @@
-//! `tensorplex-server`: event files and log files of many workers.
+//! `tensorplex-server`: writes the event files and log files of many workers.
 
-pub(crate) mod live;
 mod log_options;
+mod status_line;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -19,45 +19,57 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tensorplex::{Group, GroupError, LOGS, PRIVATE, Tensorplex};
 
-use crate::broker_files::BrokerFiles;
-use live::Live;
+use crate::credentials::CredentialOptions;
+use crate::endpoint::DEFAULT_ADDRESS;
 use log_options::LogOptions;
+use status_line::StatusLine;
 
-/// The variable that names the file of the broker's password, for servers as for workers.
+/// Variable that names the password file of the embedded broker; workers use the same one.
 const PASSWORD_FILE: &str = "TENSORPLEX_PASSWORD_FILE";
-/// How often the server looks at its threads, and the line on a terminal changes.
+/// Interval of health checks, and of the status line on a terminal: 1 s.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Write the records of many training workers into TensorBoard event files and text log files
 ///
-/// Without --redis the server is its own broker: workers connect to the address it listens on. With --redis workers
-/// connect to that Redis, and the server may come and go.
+/// Without --redis, the server runs a broker of its own: workers connect to the address of --listen. With --redis,
+/// workers connect to that Redis, and go on logging while the server is stopped.
+///
+/// To listen beyond this machine, the embedded broker needs a password: --password-file, TENSORPLEX_PASSWORD_FILE or
+/// TENSORPLEX_PASSWORD. Workers read TENSORPLEX_PASSWORD_FILE too, or take the password from their address:
+/// redis://:PASSWORD@HOST:PORT.
+///
+/// Change the options of groups and log files only after a clean shutdown; after a crash, start once with the old
+/// values.
 #[derive(clap::Parser, Debug)]
 #[command(
+    name = "tensorplex-server",
     version,
     after_help = "\
+Signals:
+  SIGTERM, SIGINT  drain the queues, save a checkpoint, exit 0
+  SIGHUP           reopen the log files, after logrotate has moved them
+
+Environment:
+  RUST_LOG         log lines of the server itself: error, warn, info (default), ...
+
 Examples:
   tensorplex-server --logdir runs/
   tensorplex-server --logdir runs/ --redis localhost:6379
-  tensorplex-server --logdir runs/ --redis rediss://me@redis.example --redis-ca ca.pem --redis-password-file secret
+  tensorplex-server --logdir runs/ --redis rediss://me@redis.example \\
+      --redis-ca ca.pem --redis-password-file secret
   tensorplex-server --logdir runs/ --listen 0.0.0.0:8008 --password-file secret
   tensorplex-server --logdir runs/ --group learner --group agent:8
   tensorplex-server --logdir runs/ --rotate-size 100M --rotate-keep 9
-  tensorplex-server --logdir runs/ --log-level debug --time-format '%FT%T%.3f' --time-zone UTC
-
-Options of groups and of log files may change after the server was stopped, not after it was killed.
-
-Without --redis, TENSORPLEX_PASSWORD or the file that TENSORPLEX_PASSWORD_FILE names is the password of the server's own
-broker; it is needed to listen beyond this machine. Workers take it from a file too (TENSORPLEX_PASSWORD_FILE), or from
-their address: redis://:PASSWORD@HOST:PORT.
-SIGHUP opens the log files again by their names, as logrotate wants it after it has moved them (postrotate).
-SIGTERM and Ctrl-C work off what is in the queue, save, and exit 0. RUST_LOG chooses the log lines (info)."
+  tensorplex-server --logdir runs/ --log-level debug \\
+      --time-format '%FT%T%.3f' --time-zone UTC"
 )]
 pub struct Server {
-    /// Directory to write below; TensorBoard reads it: tensorboard --logdir DIR
+    /// Directory for event files and log files; view it with tensorboard --logdir DIR
     #[arg(long, value_name = "DIR")]
     logdir: PathBuf,
-    /// Redis or Valkey to read from: host:port, redis://user:password@host:port/db, rediss://… (TLS), unix:///path
+    /// Redis or Valkey to read from, instead of the embedded broker
+    ///
+    /// Forms: host:port, redis://user:password@host:port/db, rediss://… (TLS), unix:///path.
     #[arg(
         long,
         value_name = "ADDR",
@@ -67,69 +79,70 @@ pub struct Server {
     )]
     redis: Option<String>,
     #[command(flatten)]
-    files: BrokerFiles,
-    /// Where the server's own broker listens; port 0 takes a free one
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8008")]
+    credentials: CredentialOptions,
+    /// Address of the embedded broker; port 0 takes a free port
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
     listen: SocketAddr,
-    /// File with the password of the server's own broker as its only line
+    /// File whose only line is the password of the embedded broker
     #[arg(long, value_name = "FILE", conflicts_with = "redis")]
     password_file: Option<PathBuf>,
-    /// Not an option: a password does not belong into the list of processes.
+    /// Read from the environment only: the command line is visible to every user of the machine.
     #[arg(skip = std::env::var("TENSORPLEX_PASSWORD").ok())]
     password: Option<String>,
-    /// Memory of the server's own broker, in MiB; workers keep what does not fit
+    /// Memory limit of the embedded broker, in MiB; workers keep what exceeds it
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     broker_memory: usize,
-    /// A group of clients: NAME (they share one run) or NAME:N (N clients per chart); may be repeated
+    /// Group of clients: NAME (one run for all) or NAME:N (N clients per chart); may be repeated
     ///
-    /// Without groups every client id is a run of its own. With groups a client id is GROUP/NAME, or
-    /// GROUP/NAME/RUN for a run below the client's own, and other groups are refused.
+    /// Without groups, every client id is a run of its own. With groups, a client id is GROUP/NAME, or GROUP/NAME/RUN for a run
+    /// below the client's own, and other groups are refused.
     #[arg(long, value_name = "NAME[:N]")]
     group: Vec<String>,
     #[command(flatten)]
     logs: LogOptions,
 }
 
-/// The server could not start, or had to end.
+/// The server could not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServerError {
     /// The log directory cannot be used.
     #[error("log directory {path}: {error}")]
     Logdir {
-        /// The directory.
+        /// Log directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         error: std::io::Error,
     },
-    /// A group cannot be registered.
+    /// A group is invalid.
     #[error("--group: {0}")]
     Group(#[from] GroupError),
     /// The embedded broker cannot listen.
     #[error(transparent)]
     Broker(#[from] BrokerStartError),
-    /// One of the two objects cannot be served.
+    /// A queue cannot be served.
     #[error("queue {queue}: {error}")]
     Queue {
-        /// Its queue.
+        /// Name of the queue.
         queue: &'static str,
-        /// Why.
+        /// Reason.
         error: RunError,
     },
-    /// Files for a Redis, and no Redis.
+    /// Credential files for Redis were given without `--redis`.
     #[error(
-        "--redis-password-file, --redis-ca, --redis-cert and --redis-key are of use only with --redis; the password of \
-             the server's own broker comes from --password-file"
+        "--redis-password-file, --redis-ca, --redis-cert and --redis-key need --redis; for the embedded broker, use \
+         --password-file"
     )]
     NoRedis,
-    /// The file with the password of our own broker cannot be used.
+    /// The password file of the embedded broker cannot be used.
     #[error(transparent)]
     Password(#[from] FileError),
-    /// The system refused a signal handler.
-    #[error("signals cannot be caught: {0}")]
+    /// A signal handler cannot be registered.
+    #[error("cannot register a signal handler: {0}")]
     Signals(std::io::Error),
 }
 
-/// Where SIGTERM and SIGINT arrive from now on.
+/// Registers SIGTERM and SIGINT, and returns the channel on which they arrive.
 fn stop_signals() -> std::io::Result<Receiver<()>> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let (stop, stops) = channel();
@@ -137,17 +150,17 @@ fn stop_signals() -> std::io::Result<Receiver<()>> {
         .name("signals".into())
         .spawn(move || {
             for _ in signals.forever() {
-                // Whoever is stopping already needs no second one.
+                // Fails when the server is stopping already.
                 let _ = stop.send(());
             }
         })?;
     Ok(stops)
 }
 
-/// Everything that runs.
+/// Running server: both queues and the embedded broker.
 struct Running {
     queues: [(&'static str, ServerHandle); 2],
-    /// Ends last: the queues are read over it.
+    /// Dropped last, because the queues are read through it.
     _broker: Option<EmbeddedBroker>,
 }
 
@@ -155,19 +168,19 @@ impl Server {
     /// Serves until SIGTERM or SIGINT.
     ///
     /// # Errors
-    /// When the server cannot start or has to end.
+    /// Fails when the server cannot start, or has to stop.
     pub fn run(&self) -> Result<(), ServerError> {
         let stop = stop_signals().map_err(ServerError::Signals)?;
-        // Before anything can be moved away.
+        // Registered before the log files exist, so that no SIGHUP ends the server.
         let hangup = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signal_hook::consts::SIGHUP, hangup.clone())
             .map_err(ServerError::Signals)?;
         let running = self.start(hangup)?;
-        let mut live = Live::new(std::io::stderr().is_terminal());
+        let mut status = StatusLine::new(std::io::stderr().is_terminal());
         while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) && !running.has_ended() {
-            live.show(|| running.queues.each_ref().map(|(_, server)| server.stats()));
+            status.update(|| running.queues.each_ref().map(|(_, server)| server.stats()));
         }
-        live.end(&running.stop()?);
+        status.finish(&running.stop()?);
         Ok(())
     }
 
@@ -189,7 +202,7 @@ impl Server {
         let on = |queue| move |error| ServerError::Queue { queue, error };
         let records = records.serve(&address).map_err(on(tensorplex::QUEUE))?;
         let lines = lines.serve(&address).map_err(on(loggerplex::QUEUE))?;
-        self.introduce(&logdir, broker.as_ref());
+        self.print_banner(&logdir, broker.as_ref());
         Ok(Running {
             queues: [(tensorplex::QUEUE, records), (loggerplex::QUEUE, lines)],
             _broker: broker,
@@ -207,44 +220,44 @@ impl Server {
         })
     }
 
-    /// The broker of our own, if wanted, and the address to read from.
+    /// Starts the embedded broker if it is wanted. Returns it with the address to read from.
     fn broker(&self) -> Result<(Option<EmbeddedBroker>, String), ServerError> {
         if let Some(redis) = &self.redis {
-            return Ok((None, self.files.apply(redis)));
+            return Ok((None, self.credentials.apply(redis)));
         }
-        if self.files.are_named() {
+        if !self.credentials.is_empty() {
             return Err(ServerError::NoRedis);
         }
         let mut options = BrokerOptions::new(self.listen);
         options.max_memory = self.broker_memory << 20;
-        options.password = self.own_password()?;
+        options.password = self.broker_password()?;
         let broker = EmbeddedBroker::start(options)?;
         let address = broker.own_address();
         Ok((Some(broker), address))
     }
 
-    fn own_password(&self) -> Result<Option<String>, ServerError> {
-        let of_environment = || std::env::var_os(PASSWORD_FILE).filter(|path| !path.is_empty());
+    fn broker_password(&self) -> Result<Option<String>, ServerError> {
+        let from_environment = || std::env::var_os(PASSWORD_FILE).filter(|path| !path.is_empty());
         let file = self.password_file.clone();
-        let Some(path) = file.or_else(|| of_environment().map(PathBuf::from)) else {
+        let Some(path) = file.or_else(|| from_environment().map(PathBuf::from)) else {
             return Ok(self.password.clone());
         };
         warn_if_others_can_read(&path);
         Ok(Some(read_password(&path)?))
     }
 
-    fn introduce(&self, logdir: &std::path::Path, broker: Option<&EmbeddedBroker>) {
+    fn print_banner(&self, logdir: &std::path::Path, broker: Option<&EmbeddedBroker>) {
         println!("tensorplex-server {}", env!("CARGO_PKG_VERSION"));
         match (
             broker,
             self.redis.as_deref().map(str::parse::<remotecall::Address>),
         ) {
-            (Some(broker), _) => println!("  listening on {} (its own broker)", broker.address()),
+            (Some(broker), _) => println!("  listening on {} (embedded broker)", broker.address()),
             (None, Some(Ok(address))) => println!("  reading from {address}"),
             _ => {}
         }
         println!("  writing to   {}", logdir.display());
-        println!("  to look at:  tensorboard --logdir {}", logdir.display());
+        println!("  to view it:  tensorboard --logdir {}", logdir.display());
     }
 }
 
@@ -253,7 +266,7 @@ impl Running {
         self.queues.iter().any(|(_, server)| server.has_ended())
     }
 
-    /// Both are stopped, whatever the first one says.
+    /// Stops both queues, also when the first one fails.
     fn stop(self) -> Result<[StatsSnapshot; 2], ServerError> {
         let stop = |(queue, server): (_, ServerHandle)| {
             server.stop().map_err(|error| ServerError::Queue { queue, error })

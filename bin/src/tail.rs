@@ -1,7 +1,7 @@
-//! `tensorplex tail`: the logs of many clients as one.
+//! `tensorplex tail`: follows the logs of many clients, merged by time.
 
+mod outage;
 mod print;
-mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -11,53 +11,59 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use loggerplex::Level;
+use loggerplex::format::Zone;
 use loggerplex::reading::{
-    Folder, Follow, LogEntry, LogPlace, ServerSource, Source, Wanted, begin, expect_history,
+    ClientFiles, FolderSource, Follower, HistoryQuery, LogEntry, ServerSource, Source, prefetch_history,
+    read_history,
 };
-use loggerplex::{Level, Zone};
 use regex_lite::Regex;
 use remotecall::{Address, ConnectError};
 use tensorplex::LOGS;
 use tensorplex::logdir::Pattern;
 
-use crate::broker_files::BrokerFiles;
-use crate::client_options::duration;
-use crate::exit::FINE;
+use crate::credentials::CredentialOptions;
+use crate::exit::SUCCESS;
+use crate::units::parse_duration;
+use outage::OutageNotice;
 use print::Printer;
-use waiting::Waiting;
 
-/// Log directory when nothing else is said.
-const LOGDIR: &str = "runs";
-/// Its address, where neither option is given.
+/// Default log directory.
+const DEFAULT_LOGDIR: &str = "runs";
+/// Variable with the server's broker address, used when neither `--logdir` nor `--redis` is given.
 const URL_VARIABLE: &str = "TENSORPLEX_URL";
-/// Under which a server is asked.
+/// Client id for calls to the server.
 const CLIENT_ID: &str = "tail";
-/// How often files on this machine are looked at.
-const FOLDER_TICK: Duration = Duration::from_millis(100);
-/// How often a server is asked: it looks at its files ten times a second.
-const SERVER_TICK: Duration = Duration::from_millis(150);
-/// Clients that a server is asked for at once.
-const TOGETHER: usize = 32;
-/// Entries that are shown first, when nothing else is said.
-const LAST: usize = 10;
-/// Longest regular expression, when it is compiled.
+/// Poll interval of local files: 100 ms.
+const FOLDER_INTERVAL: Duration = Duration::from_millis(100);
+/// Poll interval of a server: 150 ms. The server scans its files at most every 100 ms.
+const SERVER_INTERVAL: Duration = Duration::from_millis(150);
+/// Number of clients whose files are prefetched together.
+const PREFETCH_CLIENTS: usize = 32;
+/// Default number of past entries.
+const DEFAULT_LINES: usize = 10;
+/// Limit on a compiled regular expression: 1 MiB.
 const MAX_REGEX: usize = 1 << 20;
 
 /// Follow the logs of many clients, merged by time
+///
+/// Prints the last entries, and then new ones as they arrive, each after its client id, in colour on a terminal unless NO_COLOR is
+/// set. Follows files across rotation, and new clients as they appear.
+///
+/// A PATTERN selects client ids: * matches any text, also across /, ? matches one character, and [abc] one of several. Without
+/// one, all clients are followed.
+///
+/// On the server's machine, --logdir reads the files, whether the server runs or not. From elsewhere, --redis asks the server;
+/// while the server is away, tail says so once, waits, and continues where it stopped. Without either option, TENSORPLEX_URL
+/// is the server's address if it is set, and runs/ is read otherwise.
+///
+/// Entries without a level pass every --level. A time without a date is taken for the latest day that fits.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A pattern is a client id with *, ? and [abc], and * matches / too; without one all clients are followed, and new ones as they
-appear. The last entries are shown first. Each line has its client in front, in colour on a terminal (NO_COLOR is
-respected); lines that are read together are sorted by their time. Files that rotate are followed.
-
-On the server's machine the files are read (--logdir), whether the server runs or not. From elsewhere --redis asks the
-server, with the same options and the same output; while it is away tail says so once, waits, and goes on where it was.
---logdir and --redis exclude each other. With neither, TENSORPLEX_URL is the server's address, or else runs/ is read.
-
-Lines without a level are shown whatever --level says. A line without a date is of the last day that its time fits.
-
-Exit code: 0 when it was ended by Ctrl-C or SIGTERM, or with --no-follow; 2 when the logs cannot be read, with --no-follow
-also when the server does not answer for 30 s.
+Exit status:
+  0  ended by Ctrl-C or SIGTERM, or complete (--no-follow)
+  2  the logs cannot be read; with --no-follow, also when the server does
+     not answer for 30 s
 
 Examples:
   tensorplex tail --logdir runs/
@@ -66,69 +72,72 @@ Examples:
   tensorplex tail --redis trainer:8008 'agent/*'
   tensorplex tail --json | jq -r .message")]
 pub struct Tail {
-    /// Only clients that match one of these patterns
+    /// Only clients that match; several patterns may be given
     pattern: Vec<Pattern>,
-    /// Log directory of the server, on this machine [default: runs, if neither --redis nor TENSORPLEX_URL says otherwise]
+    /// Log directory of a server on this machine
     #[arg(long, value_name = "DIR", conflicts_with = "redis")]
     logdir: Option<PathBuf>,
-    /// Broker address of a server elsewhere, instead of --logdir: the server's own (host:8008), or the Redis it reads
-    /// from (host:port, redis://…, rediss://…, unix://…) [env: TENSORPLEX_URL]
+    /// Broker address of a server elsewhere [env: TENSORPLEX_URL]
+    ///
+    /// The address of the server itself, or of the Redis that it reads from: host:port, redis://user:password@host:port/db,
+    /// rediss://… (TLS), unix:///path.
     #[arg(long, value_name = "ADDR")]
     redis: Option<String>,
     #[command(flatten)]
-    files: BrokerFiles,
-    /// Only entries of this level or above: debug, info3, warning, … or a number
+    credentials: CredentialOptions,
+    /// Lowest level to print: debug, info3, warning, … or a number
     #[arg(long, value_name = "LEVEL")]
     level: Option<Level>,
-    /// Begin with the entries of this time until now, such as 10m
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// Begin with the entries since this long ago, such as 10m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Only entries that match this regular expression
-    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    /// Only entries whose message matches this regular expression
+    #[arg(long, value_name = "REGEX", value_parser = parse_regex)]
     grep: Option<Regex>,
-    /// Most entries to begin with (10, or with --since as many as there are)
+    /// Limit on past entries; default 10, or with --since unlimited
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<usize>,
-    /// Zone of times in the files that name none, as the server's --time-zone
+    /// Time zone of the files, as in the server's --time-zone
     #[arg(long, value_name = "ZONE", default_value = "local")]
     time_zone: Zone,
-    /// End with what is there now
+    /// Print the past entries and exit
     #[arg(long)]
     no_follow: bool,
-    /// One JSON object per entry
+    /// Print one JSON object per entry
     #[arg(long)]
     json: bool,
 }
 
-fn regex(text: &str) -> Result<Regex, String> {
+fn parse_regex(text: &str) -> Result<Regex, String> {
     let built = regex_lite::RegexBuilder::new(text).size_limit(MAX_REGEX).build();
     built.map_err(|error| error.to_string())
 }
 
 /// The logs cannot be followed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TailError {
-    /// The logs of a directory or a server cannot be read.
-    #[error("{path}: {error}")]
-    Logs {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The address of the server cannot be used.
+    /// The address is invalid.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The logs cannot be read.
+    #[error("{}: {error}", path.display())]
+    Logs {
+        /// Log folder, or address of the server.
+        path: PathBuf,
+        /// Error of the system, or of the server.
+        error: io::Error,
+    },
     /// The output cannot be written.
-    #[error("the output cannot be written: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    /// The system refused a signal handler.
-    #[error("signals cannot be caught: {0}")]
+    /// A signal handler cannot be registered.
+    #[error("cannot register a signal handler: {0}")]
     Signals(io::Error),
 }
 
-/// Where logs are read.
-enum Place {
+/// Location of the logs.
+enum Location {
     /// A log directory.
     Folder(PathBuf),
     /// The address of a server's broker.
@@ -136,89 +145,91 @@ enum Place {
 }
 
 impl Tail {
-    /// Shows what was logged last, and what is logged, until it is told to end.
+    /// Prints the past entries, and follows new ones until a signal ends the program.
     ///
     /// # Errors
-    /// When the logs cannot be read or the output cannot be written.
+    /// Fails when the logs cannot be read, or the output cannot be written.
     pub fn run(&self) -> Result<u8, TailError> {
         let end = Arc::new(AtomicBool::new(false));
         for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             signal_hook::flag::register(number, end.clone()).map_err(TailError::Signals)?;
         }
-        match self.place() {
-            Place::Folder(logdir) => {
+        match self.location() {
+            Location::Folder(logdir) => {
                 let folder = logdir.join(LOGS);
-                let source = Folder::new(&folder);
-                self.show(source, &folder, FOLDER_TICK, &end)
+                let source = FolderSource::new(&folder);
+                self.follow(source, &folder, FOLDER_INTERVAL, &end)
             }
-            Place::Server(address) => {
-                let shown: Address = address.parse().map_err(ConnectError::from)?;
-                let waiting = Waiting::new(shown.to_string(), end.clone(), self.no_follow);
-                let source = ServerSource::connect(&address, CLIENT_ID, waiting)?;
-                self.show(source, Path::new(&shown.to_string()), SERVER_TICK, &end)
+            Location::Server(address) => {
+                // `Display` of an address hides its password.
+                let printable: Address = address.parse().map_err(ConnectError::from)?;
+                let outage = OutageNotice::new(printable.to_string(), end.clone(), self.no_follow);
+                let source = ServerSource::connect(&address, CLIENT_ID, outage)?;
+                self.follow(source, Path::new(&printable.to_string()), SERVER_INTERVAL, &end)
             }
         }
     }
 
-    /// Where the logs are.
-    fn place(&self) -> Place {
+    /// Location from the options and the environment.
+    fn location(&self) -> Location {
         let address = || {
             std::env::var(URL_VARIABLE)
                 .ok()
                 .filter(|address| !address.is_empty())
         };
         match (&self.logdir, &self.redis) {
-            (Some(logdir), _) => Place::Folder(logdir.clone()),
-            (None, Some(address)) => Place::Server(self.files.apply(address)),
+            (Some(logdir), _) => Location::Folder(logdir.clone()),
+            (None, Some(address)) => Location::Server(self.credentials.apply(address)),
             (None, None) => match address() {
-                Some(address) => Place::Server(self.files.apply(&address)),
-                None => Place::Folder(LOGDIR.into()),
+                Some(address) => Location::Server(self.credentials.apply(&address)),
+                None => Location::Folder(DEFAULT_LOGDIR.into()),
             },
         }
     }
 
-    fn show<S: Source>(
+    fn follow<S: Source>(
         &self,
         source: S,
         name: &Path,
-        tick: Duration,
+        interval: Duration,
         end: &AtomicBool,
     ) -> Result<u8, TailError> {
-        let about = |error| TailError::Logs {
+        let with_path = |error| TailError::Logs {
             path: name.to_owned(),
             error,
         };
         let mut printer = Printer::new(self.json);
-        let mut logs = Logs {
-            tail: self,
+        let mut logs = FollowedLogs {
+            options: self,
             source,
-            following: HashMap::new(),
+            followers: HashMap::new(),
         };
-        let history = match logs.history() {
-            Err(_) if end.load(Relaxed) => return Ok(FINE),
-            history => history.map_err(about)?,
+        let history = match logs.read_history() {
+            Err(_) if end.load(Relaxed) => return Ok(SUCCESS),
+            history => history.map_err(with_path)?,
         };
         printer.print(history)?;
         while !self.no_follow && !end.load(Relaxed) {
-            std::thread::sleep(tick);
-            let mut news = Vec::new();
-            let read = logs.news(&mut news);
-            // What came before an error is not read again.
-            printer.print(sort_by_time(news))?;
+            std::thread::sleep(interval);
+            let mut new = Vec::new();
+            let read = logs.poll(&mut new);
+            // Printed also after an error, because the next poll does not repeat them.
+            printer.print(sort_by_time(new))?;
             match read {
                 Err(_) if end.load(Relaxed) => {}
-                read => read.map_err(about)?,
+                read => read.map_err(with_path)?,
             }
         }
-        Ok(FINE)
+        Ok(SUCCESS)
     }
 
-    fn fits(&self, entry: &LogEntry) -> bool {
-        let important = self
+    /// Returns whether an entry passes `--level` and `--grep`.
+    fn matches(&self, entry: &LogEntry) -> bool {
+        let passes_level = self
             .level
             .zip(entry.level)
             .is_none_or(|(least, level)| level >= least);
-        important
+        passes_level
             && self
                 .grep
                 .as_ref()
@@ -226,48 +237,53 @@ impl Tail {
     }
 }
 
-/// Logs that are followed.
-struct Logs<'a, S> {
-    tail: &'a Tail,
+/// Logs with their read positions.
+struct FollowedLogs<'a, S> {
+    options: &'a Tail,
     source: S,
-    /// A client's place in its files, in one format.
-    following: HashMap<(String, bool), Follow>,
+    /// Read positions by client id and format; true stands for JSON.
+    followers: HashMap<(String, bool), Follower>,
 }
 
-impl<S: Source> Logs<'_, S> {
-    /// The clients that are followed, as their files are now.
-    fn places(&mut self) -> io::Result<Vec<LogPlace>> {
-        let mut places = self.source.list()?.unwrap_or_default();
-        let patterns = &self.tail.pattern;
-        let wanted = |client: &str| patterns.iter().any(|pattern| pattern.matches(client));
-        places.retain(|place| patterns.is_empty() || wanted(&place.client));
-        Ok(places)
+impl<S: Source> FollowedLogs<'_, S> {
+    /// Lists the files of the clients that the patterns select.
+    fn list(&mut self) -> io::Result<Vec<ClientFiles>> {
+        let mut clients = self.source.list()?.unwrap_or_default();
+        let patterns = &self.options.pattern;
+        let is_selected = |client: &str| patterns.iter().any(|pattern| pattern.matches(client));
+        clients.retain(|files| patterns.is_empty() || is_selected(&files.client));
+        Ok(clients)
     }
 
-    fn history(&mut self) -> io::Result<Vec<LogEntry>> {
-        let Tail { since, lines, .. } = *self.tail;
+    fn read_history(&mut self) -> io::Result<Vec<LogEntry>> {
+        let Tail { since, lines, .. } = *self.options;
         let since = since.and_then(|since| Utc::now().checked_sub_signed(TimeDelta::from_std(since).ok()?));
-        let count = lines.unwrap_or(if since.is_some() { usize::MAX } else { LAST });
-        let wanted = Wanted {
-            count,
-            since,
-            zone: self.tail.time_zone,
-            fits: &|entry| self.tail.fits(entry),
-        };
+        let limit = lines.unwrap_or(if since.is_some() {
+            usize::MAX
+        } else {
+            DEFAULT_LINES
+        });
+        let options = self.options;
+        let filter = |entry: &LogEntry| options.matches(entry);
+        let query = HistoryQuery::last(limit)
+            .since(since)
+            .zone(options.time_zone)
+            .filter(&filter);
         let mut last = BTreeMap::new();
         let mut number = 0u64;
-        for some in self.places()?.chunks(TOGETHER) {
-            for place in some {
-                expect_history(&mut self.source, place);
+        for batch in self.list()?.chunks(PREFETCH_CLIENTS) {
+            for files in batch {
+                prefetch_history(&mut self.source, files);
             }
-            for place in some {
-                let (follow, entries) = begin(&mut self.source, place, &wanted)?;
-                self.following.insert((place.client.clone(), place.json), follow);
+            for files in batch {
+                let (follower, entries) = read_history(&mut self.source, files, &query)?;
+                self.followers
+                    .insert((files.client.clone(), files.json), follower);
                 number += 1;
                 for (line, entry) in (0u64..).zip(entries) {
                     last.insert((entry.time, number, line), entry);
-                    // Never more than are shown.
-                    if last.len() > count {
+                    // Bounds the memory to what is printed.
+                    if last.len() > limit {
                         last.pop_first();
                     }
                 }
@@ -276,34 +292,36 @@ impl<S: Source> Logs<'_, S> {
         Ok(last.into_values().collect())
     }
 
-    /// Adds what came since the last look.
-    fn news(&mut self, news: &mut Vec<LogEntry>) -> io::Result<()> {
-        let see = &mut |entry| {
-            if self.tail.fits(&entry) {
-                news.push(entry);
+    /// Appends the entries that were added since the last poll.
+    fn poll(&mut self, new: &mut Vec<LogEntry>) -> io::Result<()> {
+        let options = self.options;
+        let emit = &mut |entry| {
+            if options.matches(&entry) {
+                new.push(entry);
             }
         };
-        for some in self.places()?.chunks(TOGETHER) {
-            for place in some {
-                let follow = self
-                    .following
-                    .entry((place.client.clone(), place.json))
+        for batch in self.list()?.chunks(PREFETCH_CLIENTS) {
+            for files in batch {
+                let follower = self
+                    .followers
+                    .entry((files.client.clone(), files.json))
                     .or_default();
-                follow.expect(&mut self.source, place);
+                follower.prefetch(&mut self.source, files);
             }
-            for place in some {
-                let follow = self
-                    .following
-                    .entry((place.client.clone(), place.json))
+            for files in batch {
+                let follower = self
+                    .followers
+                    .entry((files.client.clone(), files.json))
                     .or_default();
-                follow.read(&mut self.source, place, self.tail.time_zone, see)?;
+                follower.poll(&mut self.source, files, options.time_zone, emit)?;
             }
         }
         Ok(())
     }
 }
 
-/// The order of a client stays, also when its clock went back: an entry counts as no older than the one before it.
+/// Sorts entries by time. The order within a client stays, also when its clock went back: an entry is sorted as no
+/// earlier than the client's entry before it.
 fn sort_by_time(entries: Vec<LogEntry>) -> Vec<LogEntry> {
     let mut latest: HashMap<String, DateTime<Utc>> = HashMap::new();
     let mut timed: Vec<(DateTime<Utc>, LogEntry)> = Vec::with_capacity(entries.len());

@@ -1,8 +1,8 @@
-//! `tensorplex top`: what the workers do now.
+//! `tensorplex top`: live view of the workers' runs.
 
-mod frame;
+mod layout;
+mod model;
 mod screen;
-mod state;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -13,134 +13,143 @@ use std::time::{Duration, Instant};
 use remotecall::{AddressError, BrokerWatch};
 use tensorplex::logdir::{FindError, Pattern, Watch};
 
-use crate::client_options::{ENVIRONMENT, Target, duration};
-use crate::exit::FINE;
-use crate::terminal::has_colours;
-use frame::Look;
+use crate::endpoint::{ENVIRONMENT, EndpointOptions};
+use crate::exit::SUCCESS;
+use crate::terminal::supports_colour;
+use crate::units::parse_duration;
+use layout::View;
+use model::{BrokerStatus, Model};
 use screen::Screen;
-use state::{Broker, State};
 
-/// How often the files and the broker are looked at.
-const EVERY: Duration = Duration::from_secs(1);
-/// How often a key or a signal is noticed.
-const TICK: Duration = Duration::from_millis(50);
-/// The size of what is printed when there is no terminal.
-const PRINTED: (usize, usize) = (120, usize::MAX);
+/// Refresh interval of files and broker: 1 s.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// Poll interval of keys and signals: 50 ms.
+const INPUT_INTERVAL: Duration = Duration::from_millis(50);
+/// Columns and rows of the output without a terminal.
+const PLAIN_SIZE: (usize, usize) = (120, usize::MAX);
 
-/// Show what the workers do now: last steps and values, records per second, the backlog, silent runs
+/// Show the workers' runs live: last steps and values, records per second, backlog, silent runs
+///
+/// Steps and values are read from the event files, so they are what the server has written. A run is silent when its last record, by
+/// the worker's clock, is older than --silent-after. The backlog is what waits in the broker.
+///
+/// On a terminal, q or Ctrl-C ends the view. Without a terminal, or with --json, top measures for one second, prints once and exits.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Runs, steps and values are those in the event files: what the server has acknowledged. A run is silent when its last record,
-by the worker's clock, is older than --silent-after. The backlog is what waits in the broker.
-
-Keys: q or Ctrl-C ends it. Without a terminal it looks for a second, prints what it sees once and ends; so does --json.
-
-Exit code: 0; 2 when the log directory cannot be read.
+Exit status:
+  0  ended, or printed once
+  2  the log directory cannot be read
 
 Examples:
   tensorplex top --logdir runs/
-  tensorplex top --logdir runs/ --redis localhost:6379 --tag '*loss*' --tag reward
-  tensorplex top --logdir runs/ --json | jq '.runs[] | select(.silent) | .run'")]
+  tensorplex top --redis localhost:6379 --tag '*loss*' --tag reward
+  tensorplex top --json | jq '.runs[] | select(.silent) | .run'")]
 pub struct Top {
     #[command(flatten)]
-    target: Target,
+    endpoint: EndpointOptions,
     /// Log directory of the server, on this machine
     #[arg(long, value_name = "DIR", default_value = "runs")]
     logdir: PathBuf,
-    /// Only runs that match one of these patterns
+    /// Only runs that match (*, ? and [abc]); repeat for several patterns
     #[arg(long, value_name = "PATTERN")]
     run: Vec<Pattern>,
-    /// Tags whose last values are shown (the first one of each run)
+    /// Tags to show; default: the first tag of each run
     #[arg(long, value_name = "PATTERN")]
     tag: Vec<Pattern>,
-    /// A run is silent when nothing came for so long
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    /// Age of the last record after which a run is silent
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     silent_after: Duration,
-    /// Print one JSON object and end
+    /// Print one JSON object and exit
     #[arg(long)]
     json: bool,
 }
 
-/// There is nothing to show.
+/// The runs cannot be shown.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TopError {
     /// The log directory cannot be read.
     #[error(transparent)]
     Find(#[from] FindError),
-    /// The broker's address is none.
+    /// The broker's address is invalid.
     #[error("--redis: {0}")]
     Address(#[from] AddressError),
     /// The output cannot be written.
-    #[error("the output cannot be written: {0}")]
+    #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    /// The system refused a signal handler.
-    #[error("signals cannot be caught: {0}")]
+    /// A signal handler cannot be registered.
+    #[error("cannot register a signal handler: {0}")]
     Signals(io::Error),
 }
 
 impl Top {
-    /// Shows what the workers do until it is told to end; without a terminal once.
+    /// Shows the runs until a key or a signal ends the view; without a terminal, prints them once.
     ///
     /// # Errors
-    /// When the log directory cannot be read or the output cannot be written.
+    /// Fails when the log directory cannot be read, or the output cannot be written.
     pub fn run(&self) -> Result<u8, TopError> {
         let end = Arc::new(AtomicBool::new(false));
         for number in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
             signal_hook::flag::register(number, end.clone()).map_err(TopError::Signals)?;
         }
         let mut watch = Watch::default();
-        let mut broker = BrokerWatch::with_environment(&self.target.address(), &ENVIRONMENT)?;
-        let shown = broker.address().to_string();
-        let mut state = State::new(self.run.clone(), self.tag.clone());
-        self.look(&mut watch, &mut broker, &mut state)?;
+        let mut broker = BrokerWatch::with_environment(&self.endpoint.address(), &ENVIRONMENT)?;
+        let address = broker.address().to_string();
+        let mut model = Model::new(self.run.clone(), self.tag.clone());
+        self.refresh(&mut watch, &mut broker, &mut model)?;
         if self.json || !io::stdout().is_terminal() {
-            let until = Instant::now() + EVERY;
+            let until = Instant::now() + REFRESH_INTERVAL;
             while Instant::now() < until && !end.load(Relaxed) {
-                std::thread::sleep(TICK);
+                std::thread::sleep(INPUT_INTERVAL);
             }
-            self.look(&mut watch, &mut broker, &mut state)?;
-            self.print(&state, &shown)?;
-            return Ok(FINE);
+            self.refresh(&mut watch, &mut broker, &mut model)?;
+            self.print(&model, &address)?;
+            return Ok(SUCCESS);
         }
         let screen = Screen::open()?;
         while !end.load(Relaxed) {
-            screen.draw(&frame::lines(&state, &self.how(&shown, screen.size())))?;
-            let until = Instant::now() + EVERY;
+            screen.draw(&layout::lines(&model, &self.view(&address, screen.size())))?;
+            let until = Instant::now() + REFRESH_INTERVAL;
             while Instant::now() < until {
-                std::thread::sleep(TICK);
-                if end.load(Relaxed) || screen.wants_to_end()? {
-                    return Ok(FINE);
+                std::thread::sleep(INPUT_INTERVAL);
+                if end.load(Relaxed) || screen.quit_pressed()? {
+                    return Ok(SUCCESS);
                 }
             }
-            self.look(&mut watch, &mut broker, &mut state)?;
+            self.refresh(&mut watch, &mut broker, &mut model)?;
         }
-        Ok(FINE)
+        Ok(SUCCESS)
     }
 
-    fn look(&self, watch: &mut Watch, broker: &mut BrokerWatch, state: &mut State) -> Result<(), TopError> {
-        watch.look(&self.logdir, &mut |run, event| state.event(run, event))?;
-        state.broker = Broker::look(broker);
-        state.turn();
+    fn refresh(
+        &self,
+        watch: &mut Watch,
+        broker: &mut BrokerWatch,
+        model: &mut Model,
+    ) -> Result<(), TopError> {
+        watch.look(&self.logdir, &mut |run, event| model.add_event(run, event))?;
+        model.broker = BrokerStatus::query(broker);
+        model.update_rates();
         Ok(())
     }
 
-    fn how<'a>(&'a self, broker: &'a str, (width, height): (usize, usize)) -> Look<'a> {
-        Look {
+    fn view<'a>(&'a self, broker: &'a str, (width, height): (usize, usize)) -> View<'a> {
+        View {
             logdir: &self.logdir,
             broker,
             silent_after: self.silent_after,
             width,
             height,
-            colours: has_colours(&io::stdout()),
+            colours: supports_colour(&io::stdout()),
         }
     }
 
-    fn print(&self, state: &State, broker: &str) -> io::Result<()> {
+    fn print(&self, model: &Model, broker: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
-            return writeln!(out, "{}", state.as_json(self.silent_after));
+            return writeln!(out, "{}", model.as_json(self.silent_after));
         }
-        for line in frame::lines(state, &self.how(broker, PRINTED)) {
+        for line in layout::lines(model, &self.view(broker, PLAIN_SIZE)) {
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-"""Groups decide which curves share a chart. Run with python examples/python/groups.py [LOGDIR]
+"""Groups choose the curves that share a chart. Run with python examples/python/groups.py [LOGDIR]
 
 One learner with two losses in one run; sixteen agents, eight per chart; players whose names say which chart they
 belong to. All of them are clients of this process here.

@@ -22,7 +22,7 @@ class Record(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.writer.add_scalar(f"epoch/{name}", value, epoch)
         for weight in self.model.weights:
-            # The variable's own array, of JAX or whatever computes here.
+            # The array of the variable, in the backend's own type.
             self.writer.add_histogram(weight.path, weight.value, epoch)
 
     def on_train_end(self, logs=None):

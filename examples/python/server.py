@@ -20,9 +20,9 @@ def work(client_id, url):
 
 def main():
     logdir = sys.argv[1] if len(sys.argv) > 1 else "runs/server"
-    # A broker of their own, on any free port; start(host=…, port=…) would be a Redis.
+    # An embedded broker on a free port; start(host=…, port=…) would use a Redis.
     with Tensorplex(logdir).start(port=0) as plex, Loggerplex(f"{logdir}/logs").start(url=plex.url) as logs:
-        # Not forked: a child would inherit the sockets of this server.
+        # Spawn, because a forked child would inherit the sockets of this server.
         spawn = multiprocessing.get_context("spawn")
         workers = [spawn.Process(target=work, args=(f"agent/{n}", plex.url)) for n in range(4)]
         for worker in workers:

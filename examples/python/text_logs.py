@@ -10,7 +10,7 @@ from tensorplex import Loggerplex, LoggerplexClient, LoggerplexHandler
 def main():
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/text_logs")
     with Loggerplex(folder, level="debug", time_format="dhms") as logs:
-        # On this terminal too, from warnings on.
+        # Warnings and errors also go to this terminal.
         logs.start(port=0)
         with LoggerplexClient("agent/0", url=logs.url, enable_local_logger=True, local_logger_level="warning") as log:
             log.section("start")

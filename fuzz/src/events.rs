@@ -1,8 +1,8 @@
-//! An event file of any writer.
+//! Fuzz target: event files of any writer.
 
 use tensorplex::tfevents::{Content, EventView, RecordReader, SummaryView, append_payload};
 
-/// Reads the bytes as a file; and as the payload of a record with the right checksums.
+/// Reads the bytes as a file, and as the payload of a record with valid checksums.
 pub fn read(bytes: &[u8]) {
     records(bytes);
     let mut whole = Vec::new();
@@ -26,7 +26,7 @@ fn records(file: &[u8]) {
 
 fn values(summary: &SummaryView<'_>) {
     for value in summary.values() {
-        // The views are lazy: to show them is to walk through them.
+        // Views are lazy; formatting them parses everything.
         let Ok(value) = value else { return };
         let _ = format!("{value:?}");
     }

@@ -1,4 +1,4 @@
-//! What `tensorplex send` reads on standard input.
+//! Fuzz target: standard input of `tensorplex send`.
 
 use clap::Parser;
 use tensorplex_bin::send::Send;
@@ -9,7 +9,7 @@ struct Program {
     send: Send,
 }
 
-/// Sends the lines to nobody: they are read and encoded, and none is acknowledged.
+/// Sends the lines to a closed port: they are parsed and encoded, and none is acknowledged.
 pub fn send(bytes: &[u8]) {
     let args = ["send", "--redis", "127.0.0.1:1", "--timeout", "0s"];
     let Program { send } = Program::try_parse_from(args).expect("options that are right");

@@ -1,11 +1,11 @@
-//! How important a line is.
+//! Levels of lines.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How important a line is: a number, of which some have names.
+/// Level of a line: a number from 0 to 255. Some numbers have names; a higher number is more important.
 ///
 /// ```text
 /// 10 DEBUG    11–19 DEBUG1–DEBUG9
@@ -14,11 +14,26 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// Any other number prints as `Level 37`.
+///
+/// ```
+/// use loggerplex::Level;
+///
+/// assert_eq!("info3".parse(), Ok(Level(23)));
+/// assert_eq!(Level(37).to_string(), "Level 37");
+/// assert!(Level::WARNING > Level::INFO);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Level(pub u8);
 
-/// The text is not a level.
+/// A text is not a [`Level`].
+///
+/// ```
+/// use loggerplex::level::{Level, LevelError};
+///
+/// let error: LevelError = "warn".parse::<Level>().unwrap_err();
+/// assert!(error.to_string().starts_with("\"warn\" is not a level"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a level: use debug, debug1 to debug9, info, info1 to info9, warning, error, critical or a number up to 255"
@@ -26,15 +41,15 @@ pub struct Level(pub u8);
 pub struct LevelError(String);
 
 impl Level {
-    /// `DEBUG`
+    /// Level DEBUG.
     pub const DEBUG: Self = Self(10);
-    /// `INFO`
+    /// Level INFO.
     pub const INFO: Self = Self(20);
-    /// `WARNING`
+    /// Level WARNING.
     pub const WARNING: Self = Self(30);
-    /// `ERROR`
+    /// Level ERROR.
     pub const ERROR: Self = Self(40);
-    /// `CRITICAL`
+    /// Level CRITICAL.
     pub const CRITICAL: Self = Self(50);
 }
 
@@ -56,13 +71,15 @@ impl fmt::Display for Level {
 impl FromStr for Level {
     type Err = LevelError;
 
-    /// Takes a name in upper or lower case, or a number.
+    /// Parses a name in upper or lower case, or a number.
     fn from_str(text: &str) -> Result<Self, LevelError> {
         let named = (0..=u8::MAX)
             .map(Self)
             .find(|level| level.to_string().eq_ignore_ascii_case(text));
-        let numbered = || text.parse().ok().map(Self);
-        named.or_else(numbered).ok_or_else(|| LevelError(text.to_owned()))
+        let rotation_number = || text.parse().ok().map(Self);
+        named
+            .or_else(rotation_number)
+            .ok_or_else(|| LevelError(text.to_owned()))
     }
 }
 
@@ -79,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_the_names_of_the_original() {
+    fn numbers_have_names() {
         check(10, "DEBUG");
         check(11, "DEBUG1");
         check(19, "DEBUG9");
@@ -95,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn other_words_are_not_levels() {
+    fn other_texts_are_refused() {
         for text in ["", "warn", "debug0", "debug10", "info 1", "256", "-1", "20.0"] {
             assert_eq!(text.parse::<Level>(), Err(LevelError(text.to_owned())));
         }

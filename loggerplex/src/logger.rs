@@ -1,7 +1,7 @@
-//! What a worker logs with.
+//! Logger: the worker's side.
 
 mod levels;
-pub(crate) mod sections;
+mod sections;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,20 +9,23 @@ use std::time::Duration;
 
 use remotecall::{ClientIdError, ConnectError, FlushError, OneWay};
 
-use crate::line::{exception, section};
-use crate::{Echo, Level, LoggerplexClient, Text, Words};
-use sections::Section;
+use crate::echo::Echo;
+use crate::level::Level;
+use crate::message::layout::{exception_text, section_line};
+use crate::message::{Text, Words};
+use crate::server::{LoggerplexClient, QUEUE};
 
-/// The queue on which a [`Loggerplex`](crate::Loggerplex) is expected.
-pub const QUEUE: &str = "loggerplex";
+pub use sections::Section;
 
-/// Logs to a [`Loggerplex`](crate::Loggerplex) that runs elsewhere. No call waits, and none fails: what
-/// cannot be delivered is counted by the connection.
+/// Logs to a remote [`Loggerplex`](crate::Loggerplex). Clones share one connection.
 ///
-/// ```no_run
-/// use loggerplex::words;
+/// A call never blocks on the network and never fails. The connection counts what it cannot deliver.
 ///
-/// let log = loggerplex::Logger::connect("redis://localhost:6379", "agent/17")?;
+/// ```
+/// use loggerplex::{Logger, words};
+///
+/// // The server may start later: lines wait in memory, 64 MiB of them by default.
+/// let log = Logger::connect("127.0.0.1:1", "agent/17")?;
 /// log.info("started");
 /// log.section(words!["epoch", 1]);
 /// log.info3(words!["loss", 0.25]);
@@ -36,36 +39,36 @@ pub struct Logger {
 }
 
 impl Logger {
-    /// Logs under a client id to the queue [`QUEUE`] at `address`. No server has to be there yet.
+    /// Connects to the broker at `address` in the background, and logs under this client id.
     ///
     /// # Errors
-    /// When the address or the client id cannot be used.
+    /// Fails when the address or the client id is invalid.
     pub fn connect(address: &str, client_id: &str) -> Result<Self, ConnectError> {
         let client = LoggerplexClient::connect(address, QUEUE, client_id)?;
         Ok(Self::new(client.one_way()))
     }
 
-    /// Logs through a client that is there already.
+    /// Logs through an existing client.
     pub fn new(client: LoggerplexClient<OneWay>) -> Self {
         Self { client, echo: None }
     }
 
-    /// Writes every line there as well.
+    /// Also writes every line to a local output.
     #[must_use]
     pub fn echo(mut self, echo: Echo) -> Self {
         self.echo = Some(Arc::new(echo));
         self
     }
 
-    /// The client beneath.
+    /// Returns the client, for its statistics and options.
     pub fn client(&self) -> &LoggerplexClient<OneWay> {
         &self.client
     }
 
-    /// Logs under another client id over the same connection.
+    /// Returns a logger with another client id over the same connection.
     ///
     /// # Errors
-    /// When the client id cannot be used.
+    /// Fails when the client id is invalid.
     pub fn with_client_id(&self, client_id: &str) -> Result<Self, ClientIdError> {
         Ok(Self {
             client: self.client.with_client_id(client_id)?,
@@ -73,47 +76,48 @@ impl Logger {
         })
     }
 
-    /// Waits until all lines so far are in their file.
+    /// Waits until all earlier lines are on the server's disk.
     ///
     /// # Errors
-    /// When `timeout` passes first; the error says how much is outstanding.
+    /// Fails after `timeout`; the error counts what is outstanding.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         self.client.flush(timeout)
     }
 
-    /// Logs a message with a level of your choice: `Level(23)` is `INFO3`.
+    /// Logs a message with any level: `Level(23)` is `INFO3`.
     pub fn log<'a>(&self, level: Level, message: impl Into<Text<'a>>) {
         let message = message.into();
         self.echo_line(level, || message.as_str());
         self.client.log(level, message);
     }
 
-    /// Logs a template with a level of your choice; see [`Words::format`]. One that does not fit its values is logged
-    /// as it is, with the reason.
+    /// Logs a filled template with any level; see [`Words::format`]. A bad template is logged unfilled, with the reason.
     pub fn log_fmt(&self, level: Level, template: &str, words: Words) {
-        self.log(level, words.format_or_say_why(template));
+        self.log(level, words.format_or_explain(template));
     }
 
-    /// Logs a title between bars of your choice.
+    /// Logs a title between bars, with this level, symbol and length.
     pub fn section_as<'a>(&self, bars: Section<'_>, title: impl Into<Text<'a>>) {
         let Section { level, sep, repeat } = bars;
         let title = title.into();
         self.echo_line(level, || {
-            // One with bars that are too long is refused by the server, and still of use here.
-            section(title.as_str(), sep, repeat).unwrap_or_else(|| title.as_str().to_owned())
+            // The server refuses overlong bars; the echo shows at least the title.
+            section_line(title.as_str(), sep, repeat).unwrap_or_else(|| title.as_str().to_owned())
         });
         self.client.section(title, level, sep, repeat);
     }
 
-    /// Logs a message with the level `ERROR`, and below it the error with its causes.
+    /// Logs a message with the level `ERROR`, and the error with its sources below it.
     pub fn exception<'a>(&self, message: impl Into<Text<'a>>, error: &dyn Error) {
-        self.traceback(message, with_causes(error));
+        self.traceback(message, with_sources(error));
     }
 
-    /// Logs a message with the level `ERROR`, and below it a traceback as a text, each of its lines after `ERROR> `.
+    /// Logs a message with the level `ERROR`, and a traceback below it; each traceback line begins with `ERROR> `.
     pub fn traceback<'a>(&self, message: impl Into<Text<'a>>, traceback: impl Into<Text<'a>>) {
         let (message, traceback) = (message.into(), traceback.into());
-        self.echo_line(Level::ERROR, || exception(message.as_str(), traceback.as_str()));
+        self.echo_line(Level::ERROR, || {
+            exception_text(message.as_str(), traceback.as_str())
+        });
         self.client.exception(message, traceback);
     }
 
@@ -125,47 +129,16 @@ impl Logger {
     }
 }
 
-/// Most causes that are told: an error could be its own.
-const MAX_CAUSES: usize = 32;
+/// Limit on the logged sources of an error, because the chain could be a cycle.
+const MAX_SOURCES: usize = 32;
 
-/// One line for the error and one for each cause.
-fn with_causes(error: &dyn Error) -> String {
+/// Text of an error: one line for it and one for each source.
+fn with_sources(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.take(MAX_CAUSES).fold(error.to_string(), |text, cause| {
+    causes.take(MAX_SOURCES).fold(error.to_string(), |text, cause| {
         format!("{text}\ncaused by: {cause}")
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("cannot load {0}")]
-    struct Load(&'static str, #[source] std::num::ParseIntError);
-
-    #[test]
-    fn an_error_is_told_with_its_causes() {
-        let cause = "x".parse::<i64>().unwrap_err();
-        assert_eq!(
-            with_causes(&Load("model", cause.clone())),
-            "cannot load model\ncaused by: invalid digit found in string"
-        );
-        assert_eq!(with_causes(&cause), "invalid digit found in string");
-    }
-
-    #[test]
-    fn methods_are_called_after_their_levels() {
-        assert_eq!(levels::NAMES.len(), 23);
-        for (level, name) in levels::NAMES {
-            assert_eq!(name.parse(), Ok(*level));
-        }
-    }
-
-    #[test]
-    fn a_logger_has_the_address_and_the_id_of_its_client() {
-        let log = Logger::connect("redis://localhost:1", "agent/17").unwrap();
-        assert!(Logger::connect("redis://localhost:1", "../agent").is_err());
-        assert!(log.with_client_id("agent/18").is_ok());
-    }
-}
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-//! The events of a program that logs with `tracing`.
+//! Layer for `tracing`: events become log lines.
 //!
 //! ```text
 //! span{field=1}:inner{name="x"}: message field=0.5
@@ -14,19 +14,20 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::{Level, Logger};
+use crate::level::Level;
+use crate::logger::Logger;
 
-/// A layer that logs every event with its spans, and the fields of both. `TRACE` has the level 5, the others those of
-/// the same name.
+/// Layer that logs every event with its spans and the fields of both.
 ///
-/// What the connection beneath says of itself is left out: it would be logged over that connection. Which events are
-/// logged is up to a filter of `tracing_subscriber`, and to the server's level.
+/// `WARN` maps to `WARNING`, `TRACE` to level 5, and the others to the level of the same name. Events of `remotecall`
+/// are skipped, because logging them would cause more of them. To select events, add a filter of
+/// `tracing_subscriber`; the server's level applies as well.
 ///
-/// ```no_run
+/// ```
 /// use loggerplex::{LogLayer, Logger};
 /// use tracing_subscriber::layer::SubscriberExt;
 ///
-/// let layer = LogLayer::new(Logger::connect("redis://localhost:6379", "agent/17")?);
+/// let layer = LogLayer::new(Logger::connect("127.0.0.1:1", "agent/17")?);
 /// let subscriber = tracing_subscriber::registry().with(layer);
 /// tracing::subscriber::with_default(subscriber, || tracing::info!(loss = 0.25, "trained"));
 /// # Ok::<(), remotecall::ConnectError>(())
@@ -37,7 +38,7 @@ pub struct LogLayer {
 }
 
 impl LogLayer {
-    /// Logs through `log`. Keep a clone of it, to flush at the end.
+    /// Logs through `log`. Keep a clone of the logger to flush it at the end.
     pub fn new(log: Logger) -> Self {
         Self { log }
     }
@@ -94,17 +95,17 @@ fn level(level: tracing::Level) -> Level {
     }
 }
 
-/// What a span or an event carries.
+/// Message and fields of a span or an event.
 #[derive(Debug, Default)]
 struct Fields {
     message: String,
-    /// `a=1 b="x"`
+    /// Fields as `a=1 b="x"`.
     others: String,
 }
 
 impl Fields {
     fn add(&mut self, field: &Field, value: std::fmt::Arguments<'_>) {
-        // A `String` takes everything.
+        // Writing to a `String` cannot fail.
         let _ = match field.name() {
             "message" => self.message.write_fmt(value),
             name => {
@@ -149,9 +150,9 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
-    use crate::echo::tests::{Sink, logger};
+    use crate::logger::tests::{Sink, logger};
 
-    /// What these events come out as.
+    /// Asserts the echoed lines of some events.
     #[track_caller]
     fn check(events: impl FnOnce(), expect: &[&str]) {
         let sink = Sink::default();
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_keep_their_names() {
+    fn levels_map_to_those_of_the_same_name() {
         let events = || {
             tracing::error!("e");
             tracing::warn!("w");
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_stand_behind_the_message() {
+    fn fields_follow_the_message() {
         let error = "x".parse::<u8>().unwrap_err();
         let error: &(dyn Error + 'static) = &error;
         check(
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_stand_before_the_message_with_what_was_recorded() {
+    fn spans_with_their_fields_precede_the_message() {
         let events = || {
             let outer = tracing::info_span!("epoch", n = 3, loss = tracing::field::Empty);
             let _outer = outer.enter();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_connection_says_of_itself_is_left_out() {
+    fn events_of_the_connection_are_skipped() {
         let events = || {
             tracing::error!(target: "remotecall::client", "window is full");
             tracing::error!(target: "remotecalls", "of another");
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_cannot_forge_a_line() {
+    fn an_event_cannot_forge_a_line() {
         check(
             || tracing::info!(name = "x\nERROR> forged", "two\nlines"),
             &["INFO> two\n    | lines name=\"x\\nERROR> forged\"\n"],

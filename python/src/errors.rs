@@ -39,6 +39,7 @@ pub(crate) fn remote(py: Python<'_>, error: &RemoteError) -> PyErr {
         RemoteError::BadResult(_) => plain("BadResult", text),
         RemoteError::OtherProcess => plain("OtherProcess", text),
         RemoteError::Taken => plain("Discarded", "the future was discarded".to_owned()),
+        _ => plain("RemoteError", text),
     };
     exception.into_error(py)
 }
@@ -66,6 +67,7 @@ fn not_queued_class(error: &NotQueued) -> &'static str {
         NotQueued::Unencodable(_) => "UnreadableCall",
         NotQueued::Closed => "ClientClosed",
         NotQueued::OtherProcess => "OtherProcess",
+        _ => "RemoteError",
     }
 }
 

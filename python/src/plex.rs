@@ -102,7 +102,7 @@ pub(crate) fn export_json(py: Python<'_>, logdir: PathBuf) -> PyResult<Bound<'_,
 #[pyclass(frozen, module = "tensorplex._native")]
 pub(crate) struct LogLines {
     threshold: loggerplex::Level,
-    format: loggerplex::LineFormat,
+    format: loggerplex::format::LineFormat,
 }
 
 #[pymethods]
@@ -110,7 +110,7 @@ impl LogLines {
     #[new]
     fn new(level: &str, format: Option<&str>, time_format: Option<&str>, show_level: bool) -> PyResult<Self> {
         let time = time_format.map(str::parse).transpose().map_err(refused)?;
-        let mut lines = loggerplex::TextFormat::default()
+        let mut lines = loggerplex::format::TextFormat::default()
             .time(time)
             .show_level(show_level);
         if let Some(preamble) = format {

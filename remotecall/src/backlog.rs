@@ -1,4 +1,4 @@
-//! What waits in a broker, for people who look at it from outside.
+//! Backlog of a queue, for monitoring tools: unserved frames, their age and the server.
 
 use std::time::Duration;
 
@@ -11,33 +11,33 @@ use remotecall_connection::{
 
 use crate::DEFAULT_ENVIRONMENT;
 
-/// Looks at queues of a broker, over one connection; it changes nothing.
+/// Reads the backlogs of queues over one connection; changes nothing.
 pub struct BrokerWatch {
     access: Endpoint,
     link: Option<Connection>,
 }
 
-/// What waits in a queue.
+/// Backlog of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Frames that the server has not done yet.
+    /// Frames that the server has not acknowledged.
     pub frames: u64,
-    /// How long the first of them has been there, by the broker's clock.
+    /// Age of the oldest frame, by the broker's clock.
     pub age: Option<Duration>,
-    /// Who serves the queue: host and directory; nobody when it is not served.
+    /// Holder of the lease, as host and directory; `None` while no server holds it.
     pub server: Option<String>,
-    /// Calls that producers have dropped, as its server heard of it.
+    /// Calls that producers have dropped, as reported to the server.
     pub dropped: u64,
 }
 
-/// Error of looking at a queue.
+/// Error of [`BrokerWatch::look`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
     /// The broker cannot be reached, or refuses a command.
     #[error("no broker: {0}")]
     Broker(#[source] BrokerError),
-    /// The text is not the name of a queue.
+    /// The queue name is invalid.
     #[error(transparent)]
     Queue(#[from] QueueNameError),
 }
@@ -55,11 +55,11 @@ impl WatchError {
 }
 
 impl BrokerWatch {
-    /// A watch on the broker at this address; nothing is sent yet. Credentials that the address does not name come
-    /// from the variables of [`DEFAULT_ENVIRONMENT`](crate::DEFAULT_ENVIRONMENT).
+    /// Makes a watch on the broker at `address`; connects on the first look. Credentials that the address does not name
+    /// come from the variables of [`DEFAULT_ENVIRONMENT`](crate::DEFAULT_ENVIRONMENT).
     ///
     /// # Errors
-    /// When that is no address.
+    /// When the address cannot be parsed.
     pub fn new(address: &str) -> Result<Self, AddressError> {
         Self::with_environment(address, &DEFAULT_ENVIRONMENT)
     }
@@ -75,15 +75,15 @@ impl BrokerWatch {
         })
     }
 
-    /// Where the broker is.
+    /// Address of the broker.
     pub fn address(&self) -> &Address {
         &self.access.address
     }
 
-    /// What waits in a queue now. After an error the next look connects again.
+    /// Reads the backlog of a queue. After an error the next look connects again.
     ///
     /// # Errors
-    /// When the broker cannot be reached, or the queue has no such name.
+    /// When the broker cannot be reached, or the queue name is invalid.
     pub fn look(&mut self, queue: &str) -> Result<Backlog, WatchError> {
         let keys = Keys::new(queue)?;
         let answers = self.ask(&keys);

@@ -1,4 +1,61 @@
-//! Any object, called from other processes over Redis: same method names, same arguments, futures back.
+//! Remote calls over Redis: the methods of any object, called from other processes with the same names and arguments,
+//! returning futures.
+//!
+//! # Quick start
+//!
+//! ```
+//! use std::time::Duration;
+//! use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
+//! use remotecall::{RemoteCall, remote};
+//!
+//! struct Account {
+//!     balance: i64,
+//! }
+//!
+//! #[remote]
+//! impl Account {
+//!     pub fn add(&mut self, amount: i64) -> i64 {
+//!         self.balance += amount;
+//!         self.balance
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A broker in this process stands in for Redis: "localhost:6379" works the same.
+//! let listen = ([127, 0, 0, 1], 0).into();
+//! let broker = EmbeddedBroker::start(BrokerOptions::new(listen))?;
+//! let address = broker.own_address();
+//!
+//! // The server, here in a thread of its own; `run` serves in the calling thread.
+//! let server = RemoteCall::new(Account { balance: 0 }).queue("account").has_return_value(true).start(&address)?;
+//!
+//! // The caller, as a rule another process.
+//! let account = AccountClient::connect(&address, "account", "alice")?;
+//! assert_eq!(account.add(10).get()?, 10);
+//! account.one_way().add(5); // returns (), and never waits
+//! account.flush(Duration::from_secs(5))?;
+//! # drop(server);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//!
+//! - A call only appends to a buffer in memory. It never waits for the network, unless [`WhenFull::Block`] says so.
+//! - An acknowledged call ran once, in the order of its client, whatever was killed. With a journal
+//!   ([`RemoteCall::journal`]) it is on the server's disk.
+//! - [`Client::flush`] returns `Ok` only when every call so far is acknowledged.
+//! - Each future ends: with the result, with the method's error, or with the reason why there is no result.
+//! - Data never names code: methods come from a fixed list ([`Remote::method`]), values are plain data.
+//!
+//! # Where to go
+//!
+//! [`remote`] makes a struct callable, [`RemoteCall`] serves it, [`Client`] and the generated clients call it,
+//! [`RemoteFuture`] is a result to come. [`Durable`] and [`FileSet`] are for objects with checkpoints and files.
+//! [`embedded`] is a broker without Redis, [`BrokerWatch`] shows backlogs, [`drain`] delivers spools of dead processes.
+//!
+//! The crates below are `remotecall-wire` (bytes), `remotecall-connection` (endpoints), `remotecall-store` (disk) and
+//! `remotecall-broker`; their public items are for this crate and may change in any release.
 
 mod backlog;
 mod client;
@@ -21,12 +78,12 @@ pub use remotecall_connection::{
     Address, AddressError, Environment, FileError, MAX_PASSWORD, MAX_QUEUE_NAME, QueueNameError, Variable,
     read_password, warn_if_others_can_read,
 };
-/// Makes the `pub` methods of a struct callable from elsewhere.
+/// Makes the `pub` methods of a struct callable from other processes.
 ///
-/// It goes on an inherent `impl` and leaves it as it is. It adds an implementation of [`Remote`], for the server
-/// to run, and a client with the same method names and argument lists: `Counter` gets a
-/// `CounterClient`, or `#[remote(client = Name)]` says how it is called. Its `connect` reads the credentials that
-/// the address lacks from the variables of [`DEFAULT_ENVIRONMENT`], or of `#[remote(environment = "PREFIX")]`.
+/// The attribute goes on an inherent `impl` and leaves it as it is. It adds an implementation of [`Remote`], which the
+/// server runs, and a client with the same method names and argument lists: `Counter` gets a
+/// `CounterClient`; `#[remote(client = Name)]` names it otherwise. Its `connect` reads credentials that the address
+/// lacks from the variables of [`DEFAULT_ENVIRONMENT`], or of `#[remote(environment = "PREFIX")]`.
 ///
 /// ```no_run
 /// use remotecall::{CallContext, ClientId, OneWay, remote};
@@ -75,28 +132,28 @@ pub use remotecall_connection::{
 ///
 /// # Arguments
 ///
-/// A caller in another language may give them by position or by name. `#[default(value)]` stands in for
-/// one that is left out; an `Option` that is left out is `None`. Types are owned or borrowed: `&str` and
-/// `&[u8]` point into the bytes of the call, any other `&T` or `&[T]` is decoded and held for the call.
-/// `&[u8]` and `Vec<u8>`, also in an `Option`, travel as bytes. At most 16 arguments.
+/// A caller in another language may pass them by position or by name. `#[default(value)]` replaces a missing
+/// argument; a missing `Option` is `None`. Types are owned or borrowed: `&str` and `&[u8]` point into the bytes of
+/// the call, any other `&T` or `&[T]` is decoded and owned during the call. `&[u8]` and `Vec<u8>`, also in an `Option`,
+/// travel as bytes. A method has at most 16 arguments.
 ///
 /// # Results
 ///
-/// Any value that serde can serialize and the client can deserialize. `&str` arrives as a `String`, and of a
-/// `Result<T, E>` arrives the `T`, or [`CallError::Raised`] with the text of `E`.
+/// A result is any value that serde can serialize and the client can deserialize. `&str` arrives as a `String`. A
+/// `Result<T, E>` arrives as `T`, or as [`CallError::Raised`] with the text of `E`.
 ///
-/// # Methods that only read
+/// # Read-only methods
 ///
-/// `#[remote(read)]` on a method with `&self` promises that it changes nothing. It runs in its turn like any other. It is
-/// neither journaled nor repeated after a crash, so it may look at files or a clock; its result is not kept, so one that
-/// is lost on its way ends with [`CallError::ResultExpired`], and the caller asks again; and the object is not told
-/// who calls (`#[ctx]` says it).
+/// `#[remote(read)]` on a method with `&self` promises that it changes nothing. It runs in order like any other method. It
+/// is neither journaled nor replayed, so it may read files or a clock. Its result is not cached: a lost one ends with
+/// [`CallError::ResultExpired`], and the caller calls again. `set_client_id` is not called for it; `#[ctx]` names
+/// the client.
 ///
 /// # The client
 ///
 /// `connect`, `new`, `client`, `one_way`, `returning`, `with_client_id`, `with_deadline`, `flush` and the list `METHODS`
-/// belong to every client, so no remote method can have these names. The documentation, `#[deprecated]`,
-/// `#[must_use]`, `#[allow]` and `#[cfg]` of a method are copied.
+/// belong to every client, so no remote method can have these names. The client copies the documentation,
+/// `#[deprecated]`, `#[must_use]`, `#[allow]` and `#[cfg]` of each method.
 pub use remotecall_macros::remote;
 pub use remotecall_store::disk::is_sync_failure;
 pub use remotecall_store::files::{FileId, FileSet, NewFile, PickPath};

@@ -1,16 +1,16 @@
-//! Whether the calls of a client return futures is the client's mode, not another class.
+//! Modes of a client: calls that return futures, and one-way calls.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Client, RemoteFuture};
 
-/// What a call through a client gives back.
+/// Mode of a client: decides what a call returns.
 pub trait Mode: sealed::Sealed + Send + Sync + 'static {
     /// `RemoteFuture<T>` or `()`.
     type Output<T: DeserializeOwned + Send + 'static>;
 
-    /// Puts the call into the client's window. `args` serializes as an array with one element per argument.
+    /// Queues the call. `args` serializes as an array with one element per argument.
     fn call<A: Serialize, T: DeserializeOwned + Send + 'static>(
         client: &Client,
         method: &str,
@@ -22,7 +22,7 @@ pub trait Mode: sealed::Sealed + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct Returning;
 
-/// Calls return nothing, and nothing travels back.
+/// Calls return `()`, and the server sends no reply.
 #[derive(Clone, Copy, Debug)]
 pub struct OneWay;
 

@@ -1,15 +1,15 @@
-//! What the server needs of an object: names to numbers, and a call by number.
+//! Traits of a served object: methods by number, and checkpoints.
 //!
-//! `#[remote]` implements [`Remote`]; nobody has to write it by hand.
+//! `#[remote]` implements [`Remote`].
 
 use crate::{Args, CallError, ClientId};
 
-/// Where a call comes from.
+/// Origin of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct CallContext<'a> {
     /// The client that called.
     pub client_id: &'a ClientId,
-    /// When it called, by its own clock: nanoseconds since 1970-01-01 UTC.
+    /// Time of the call by the client's clock, in nanoseconds since 1970-01-01 UTC.
     pub time_ns: i64,
 }
 
@@ -18,27 +18,27 @@ pub struct CallContext<'a> {
 pub struct Method {
     /// Its name.
     pub name: &'static str,
-    /// Its arguments in order, without `self` and without the context.
+    /// Names of its arguments in order, without `self` and the context.
     pub args: &'static [&'static str],
 }
 
-/// An object whose methods can be called from elsewhere.
+/// An object with remote methods.
 ///
-/// Calls name methods out of a fixed list: data can choose among them and nothing else.
+/// A call names a method from this fixed list; data can reach no other code.
 pub trait Remote: Send + 'static {
-    /// The number of the method called `name`, if there is one.
+    /// Number of the method called `name`.
     fn method(&self, name: &str) -> Option<usize>;
 
-    /// Whether the method with this number only looks, as `#[remote(read)]` says. Such a call is not repeated after a
-    /// crash, its result is not kept, and the object is not told who makes it. The default is no.
+    /// True if the method with this number is read-only (`#[remote(read)]`). A read-only call is not journaled, not
+    /// replayed after a crash, its result is not cached, and `set_client_id` is not called for it. Default: false.
     fn is_read(&self, _method: usize) -> bool {
         false
     }
 
-    /// Calls the method with this number. The result is MessagePack, appended to `result`.
+    /// Calls the method with this number, and appends its result to `result` as MessagePack.
     ///
     /// # Errors
-    /// When an argument does not fit or the method itself returned an error.
+    /// When an argument has the wrong type, or the method returned an error.
     fn call(
         &mut self,
         cx: &CallContext<'_>,
@@ -47,51 +47,50 @@ pub trait Remote: Send + 'static {
         result: &mut Vec<u8>,
     ) -> Result<(), CallError>;
 
-    /// Tells the object who calls next. The default does nothing; `#[remote(client_id)]` marks a method for it.
+    /// Announces the client of the next call. Does nothing by default; `#[remote(client_id)]` marks a method for it.
     fn set_client_id(&mut self, _id: &ClientId) {}
 
-    /// Called at least about once a second while the server runs, also when nobody calls: time for an object's own
-    /// housekeeping. The default does nothing.
+    /// Housekeeping of the object: called about once a second or more often, also while no calls come. Does nothing by
+    /// default.
     fn tick(&mut self) {}
 }
 
-/// An object whose state outlives the process.
+/// An object whose state survives the process.
 ///
 /// The state of an object is a function of the calls it received, in order: after a crash the server
-/// restores the last checkpoint and repeats the calls that came after it. An object that also writes
-/// files must come out with the same bytes; [`FileSet`](crate::FileSet) is made for that.
+/// restores the last checkpoint and replays the calls after it. An object that writes files must produce the
+/// same bytes in a replay; [`FileSet`](crate::FileSet) does that.
 pub trait Durable: Remote {
-    /// Brings the effects of all calls so far to where readers see them.
+    /// Makes the effects of all calls so far visible to readers.
     ///
-    /// Called once per batch, before its calls are acknowledged. After an error it is called again,
-    /// later, until it succeeds; meanwhile no further call is made. After an error of which
-    /// [`is_sync_failure`](crate::is_sync_failure) says so, the server ends instead.
+    /// The server calls it once per round, before it acknowledges the round. After an error it retries with back-off,
+    /// and makes no further call until it succeeds. The server ends after an error for which
+    /// [`is_sync_failure`](crate::is_sync_failure) is true.
     ///
     /// # Errors
-    /// When the effects are not all visible yet.
+    /// When some effects are not visible yet.
     fn commit(&mut self) -> std::io::Result<()>;
 
     /// Makes everything durable that [`commit`](Durable::commit) wrote, and returns the state.
     ///
     /// # Errors
-    /// When something could not be made durable. The server then ends: after a failed fsync nobody
-    /// knows what the disk holds, and only a replay of the journal can tell.
+    /// When something could not be made durable. The server then ends: after a failed fsync the content of the disk
+    /// is unknown, and only a replay of the journal restores it.
     fn checkpoint(&mut self) -> std::io::Result<Vec<u8>>;
 
-    /// Whether a checkpoint should come soon, for a reason that the object knows and the server does not. The default
-    /// is no.
+    /// True if the object asks for a checkpoint soon. Default: false.
     fn wants_checkpoint(&self) -> bool {
         false
     }
 
-    /// Takes the state that [`checkpoint`](Durable::checkpoint) returned. Called at most once, before any call.
+    /// Restores the state that [`checkpoint`](Durable::checkpoint) returned. Called at most once, before any call.
     ///
     /// # Errors
-    /// When the bytes are not such a state.
+    /// When the bytes are no such state.
     fn restore(&mut self, state: &[u8]) -> std::io::Result<()>;
 
-    /// What the effects of calls depend on besides the calls: options, formats. Calls that were accepted under other
-    /// settings are not repeated under these; the server refuses to start. The default is none.
+    /// Settings that the effects of calls depend on, such as options and formats. The server refuses to replay calls
+    /// under other settings than those they were accepted under. Default: none.
     fn settings(&self) -> String {
         String::new()
     }

@@ -189,6 +189,7 @@ impl Recorder {
         Err(FlushError {
             outstanding: stats.outstanding() + 1,
             dropped: 0,
+            refused: 0,
         })
     }
 }

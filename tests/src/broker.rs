@@ -1,17 +1,17 @@
-//! Every whole-system test runs twice: through a real Redis, and through the embedded broker.
+//! The broker of a whole-system test: a real Redis, or the one embedded in the server.
 
 use crate::RedisServer;
 
-/// What a test goes through.
+/// The broker between the workers and the server of a test.
 pub enum Broker {
     /// A real redis-server.
     Redis(RedisServer),
-    /// The server's own.
+    /// The broker embedded in the server.
     Embedded,
 }
 
 impl Broker {
-    /// A real redis-server, started for the test.
+    /// Starts a real redis-server for the test.
     pub fn redis() -> Self {
         Self::Redis(RedisServer::start())
     }

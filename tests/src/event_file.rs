@@ -1,4 +1,4 @@
-//! Event files written by hand, with the faults of other writers.
+//! Event files built record by record, including the faults of other writers.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tensorplex::tfevents::messages::{
     TensorProto, TensorShapeProto, Value, What,
 };
 
-/// The time of step 0.
+/// Wall time of step 0, in seconds since 1970.
 pub const START: f64 = 1_700_000_000.0;
 
 /// The bytes of an event file.
@@ -16,15 +16,18 @@ pub const START: f64 = 1_700_000_000.0;
 pub struct EventFile(pub Vec<u8>);
 
 impl EventFile {
-    /// With the version that every file should begin with.
+    /// Creates a file that begins with the version record.
     pub fn new() -> Self {
         let mut file = Self::default();
-        file.say(START, 0, What::FileVersion("brain.Event:2".to_owned()));
+        file.event(START, 0, What::FileVersion("brain.Event:2".to_owned()));
         file
     }
 
-    /// A record.
-    pub fn say(&mut self, wall_time: f64, step: i64, what: What) -> &mut Self {
+    /// Appends an event.
+    ///
+    /// # Panics
+    /// When the event is longer than a record may be.
+    pub fn event(&mut self, wall_time: f64, step: i64, what: What) -> &mut Self {
         let event = Event {
             wall_time,
             step,
@@ -35,41 +38,44 @@ impl EventFile {
         self
     }
 
-    /// A value, a second after START for each step.
+    /// Appends a value; its wall time is [`START`] plus one second per step.
     pub fn value(&mut self, step: i64, value: Value) -> &mut Self {
         let what = What::Summary(Summary { value: vec![value] });
-        self.say(START + step as f64, step, what)
+        self.event(START + step as f64, step, what)
     }
 
-    /// Numbers in the old form.
+    /// Appends scalars as `simple_value`, TensorFlow 1's form: the value is half of the step.
     pub fn scalars(&mut self, tag: &str, steps: impl IntoIterator<Item = i64>) -> &mut Self {
         for step in steps {
-            self.value(step, old_form(tag, step as f32 / 2.0));
+            self.value(step, simple_value(tag, step as f32 / 2.0));
         }
         self
     }
 
-    /// A session starts.
+    /// Appends the start of a session.
     pub fn start(&mut self, step: i64) -> &mut Self {
         let status = SessionStatus::Start.into();
-        self.say(START + step as f64, step, What::SessionLog(SessionLog { status }))
+        self.event(START + step as f64, step, What::SessionLog(SessionLog { status }))
     }
 
-    /// Any bytes.
+    /// Appends bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    /// Writes it, and the directories above it.
+    /// Writes the file, and creates the directories above it.
+    ///
+    /// # Panics
+    /// When the system refuses it.
     pub fn save(&self, path: &Path) {
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         std::fs::write(path, &self.0).expect("a file");
     }
 }
 
-/// A number in the old form.
-pub fn old_form(tag: &str, number: f32) -> Value {
+/// Scalar as `simple_value`, TensorFlow 1's form.
+pub fn simple_value(tag: &str, number: f32) -> Value {
     Value {
         tag: tag.to_owned(),
         metadata: None,
@@ -77,7 +83,7 @@ pub fn old_form(tag: &str, number: f32) -> Value {
     }
 }
 
-/// A tensor, of this plugin where one is given.
+/// Tensor, with the metadata of `plugin` if given.
 pub fn tensor(tag: &str, plugin: Option<&str>, tensor: TensorProto) -> Value {
     Value {
         tag: tag.to_owned(),
@@ -92,7 +98,7 @@ pub fn tensor(tag: &str, plugin: Option<&str>, tensor: TensorProto) -> Value {
     }
 }
 
-/// One 32-bit number.
+/// Tensor of one 32-bit float.
 pub fn single(number: f32) -> TensorProto {
     TensorProto {
         dtype: DataType::Float.into(),
@@ -102,7 +108,7 @@ pub fn single(number: f32) -> TensorProto {
     }
 }
 
-/// One 64-bit number.
+/// Tensor of one 64-bit float.
 pub fn double(number: f64) -> TensorProto {
     TensorProto {
         dtype: DataType::Double.into(),
@@ -112,7 +118,7 @@ pub fn double(number: f64) -> TensorProto {
     }
 }
 
-/// A text.
+/// Tensor of one text.
 pub fn text(text: &str) -> TensorProto {
     TensorProto {
         dtype: DataType::String.into(),
@@ -122,7 +128,7 @@ pub fn text(text: &str) -> TensorProto {
     }
 }
 
-/// A shape.
+/// Shape of a tensor.
 pub fn shape(sizes: &[i64]) -> TensorShapeProto {
     TensorShapeProto {
         dim: sizes.iter().map(|&size| Dim { size }).collect(),

@@ -1,11 +1,21 @@
-//! The project's own programs, built once, and processes that die with the test.
+//! The project's own programs, built once, and processes that end with the test.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-/// As `make python` builds it, and so that `cargo test` has compiled most of it: with another choice what it depends on would
-/// have other features and be compiled again.
+use crate::bounded::end_of;
+use crate::wait::DEADLINE;
+
+/// Limit for a build of the programs from scratch, while other tests wait for the same build.
+const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+/// Limit for the end of a process that has to deliver first: a client gives up after 10 s, a busy
+/// machine needs more.
+const END_LIMIT: Duration = DEADLINE.saturating_mul(2);
+
+/// Targets of the build, the same as in `make python`. Another choice would give the dependencies
+/// other features, and cargo would compile them once more.
 const WORKSPACE: &[&str] = &[
     "--workspace",
     "--exclude",
@@ -15,10 +25,10 @@ const WORKSPACE: &[&str] = &[
     "--examples",
 ];
 
-/// The path of a program of the package `tensorplex-bin`, built when it is not up to date.
+/// Path of a program of the package `tensorplex-bin`. The first call builds all programs.
 ///
 /// # Panics
-/// When it cannot be built.
+/// When the build fails or does not end within 30 minutes.
 pub fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
@@ -29,10 +39,10 @@ pub fn program(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The path of an example, built when it is not up to date.
+/// Path of an example. The first call builds all examples.
 ///
 /// # Panics
-/// When it cannot be built.
+/// When the build fails or does not end within 30 minutes.
 pub fn example(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build(WORKSPACE)).join("examples").join(name)
@@ -47,8 +57,8 @@ fn build(what: &[&str]) -> PathBuf {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--quiet"]).args(what);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What `cargo test` says of this package: the build script of ring, for one, looks at it, and then ring is compiled again,
-    // and all that stands on it.
+    // `cargo test` sets these variables for this package. Build scripts, such as that of ring, read
+    // them, and cargo would compile ring and everything above it once more.
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()
@@ -63,23 +73,25 @@ fn build(what: &[&str]) -> PathBuf {
     if dir.ends_with("release") {
         command.arg("--release");
     }
-    let status = command.status().expect("cargo");
+    let mut cargo = Process::start(&mut command);
+    let status = end_of(cargo.child(), BUILD_LIMIT);
+    let status = status.unwrap_or_else(|| panic!("waited {BUILD_LIMIT:?} for {command:?}"));
     assert!(status.success(), "the programs do not build");
     dir
 }
 
-/// The path of this package's worker, which lies beside the tests' folder.
+/// Path of this package's worker program.
 ///
 /// # Panics
-/// When it is not there: `cargo test` builds it for every integration test.
+/// When the program is missing.
 pub fn worker_program() -> PathBuf {
     own_program("test-worker")
 }
 
-/// The path of a program of this package.
+/// Path of a program of this package.
 ///
 /// # Panics
-/// When it is not there.
+/// When the program is missing.
 pub fn own_program(name: &str) -> PathBuf {
     let path = program(name);
     assert!(
@@ -90,14 +102,14 @@ pub fn own_program(name: &str) -> PathBuf {
     path
 }
 
-/// A child process that is killed when the test is over.
+/// Child process; dropping the value kills it.
 pub struct Process(Child);
 
 impl Process {
     /// Starts `command`.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// When the command cannot be started.
     pub fn start(command: &mut Command) -> Self {
         Self(
             command
@@ -106,21 +118,21 @@ impl Process {
         )
     }
 
-    /// The child, for its pipes.
+    /// The child process, for its pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.0
     }
 
-    /// `kill -9`.
+    /// Kills the process with SIGKILL and waits for its end.
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM and waits for the end.
     ///
     /// # Panics
-    /// When it has ended already.
+    /// When the process has ended already, or does not end in time.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
         self.wait()
@@ -134,8 +146,8 @@ impl Process {
         send(&self.0, signal);
     }
 
-    /// Where each of its threads is in the kernel, as far as that is told, and its TCP connections: what to look at when it does
-    /// nothing more.
+    /// Diagnosis of a process that hangs: its threads with their kernel stacks, where readable, and
+    /// its TCP connections.
     pub fn whereabouts(&self) -> String {
         let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
         let paths = |path: PathBuf| {
@@ -164,10 +176,10 @@ impl Process {
         threads.chain(own.map(|line| format!("{line}\n"))).collect()
     }
 
-    /// Whether it has not ended.
+    /// True while the process runs.
     ///
     /// # Panics
-    /// When the system does not tell.
+    /// When the system cannot tell the state of the process.
     pub fn is_running(&mut self) -> bool {
         self.0.try_wait().expect("the state of a process").is_none()
     }
@@ -175,9 +187,22 @@ impl Process {
     /// Waits for the end.
     ///
     /// # Panics
-    /// When the system cannot wait for it.
+    /// When the process does not end within two minutes; the message says where its threads are.
+    #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        self.0.wait().expect("the end of a process")
+        let status = self.wait_at_most(END_LIMIT);
+        status.unwrap_or_else(|| {
+            panic!(
+                "waited {END_LIMIT:?} for the end of process {}\n{}",
+                self.0.id(),
+                self.whereabouts()
+            )
+        })
+    }
+
+    /// Waits for the end; `None` when `limit` has passed.
+    pub fn wait_at_most(&mut self, limit: Duration) -> Option<ExitStatus> {
+        end_of(&mut self.0, limit)
     }
 }
 

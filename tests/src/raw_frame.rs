@@ -1,5 +1,7 @@
-//! A frame written by the book, `docs/protocol.md`, and by nothing of ours: so it can hold what a client refuses to send,
-//! and it shows that the book is enough.
+//! Frames encoded by `docs/protocol.md` alone, without the project's own encoder.
+//!
+//! Such a frame can hold what a client refuses to send, and it proves that the document is
+//! complete.
 
 use redis::ConnectionLike;
 use remotecall::rmp_serde;
@@ -9,11 +11,11 @@ use crate::wait_for;
 
 const MAGIC: &[u8; 4] = b"RCF1";
 
-/// A frame that is being written, uncompressed.
+/// Builder of an uncompressed frame.
 pub struct RawFrame {
-    /// Whose frame it is.
+    /// Producer of the frame.
     pub producer: [u8; 16],
-    /// Its number.
+    /// Number of the frame.
     pub seq: u64,
     time_ns: i64,
     last_time_ns: i64,
@@ -23,7 +25,7 @@ pub struct RawFrame {
 }
 
 impl RawFrame {
-    /// An empty frame; the time of a call is relative to `time_ns`.
+    /// Creates an empty frame; the times of its calls are relative to `time_ns`.
     pub fn new(producer: [u8; 16], seq: u64, time_ns: i64) -> Self {
         Self {
             producer,
@@ -36,12 +38,12 @@ impl RawFrame {
         }
     }
 
-    /// Adds a call for which nothing is to come back. `args` is a tuple.
+    /// Adds a call without a reply. `args` is a tuple.
     pub fn call(&mut self, client: &str, method: &str, args: &impl Serialize) {
         self.call_at(self.last_time_ns, 0, client, method, args);
     }
 
-    /// Adds a call at a time of its own; `reply` is 0 for nothing, 1 for the result, 2 for an error.
+    /// Adds a call with a time; `reply` asks for 0 nothing, 1 the result, 2 an error only.
     ///
     /// # Panics
     /// When `args` cannot be serialized.
@@ -67,12 +69,12 @@ impl RawFrame {
         self.names - 1
     }
 
-    /// The bytes, with a checksum that is right.
+    /// Bytes of the frame, with a valid checksum.
     pub fn bytes(&self) -> Vec<u8> {
         self.bytes_with(*MAGIC, 0, &self.body)
     }
 
-    /// The bytes of a frame that claims to be of another version, or holds another body.
+    /// Bytes of the frame with another magic, other flags or another body, and a valid checksum.
     pub fn bytes_with(&self, magic: [u8; 4], flags: u8, body: &[u8]) -> Vec<u8> {
         let mut out = magic.to_vec();
         out.push(flags);
@@ -86,10 +88,10 @@ impl RawFrame {
         out
     }
 
-    /// Puts it into the stream of `queue`.
+    /// Adds the frame to the stream of `queue`.
     ///
     /// # Panics
-    /// When the broker refuses it.
+    /// When the broker refuses the frame.
     pub fn send(&self, broker: &mut impl ConnectionLike, queue: &str) {
         redis::cmd("XADD")
             .arg(format!("rc:{{{queue}.0}}:in"))
@@ -102,10 +104,10 @@ impl RawFrame {
             .expect("the broker takes it");
     }
 
-    /// Waits until the server has acknowledged it.
+    /// Waits until the server has acknowledged the frame.
     ///
     /// # Panics
-    /// When it does not in time.
+    /// When the acknowledgement does not come in time.
     #[track_caller]
     pub fn wait_for_ack(&self, broker: &mut impl ConnectionLike, queue: &str) {
         let producer: String = self.producer.iter().map(|byte| format!("{byte:02x}")).collect();

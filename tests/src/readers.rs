@@ -1,46 +1,54 @@
-//! TensorBoard's two readers, through `tests/readers.py`.
+//! TensorBoard's two readers, started through `tests/readers.py`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::process::{ChildStdin, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::Process;
+use crate::bounded::finish;
+use crate::{Lines, Process};
 
-/// What both readers see of one directory, without the points.
+/// Limit for one answer of the readers: each of the two has 120 s for a pass (`LOAD_LIMIT` in
+/// loaders.py).
+const READERS_LIMIT: Duration = Duration::from_secs(300);
+/// Limit for the end of the readers; after it they are killed.
+const QUIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Series of a directory as both readers show them, without the points.
 #[derive(Debug, Deserialize)]
 pub struct Summary {
-    /// Whether the awaited number of points was reached.
+    /// True when both readers reached the awaited number of points; `None` without such a wait.
     #[serde(default)]
     pub reached: Option<bool>,
-    /// The Rust data server: run → tag → series.
+    /// Series of the Rust data server, by run and tag.
     pub rust: BTreeMap<String, BTreeMap<String, Series>>,
-    /// The Python loader: run → tag → series.
+    /// Series of the Python loader, by run and tag.
     pub python: BTreeMap<String, BTreeMap<String, Series>>,
 }
 
 /// One series as a reader shows it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Series {
-    /// scalar, tensor or blob.
+    /// `scalar`, `tensor` or `blob`.
     pub kind: String,
-    /// The plugin that shows it.
+    /// Plugin that shows the series.
     pub plugin: String,
     /// Number of points.
     pub count: u64,
-    /// First step.
+    /// Step of the first point.
     pub first: Option<i64>,
-    /// Last step.
+    /// Step of the last point.
     pub last: Option<i64>,
-    /// Whether every step is greater than the one before.
+    /// True when each step is greater than the one before.
     pub increasing: bool,
-    /// Over steps and values, for scalars.
+    /// Checksum over steps and values; scalars only.
     pub sha256: Option<String>,
 }
 
-/// The Python that has TensorBoard.
+/// Interpreter with TensorBoard installed.
 fn python() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -48,7 +56,7 @@ fn python() -> PathBuf {
     std::env::var_os("TENSORPLEX_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from)
 }
 
-/// A script of this package, for the Python that has TensorBoard and our package.
+/// Command that runs a script of this package, with TensorBoard and the package `tensorplex`.
 pub(crate) fn script(name: &str) -> Command {
     let mut command = Command::new(python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
@@ -56,9 +64,14 @@ pub(crate) fn script(name: &str) -> Command {
 }
 
 fn run(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| {
         panic!("{command:?}: {error}; `make setup` installs TensorBoard and its readers")
     });
+    let output = finish(&mut child, READERS_LIMIT, &format!("the end of {command:?}"));
     assert!(
         output.status.success(),
         "{command:?}: {}",
@@ -67,7 +80,7 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-/// What both readers, started now, see in `logdir`.
+/// Starts both readers and returns the series that they show in `logdir`.
 ///
 /// # Panics
 /// When the readers cannot be run.
@@ -76,7 +89,7 @@ pub fn summary(logdir: &Path) -> Summary {
     serde_json::from_slice(&output.stdout).expect("a summary")
 }
 
-/// All points that both readers, started now, see in `logdir`.
+/// Starts both readers and returns all points that they show in `logdir`.
 ///
 /// # Panics
 /// When the readers cannot be run.
@@ -85,28 +98,28 @@ pub fn dump(logdir: &Path) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("a dump")
 }
 
-/// What the backends of the dashboards answer about `logdir`, as `tests/plugins.py` has it.
+/// Answers of the dashboards' backends for `logdir`, in the form of `tests/plugins.py`.
 ///
 /// # Panics
-/// When the readers cannot be run or a backend refuses.
+/// When the readers cannot be run or a backend answers with an error.
 pub fn plugins(logdir: &Path) -> serde_json::Value {
     let output = run(script("plugins.py").arg(logdir));
     serde_json::from_slice(&output.stdout).expect("the answers")
 }
 
-/// Looks at TensorBoard's pages in a browser; `args` as for `tests/dashboards.py`.
+/// Checks TensorBoard's pages in a browser; `args` are those of `tests/dashboards.py`.
 ///
 /// # Panics
-/// When something is missing on them.
+/// When something is missing on the pages.
 pub fn dashboards(args: &[&str]) {
     run(script("dashboards.py").args(args));
 }
 
-/// Both readers, started once, following a directory.
+/// Both readers following one directory.
 pub struct Follower {
     process: Process,
     commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Lines,
 }
 
 impl Follower {
@@ -123,13 +136,13 @@ impl Follower {
             .stdout(Stdio::piped());
         let mut process = Process::start(&mut command);
         let commands = process.child().stdin.take().expect("a pipe");
-        let answers = BufReader::new(process.child().stdout.take().expect("a pipe"));
+        let answers = Lines::of(process.child().stdout.take().expect("a pipe"));
         let mut follower = Self {
             process,
             commands,
             answers,
         };
-        // The first answer says that both are up.
+        // The first answer proves that both readers run.
         follower.ask("summary");
         follower
     }
@@ -137,7 +150,7 @@ impl Follower {
     /// Waits until both readers show `points` scalar points, and returns what they show.
     ///
     /// # Panics
-    /// When they do not within two minutes; the message tells what they show.
+    /// When they do not within two minutes; the message says what they show.
     pub fn wait_for(&mut self, points: u64) -> Summary {
         let answer = self.ask(&format!("await {points} 120 summary"));
         assert_eq!(
@@ -149,34 +162,32 @@ impl Follower {
         answer
     }
 
-    /// Lets both readers read what is new, and returns what they show.
+    /// Has both readers read what is new, and returns the series that they show.
     ///
     /// # Panics
-    /// When they have died.
-    pub fn look(&mut self) -> Summary {
+    /// When the readers have ended, or do not answer in time.
+    pub fn summary(&mut self) -> Summary {
         self.ask("summary")
     }
 
     fn ask(&mut self, command: &str) -> Summary {
         writeln!(self.commands, "{command}").expect("the readers take commands");
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("the readers answer");
+        let what = format!("the answer of TensorBoard's readers to {command:?}");
+        let line = self.answers.next_within(READERS_LIMIT, &what);
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        // Its readers are children of its own, so it is asked to end.
+        // The readers are children of the script, which ends them when it quits.
         let _ = writeln!(self.commands, "quit");
-        let mut rest = String::new();
-        let _ = self.answers.read_line(&mut rest);
-        let _ = self.process.child().wait();
+        let _ = self.process.wait_at_most(QUIT_LIMIT);
     }
 }
 
 impl Series {
-    /// A series of scalars as both readers show it.
+    /// The series that both readers should show for these points.
     pub fn of_scalars(points: impl IntoIterator<Item = (i64, f32)>) -> Self {
         use sha2::Digest;
         let mut bytes = Vec::new();
@@ -200,7 +211,7 @@ impl Series {
 }
 
 impl Summary {
-    /// Scalar points of both readers, in all runs.
+    /// Number of scalar points in each reader, as text.
     pub fn counts(&self) -> String {
         let count = |runs: &BTreeMap<String, BTreeMap<String, Series>>| -> u64 {
             runs.values()

@@ -1,20 +1,22 @@
-//! A real redis-server on a socket file in a folder of its own.
+//! A real redis-server on a socket file in a directory of its own.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::Value;
 
-use crate::wait_for;
+use crate::{DEADLINE, wait_for};
 
-/// One hour.
+/// Lead of an id over the clock: one hour, in milliseconds.
 const AHEAD_MS: u128 = 3_600_000;
+/// Limit for the answer to one attempt to connect, 1 s: the attempt is repeated.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
-/// A redis-server without persistence. It dies with this value.
+/// redis-server without persistence; dropping the value kills it.
 pub struct RedisServer {
     dir: tempfile::TempDir,
     options: Vec<String>,
@@ -22,27 +24,29 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one and waits until it answers.
+    /// Starts a redis-server and waits until it answers.
     ///
     /// # Panics
-    /// When the program redis-server is missing or does not come up: a test that cannot run fails.
+    /// When the program redis-server is missing or does not answer in time: a test that cannot run
+    /// fails.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with more options of the program.
+    /// Starts a redis-server with further options of the program.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// When redis-server does not answer in time.
     pub fn start_with(options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
         Self::try_start_with(options).expect("a redis-server that takes its options")
     }
 
-    /// Starts one that listens on a port as well, and says on which one: with options that take it.
+    /// Starts a redis-server that also listens on a free port, and returns the port; `options` gets
+    /// the port.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// When redis-server does not answer in time.
     pub fn start_on_a_port(options: impl Fn(u16) -> Vec<String>) -> (Self, u16) {
         wait_for("a redis-server on a free port", || {
             let free = TcpListener::bind("127.0.0.1:0").ok()?;
@@ -54,7 +58,8 @@ impl RedisServer {
         })
     }
 
-    /// None when it ends by itself: its port may have been taken.
+    /// Returns `None` when the process ends by itself, for example because its port was taken
+    /// meanwhile.
     fn try_start_with(options: Vec<String>) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let process = spawn(dir.path(), &options);
@@ -66,23 +71,26 @@ impl RedisServer {
         server.comes_up().then_some(server)
     }
 
-    /// Its address, as clients and servers take it.
+    /// Address for clients and servers.
     pub fn address(&self) -> String {
         format!("unix://{}", self.socket().display())
     }
 
-    /// The file of its socket.
+    /// Path of the socket file.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("redis.sock")
     }
 
-    /// `kill -9`, and a new one at the same address with nothing in it.
+    /// Kills Redis with SIGKILL and starts an empty one at the same address.
     pub fn kill_and_restart(&mut self) {
         self.kill();
         self.restart();
     }
 
-    /// `kill -9`.
+    /// Kills Redis with SIGKILL and waits for its end.
+    ///
+    /// # Panics
+    /// When the process has ended.
     pub fn kill(&mut self) {
         self.process.kill().expect("a running redis-server");
         self.process.wait().expect("its end");
@@ -91,43 +99,45 @@ impl RedisServer {
     /// Sends a signal.
     ///
     /// # Panics
-    /// When it has ended.
+    /// When the process has ended.
     pub fn signal(&mut self, signal: rustix::process::Signal) {
         crate::programs::send(&self.process, signal);
     }
 
-    /// Has every save fail until [`mend_saving`](Self::mend_saving): there is a folder where the snapshot would go.
+    /// Makes every snapshot fail until [`allow_saves`](Self::allow_saves): a directory takes the
+    /// place of its file.
     ///
     /// # Panics
-    /// When the system does not make it.
-    pub fn break_saving(&self) {
+    /// When the directory cannot be created.
+    pub fn fail_saves(&self) {
         std::fs::create_dir(self.dir.path().join("dump.rdb")).expect("a folder");
     }
 
-    /// Saves succeed again.
+    /// Lets snapshots succeed again.
     ///
     /// # Panics
-    /// When they did not fail.
-    pub fn mend_saving(&self) {
+    /// When they could not fail before.
+    pub fn allow_saves(&self) {
         std::fs::remove_dir(self.dir.path().join("dump.rdb")).expect("the folder");
     }
 
-    /// Throws the snapshot away to which a `SAVE` would have it go back after a kill.
-    pub fn forget(&self) {
-        // There is none as a rule.
+    /// Removes the snapshot, so that Redis is empty after its next start.
+    pub fn remove_snapshot(&self) {
+        // Most tests take no snapshot.
         let _ = std::fs::remove_file(self.dir.path().join("dump.rdb"));
     }
 
-    /// Adds an entry without content to a stream, an hour ahead of the clock: later entries are numbered after it.
+    /// Adds an empty entry to a stream with an id one hour ahead of the clock; later entries get
+    /// greater ids.
     ///
     /// # Panics
     /// When Redis does not answer.
-    pub fn hurry(&self, stream: &str) {
+    pub fn advance_ids(&self, stream: &str) {
         let mut add = redis::cmd("XADD");
         add.arg(stream).arg(id_ahead()).arg("x").arg("");
         let added = add.query::<Value>(&mut self.connection());
         if let Err(error) = added {
-            // Twice in the same millisecond: it is ahead already.
+            // A second call within a millisecond: the ids are ahead already.
             assert!(
                 error.to_string().contains("equal or smaller"),
                 "{stream}: {error}"
@@ -135,7 +145,7 @@ impl RedisServer {
         }
     }
 
-    /// Starts it again after [`kill`](Self::kill).
+    /// Starts Redis again after [`kill`](Self::kill).
     pub fn restart(&mut self) {
         wait_for("redis-server to come back", || {
             self.process = spawn(self.dir.path(), &self.options);
@@ -143,15 +153,29 @@ impl RedisServer {
         });
     }
 
-    /// A connection for the test's own questions.
+    /// Opens a connection for the test's own commands.
+    ///
+    /// # Panics
+    /// When Redis does not accept it in time.
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.address()).expect("an address");
-        wait_for("redis-server to accept a connection", || {
-            client.get_connection().ok()
-        })
+        let connection = wait_for("redis-server to accept a connection", || {
+            client.get_connection_with_timeout(ANSWER_LIMIT).ok()
+        });
+        // A command to a paused Redis fails; without the limits the test would hang.
+        for set in [
+            redis::Connection::set_read_timeout,
+            redis::Connection::set_write_timeout,
+        ] {
+            set(&connection, Some(DEADLINE)).expect("a timeout of a connection");
+        }
+        connection
     }
 
-    /// Runs one command, given as words.
+    /// Runs a command, given as words.
+    ///
+    /// # Panics
+    /// When Redis answers with an error, or not in time.
     pub fn command(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
         for word in &words[1..] {
@@ -162,14 +186,15 @@ impl RedisServer {
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// Waits until it answers, or has ended.
+    /// Waits until Redis answers or has ended; true for an answer.
     fn comes_up(&mut self) -> bool {
         wait_for("redis-server to answer", || {
             if self.process.try_wait().expect("its state").is_some() {
                 return Some(false);
             }
-            // An error is an answer as well: it may be loading, or want a password.
+            // An error is an answer too: Redis may be loading, or ask for a password.
             let mut socket = UnixStream::connect(self.socket()).ok()?;
+            socket.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
             socket.write_all(b"PING\r\n").ok()?;
             socket.read_exact(&mut [0]).ok().map(|()| true)
         })
@@ -195,7 +220,7 @@ fn spawn(dir: &Path, options: &[String]) -> Child {
         .expect("the program redis-server (Debian package redis-server)")
 }
 
-/// The id of a stream entry that a broker would give after a step of its clock.
+/// Id of a stream entry that a broker would assign after its clock stepped one hour ahead.
 pub(crate) fn id_ahead() -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

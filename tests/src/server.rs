@@ -1,139 +1,142 @@
-//! A `tensorplex-server` process that can be killed and comes back at the same address.
+//! A `tensorplex-server` process that a test kills and restarts at the same address.
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::chaos::Clock;
-use crate::{Broker, Process, SmallDisk, program, wait_for};
+use crate::{Broker, Lines, Process, SmallDisk, program, wait_for};
 
-/// A running server, with its log directory.
+/// Running server with its log directory.
 pub struct TestServer {
-    /// Holds nothing but the log directory: what else is found there should not be.
+    /// Parent of the log directory, with nothing else in it: a test finds files that escaped.
     dir: tempfile::TempDir,
     logdir: PathBuf,
-    /// The process in whose mount namespace the server runs, if it is not this one's.
+    /// Process whose mount namespace the server runs in, if not in this one's.
     namespace: Option<u32>,
-    /// What is added to its environment.
+    /// Variables added to the server's environment.
     environment: Vec<(OsString, OsString)>,
-    /// What it says on standard error, over all its lives.
+    /// Standard error of the server, over all restarts.
     log: tempfile::NamedTempFile,
-    through: Through,
-    /// Besides where to write and what to read from.
+    broker: BrokerAddress,
+    /// Options of the program other than log directory and broker.
     options: Vec<String>,
     limits: Option<u32>,
     process: Process,
     address: String,
-    /// Kept open: a server that cannot print must not be the reason of a failure.
-    _stdout: BufReader<ChildStdout>,
+    /// Kept open, because a server that cannot print would end.
+    _stdout: Lines,
 }
 
-/// How workers reach the server.
+/// Address of the broker between workers and server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Through {
-    /// By this Redis.
+pub enum BrokerAddress {
+    /// Address of a Redis.
     Redis(String),
-    /// By its own broker, on this address.
-    Own(String),
+    /// Address that the server's embedded broker listens on.
+    Embedded(String),
 }
 
-impl Through {
+impl BrokerAddress {
     fn of(broker: &Broker) -> Self {
         match broker {
             Broker::Redis(redis) => Self::Redis(redis.address()),
-            Broker::Embedded => Self::Own("127.0.0.1:0".to_owned()),
+            Broker::Embedded => Self::Embedded("127.0.0.1:0".to_owned()),
         }
     }
 }
 
 impl TestServer {
-    /// Starts a server on a directory of its own.
+    /// Starts a server on a new log directory.
     pub fn start(broker: &Broker) -> Self {
         Self::start_with(broker, &[], None)
     }
 
-    /// With groups, and with a limit of open files.
+    /// Starts a server with groups, and with a limit on open files.
     pub fn start_with(broker: &Broker, groups: &[&str], open_files: Option<u32>) -> Self {
         Self::start_program(broker, group_options(groups), open_files)
     }
 
-    /// With options of the program.
+    /// Starts a server with options of the program.
     pub fn start_with_options(broker: &Broker, options: &[&str]) -> Self {
         let options = options.iter().map(|&option| option.to_owned()).collect();
         Self::start_program(broker, options, None)
     }
 
-    fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
-        Self::open(Through::of(broker), None, options, open_files)
+    /// Starts a server with options on an existing log directory.
+    pub fn start_in(broker: &Broker, logdir: &Path, options: &[&str]) -> Self {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let logdir = Some((logdir.to_owned(), None));
+        Self::open(BrokerAddress::of(broker), logdir, options, None)
     }
 
-    /// Starts a server on this disk.
+    fn start_program(broker: &Broker, options: Vec<String>, open_files: Option<u32>) -> Self {
+        Self::open(BrokerAddress::of(broker), None, options, open_files)
+    }
+
+    /// Starts a server whose log directory is on `disk`.
     pub fn start_on(broker: &Broker, disk: &SmallDisk) -> Self {
         let logdir = disk.root().join("runs");
         Self::open(
-            Through::of(broker),
-            Some((logdir, disk.namespace())),
+            BrokerAddress::of(broker),
+            Some((logdir, Some(disk.namespace()))),
             Vec::new(),
             None,
         )
     }
 
-    /// Starts a server that is reached in this way.
-    pub fn through(through: Through) -> Self {
-        Self::open(through, None, Vec::new(), None)
+    /// Starts a server with this broker address.
+    pub fn start_at(broker: BrokerAddress) -> Self {
+        Self::open(broker, None, Vec::new(), None)
     }
 
-    /// Starts one that has this clock, in all its lives.
-    pub fn with_clock(through: Through, clock: &Clock) -> Self {
+    /// Starts a server that uses `clock`, also after restarts.
+    pub fn with_clock(broker: BrokerAddress, clock: &Clock) -> Self {
         let mut environment = Command::new("");
         clock.set_up(&mut environment);
         let environment = environment.get_envs();
         let environment = environment.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-        Self::open_in(environment.collect(), through, None, Vec::new(), None)
+        Self::open_in(environment.collect(), broker, None, Vec::new(), None)
     }
 
     fn open(
-        through: Through,
-        elsewhere: Option<(PathBuf, u32)>,
+        broker: BrokerAddress,
+        elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
     ) -> Self {
-        Self::open_in(Vec::new(), through, elsewhere, options, open_files)
+        Self::open_in(Vec::new(), broker, elsewhere, options, open_files)
     }
 
     fn open_in(
         environment: Vec<(OsString, OsString)>,
-        through: Through,
-        elsewhere: Option<(PathBuf, u32)>,
+        broker: BrokerAddress,
+        elsewhere: Option<(PathBuf, Option<u32>)>,
         options: Vec<String>,
         open_files: Option<u32>,
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let (logdir, namespace) = match elsewhere {
-            Some((logdir, process)) => (logdir, Some(process)),
-            None => (dir.path().join("runs"), None),
-        };
+        let (logdir, namespace) = elsewhere.unwrap_or_else(|| (dir.path().join("runs"), None));
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
         let start = Start {
             logdir: &logdir,
             namespace,
             environment: &environment,
             log: log.path(),
-            through: &through,
+            broker: &broker,
             options: &options,
             open_files,
         };
         let mut process = Process::start(&mut start.command());
-        let (address, stdout) = wait_until_ready(&mut process, &through);
+        let (address, stdout) = wait_until_ready(&mut process, &broker);
         Self {
             dir,
             logdir,
             namespace,
             environment,
             log,
-            through,
+            broker,
             options,
             limits: open_files,
             process,
@@ -147,23 +150,23 @@ impl TestServer {
         &self.logdir
     }
 
-    /// The directory that holds the log directory, and nothing else.
+    /// Parent of the log directory, which holds nothing else.
     pub fn outside(&self) -> &Path {
         self.dir.path()
     }
 
-    /// What it has said on standard error.
+    /// Standard error of the server so far.
     ///
     /// # Panics
-    /// When that is not UTF-8.
+    /// When it is not UTF-8.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).expect("the server's log")
     }
 
-    /// Waits until it has said a line that contains all of `words`.
+    /// Waits for a log line that contains all of `words`.
     ///
     /// # Panics
-    /// When it has not said it in time.
+    /// When no such line comes in time.
     #[track_caller]
     pub fn wait_for_log(&self, words: &[&str]) {
         wait_for(&format!("{words:?} in the server's log"), || {
@@ -172,26 +175,26 @@ impl TestServer {
         });
     }
 
-    /// Where workers connect.
+    /// Broker address for workers.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// `kill -9`, and a new one at the same address and on the same directory.
+    /// Kills the server with SIGKILL and starts it again at the same address on the same directory.
     pub fn kill_and_restart(&mut self) {
         self.process.kill();
         self.restart();
     }
 
-    /// `kill -9`.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// The most memory that the process has had so far, in bytes.
+    /// Peak resident memory of the process, in bytes.
     ///
     /// # Panics
-    /// When the system does not tell.
+    /// When the process has ended.
     pub fn peak_memory(&mut self) -> u64 {
         let path = format!("/proc/{}/status", self.process.child().id());
         let status = std::fs::read_to_string(path).expect("the state of a running process");
@@ -203,54 +206,54 @@ impl TestServer {
     /// Sends a signal.
     ///
     /// # Panics
-    /// When it has ended already.
+    /// When the server has ended already.
     pub fn signal(&mut self, signal: rustix::process::Signal) {
         self.process.signal(signal);
     }
 
-    /// Its process id.
+    /// Process id.
     pub fn pid(&mut self) -> u32 {
         self.process.child().id()
     }
 
-    /// Waits until it has ended by itself; returns its exit code, if it was no signal.
+    /// Waits until the server ends by itself; returns its exit code, `None` after a signal.
     pub fn wait(&mut self) -> Option<i32> {
         self.process.wait().code()
     }
 
-    /// Whether it has not ended by itself.
+    /// True while the server runs.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
     }
 
-    /// The last lines that it said.
-    pub fn last_words(&self) -> String {
+    /// The last three lines of the log.
+    pub fn last_log_lines(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(3)..].join(" | ")
     }
 
-    /// Starts it and kills it after a moment, whether or not it has recovered by then.
+    /// Starts the server and kills it after `after`, recovered or not.
     pub fn restart_and_kill(&mut self, after: std::time::Duration) {
         let mut process = Process::start(&mut self.command());
         std::thread::sleep(after);
         process.kill();
     }
 
-    /// Other groups, from the next start on.
-    pub fn regroup(&mut self, groups: &[&str]) {
+    /// Sets the groups for the next start.
+    pub fn set_groups(&mut self, groups: &[&str]) {
         self.options = group_options(groups);
     }
 
-    /// Starts it again after its end.
+    /// Starts the server again after its end.
     pub fn restart(&mut self) {
         self.process = Process::start(&mut self.command());
-        (self.address, self._stdout) = wait_until_ready(&mut self.process, &self.through);
+        (self.address, self._stdout) = wait_until_ready(&mut self.process, &self.broker);
     }
 
-    /// On the same directory, at the same address.
+    /// Command that starts the server on the same directory at the same address.
     fn command(&mut self) -> Command {
-        if let Through::Own(address) = &mut self.through {
+        if let BrokerAddress::Embedded(address) = &mut self.broker {
             address.clone_from(&self.address);
         }
         let start = Start {
@@ -258,22 +261,22 @@ impl TestServer {
             namespace: self.namespace,
             environment: &self.environment,
             log: self.log.path(),
-            through: &self.through,
+            broker: &self.broker,
             options: &self.options,
             open_files: self.limits,
         };
         start.command()
     }
 
-    /// SIGHUP, as logrotate sends it.
+    /// Sends SIGHUP, as logrotate does.
     pub fn hang_up(&mut self) {
         self.process.signal(rustix::process::Signal::HUP);
     }
 
-    /// SIGTERM: it must drain and exit with 0.
+    /// Stops the server with SIGTERM: it has to drain its queue and exit with 0.
     ///
     /// # Panics
-    /// When it does not.
+    /// When it exits with another code, or does not end in time.
     pub fn stop(&mut self) {
         let status = self.process.terminate();
         assert!(status.success(), "the server ended with {status}");
@@ -293,33 +296,31 @@ fn group_options(groups: &[&str]) -> Vec<String> {
     options.map(str::to_owned).collect()
 }
 
-/// Waits until it is ready; returns where workers connect.
-fn wait_until_ready(process: &mut Process, through: &Through) -> (String, BufReader<ChildStdout>) {
-    let mut stdout = BufReader::new(process.child().stdout.take().expect("a pipe"));
-    let mut address = match through {
-        Through::Redis(address) => Some(address.clone()),
-        Through::Own(_) => None,
+/// Waits until the server is ready; returns the broker address for workers.
+fn wait_until_ready(process: &mut Process, broker: &BrokerAddress) -> (String, Lines) {
+    let stdout = Lines::of(process.child().stdout.take().expect("a pipe"));
+    let mut address = match broker {
+        BrokerAddress::Redis(address) => Some(address.clone()),
+        BrokerAddress::Embedded(_) => None,
     };
     loop {
-        let mut line = String::new();
-        let read = stdout.read_line(&mut line).expect("the server's output");
-        assert!(read > 0, "the server ended before it was ready");
-        if let Some(rest) = line.trim().strip_prefix("listening on ") {
+        let line = stdout.next("the server to be ready");
+        if let Some(rest) = line.trim_start().strip_prefix("listening on ") {
             address = rest.split_whitespace().next().map(str::to_owned);
         }
-        if line.contains("to look at:") {
+        if line.contains("to view it:") {
             return (address.expect("an address"), stdout);
         }
     }
 }
 
-/// How a server is started.
+/// Everything that starts a server.
 struct Start<'a> {
     logdir: &'a Path,
     namespace: Option<u32>,
     environment: &'a [(OsString, OsString)],
     log: &'a Path,
-    through: &'a Through,
+    broker: &'a BrokerAddress,
     options: &'a [String],
     open_files: Option<u32>,
 }
@@ -348,9 +349,9 @@ impl Start<'_> {
         };
         command.arg("--logdir").arg(logdir).env_remove("RUST_LOG");
         command.stdout(Stdio::piped()).stderr(log);
-        match self.through {
-            Through::Redis(address) => command.arg("--redis").arg(address),
-            Through::Own(address) => command.arg("--listen").arg(address),
+        match self.broker {
+            BrokerAddress::Redis(address) => command.arg("--redis").arg(address),
+            BrokerAddress::Embedded(address) => command.arg("--listen").arg(address),
         };
         command.args(self.options);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

@@ -1,28 +1,28 @@
-//! A disk that is really full, or really cannot be written.
+//! A file system that is full or read-only.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::Process;
+use crate::{Lines, Process};
 
-/// A file system in memory of a few megabytes, without a mount on this machine: it is mounted in a namespace of its own,
-/// which needs no rights, and reached through the process that holds it.
+/// In-memory file system of a few megabytes. A process mounts it in a namespace of its own, which
+/// needs no rights; others reach it through that process.
 pub struct SmallDisk {
     root: PathBuf,
-    /// Holds the namespace.
+    /// Process that keeps the namespace alive.
     _holder: Process,
     namespace: u32,
 }
 
-/// Where it is mounted there.
+/// Mount point in the namespace.
 const MOUNTED: &str = "/mnt";
 
 impl SmallDisk {
-    /// A file system with room for so many bytes; one that is read-only has none.
+    /// Mounts a file system of `bytes` bytes.
     ///
     /// # Panics
-    /// When the system does not let users have namespaces.
+    /// When the system forbids user namespaces.
     pub fn new(bytes: usize, read_only: bool) -> Self {
         let mode = if read_only { "ro" } else { "rw" };
         let script = format!(
@@ -33,16 +33,9 @@ impl SmallDisk {
                 .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
                 .stdout(Stdio::piped()),
         );
-        let mut line = String::new();
-        let stdout = holder.child().stdout.take().expect("a pipe");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("what the script says");
-        assert_eq!(
-            line.trim(),
-            "mounted",
-            "unshare and mount, as a user in a namespace, do not work here"
-        );
+        let stdout = Lines::of(holder.child().stdout.take().expect("a pipe"));
+        let line = stdout.next("unshare and mount, which need user namespaces");
+        assert_eq!(line, "mounted");
         let namespace = holder.child().id();
         Self {
             root: PathBuf::from(format!("/proc/{namespace}/root{MOUNTED}")),
@@ -51,17 +44,17 @@ impl SmallDisk {
         }
     }
 
-    /// Its root, as seen from here.
+    /// Root of the file system, as a path outside the namespace.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The process that holds its namespace.
+    /// Id of the process that keeps the namespace alive.
     pub fn namespace(&self) -> u32 {
         self.namespace
     }
 
-    /// A program that runs where this process is, without a process in between.
+    /// Command that runs `program` in the namespace of `process`, as a direct child.
     pub fn enter(process: u32, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--user", "--mount", "--preserve-credentials", "--target"]);
@@ -69,16 +62,16 @@ impl SmallDisk {
         command
     }
 
-    /// A path of ours as it is there.
+    /// Translates a path outside the namespace to the path inside.
     pub fn seen_inside(path: &Path) -> PathBuf {
         let below = path.iter().skip_while(|part| *part != "root").skip(1);
         Path::new("/").join(below.collect::<PathBuf>())
     }
 
-    /// Takes all the room that is left, but for so many bytes.
+    /// Fills the disk but for `but_for` bytes.
     ///
     /// # Panics
-    /// When the disk is full already.
+    /// When no file can be created.
     pub fn fill(&self, but_for: usize) {
         let path = self.root.join("filler");
         let mut filler = std::fs::File::create(&path).expect("a filler");
@@ -90,10 +83,10 @@ impl SmallDisk {
         filler.set_len(left).expect("a shorter filler");
     }
 
-    /// Gives the room back.
+    /// Frees the space again.
     ///
     /// # Panics
-    /// When it was not filled.
+    /// When the disk was not filled.
     pub fn make_room(&self) {
         std::fs::remove_file(self.root.join("filler")).expect("the filler");
     }

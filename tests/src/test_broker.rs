@@ -1,5 +1,5 @@
-//! A broker in a test's own hands, of either kind: it can be killed, comes back empty at the same address, and can
-//! be asked.
+//! A broker of either kind that a test controls: it kills the broker, restarts it empty at the same
+//! address, and sends it commands.
 
 use std::net::SocketAddr;
 
@@ -7,13 +7,13 @@ use redis::Value;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 
 use crate::redis_server::id_ahead;
-use crate::{RedisServer, wait_for};
+use crate::{DEADLINE, RedisServer, wait_for};
 
-/// A broker of one test.
+/// Broker of one test.
 pub enum TestBroker {
     /// A real redis-server.
     Redis(RedisServer),
-    /// An embedded broker in this process; none while it is killed.
+    /// Embedded broker in this process; `None` while it is down.
     Embedded(SocketAddr, Option<EmbeddedBroker>),
 }
 
@@ -23,16 +23,16 @@ impl TestBroker {
         Self::Redis(RedisServer::start())
     }
 
-    /// An embedded broker.
+    /// Starts an embedded broker.
     ///
     /// # Panics
-    /// When it cannot listen.
+    /// When no port is free.
     pub fn embedded() -> Self {
         let broker = listen(([127, 0, 0, 1], 0).into()).expect("an embedded broker");
         Self::Embedded(broker.address(), Some(broker))
     }
 
-    /// Its address, as clients and servers take it.
+    /// Address for clients and servers.
     pub fn address(&self) -> String {
         match self {
             Self::Redis(redis) => redis.address(),
@@ -40,7 +40,7 @@ impl TestBroker {
         }
     }
 
-    /// Ends it at once, with everything in it.
+    /// Kills the broker; its content is lost.
     pub fn kill(&mut self) {
         match self {
             Self::Redis(redis) => redis.kill(),
@@ -48,41 +48,45 @@ impl TestBroker {
         }
     }
 
-    /// Starts it again after [`kill`](Self::kill).
+    /// Starts the broker again after [`kill`](Self::kill).
     pub fn restart(&mut self) {
         match self {
             Self::Redis(redis) => redis.restart(),
-            // The port may be in use for a moment: by the end of a connection that was closed.
+            // A closed connection may hold the port for a moment.
             Self::Embedded(address, broker) => {
                 *broker = Some(wait_for("the port to be free", || listen(*address)));
             }
         }
     }
 
-    /// Ends it, and starts an empty one at the same address.
+    /// Kills the broker and starts an empty one at the same address.
     pub fn kill_and_restart(&mut self) {
         self.kill();
         self.restart();
     }
 
-    /// Has a stream number its entries as if the broker's clock had been ahead so far.
-    pub fn hurry(&self, stream: &str) {
+    /// Adds an empty entry to a stream with an id one hour ahead of the clock; later entries get
+    /// greater ids.
+    pub fn advance_ids(&self, stream: &str) {
         self.command(&["XADD", stream, &id_ahead(), "x", ""]);
     }
 
-    /// A connection for the test's own questions.
+    /// Opens a connection for the test's own commands.
     ///
     /// # Panics
-    /// When none can be made.
+    /// When the broker does not accept it in time.
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.address()).expect("an address");
-        wait_for("a connection to the broker", || client.get_connection().ok())
+        let connection = wait_for("a connection to the broker", || client.get_connection().ok());
+        let timeout = connection.set_read_timeout(Some(DEADLINE));
+        timeout.expect("a timeout of a connection");
+        connection
     }
 
-    /// Runs one command, given as words.
+    /// Runs a command, given as words.
     ///
     /// # Panics
-    /// When the broker refuses it.
+    /// When the broker answers with an error.
     pub fn command(&self, words: &[&str]) -> Value {
         let mut command = redis::cmd(words[0]);
         for word in &words[1..] {
@@ -97,7 +101,7 @@ fn listen(listen: SocketAddr) -> Option<EmbeddedBroker> {
     EmbeddedBroker::start(BrokerOptions::new(listen)).ok()
 }
 
-/// Makes two tests of each function: it gets a real redis-server, and an embedded broker.
+/// Makes two tests of each function: one with a real redis-server, one with an embedded broker.
 #[macro_export]
 macro_rules! on_both_brokers {
     ($($name:ident),* $(,)?) => {

@@ -1,25 +1,26 @@
-//! Certificates made for a test, and a real redis-server that speaks TLS with them.
+//! Certificates for a test, and a real redis-server that serves TLS with them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::RedisServer;
 use crate::chaos::Clock;
+use crate::{BoundedOutput, RedisServer};
 
-/// A CA and the certificates that it signed, as PEM files in a folder of their own, made by the program openssl.
+/// A CA and its certificates, as PEM files in a directory of their own, made by the program
+/// openssl.
 pub struct Certificates {
     dir: tempfile::TempDir,
 }
 
-/// A certificate and its key.
-pub struct Named {
-    /// The certificate's file.
+/// Files of a certificate and its key.
+pub struct CertificateFiles {
+    /// PEM file of the certificate.
     pub cert: PathBuf,
-    /// The key's file.
+    /// PEM file of the key.
     pub key: PathBuf,
 }
 
-/// Keys that are made quickly.
+/// Options for an elliptic-curve key, which openssl makes faster than an RSA key.
 const NEW_KEY: [&str; 5] = [
     "-newkey",
     "ec",
@@ -27,7 +28,7 @@ const NEW_KEY: [&str; 5] = [
     "ec_paramgen_curve:prime256v1",
     "-nodes",
 ];
-/// Ten years, in seconds.
+/// Ten years back, in seconds.
 const LONG_AGO: i64 = -10 * 365 * 86_400;
 
 impl Default for Certificates {
@@ -37,15 +38,15 @@ impl Default for Certificates {
 }
 
 impl Certificates {
-    /// A new CA.
+    /// Creates a CA.
     ///
     /// # Panics
-    /// When openssl cannot be run.
+    /// When openssl is missing or fails.
     pub fn new() -> Self {
         let certificates = Self {
             dir: tempfile::tempdir().expect("a temporary folder"),
         };
-        // Of two CAs of the same name the wrong one would be tried, and its signature found to be bad.
+        // The name is unique: with two CAs of one name, a client would check against the wrong one.
         let name = certificates
             .dir
             .path()
@@ -60,23 +61,23 @@ impl Certificates {
         certificates
     }
 
-    /// The file of the CA's own certificate.
+    /// PEM file of the CA's certificate.
     pub fn ca(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
     }
 
-    /// A certificate for a host.
-    pub fn host(&self, name: &str) -> Named {
+    /// Signs a certificate for a host.
+    pub fn host(&self, name: &str) -> CertificateFiles {
         self.sign(name, 0)
     }
 
-    /// A certificate for a host that is not valid any more.
-    pub fn expired(&self, name: &str) -> Named {
+    /// Signs a certificate for a host that has expired.
+    pub fn expired(&self, name: &str) -> CertificateFiles {
         self.sign(name, LONG_AGO)
     }
 
-    /// One that is valid for a year, by a clock that is off by so many seconds.
-    fn sign(&self, name: &str, seconds: i64) -> Named {
+    /// Signs a certificate that is valid for a year, by a clock that is off by `seconds`.
+    fn sign(&self, name: &str, seconds: i64) -> CertificateFiles {
         let file = |ending: &str| self.dir.path().join(format!("{name}{seconds}.{ending}"));
         let (request, cert, key) = (file("csr"), file("pem"), file("key"));
         let kind = if name.parse::<std::net::IpAddr>().is_ok() {
@@ -84,7 +85,7 @@ impl Certificates {
         } else {
             "DNS"
         };
-        // For either end.
+        // One certificate serves as server or client.
         let extensions = format!("subjectAltName={kind}:{name}\nextendedKeyUsage=serverAuth,clientAuth\n");
         std::fs::write(self.dir.path().join("extensions"), extensions).expect("its file");
         let subject = format!("/CN={name}");
@@ -102,7 +103,7 @@ impl Certificates {
         clock.step(seconds);
         clock.set_up(&mut command);
         run(&mut command);
-        Named { cert, key }
+        CertificateFiles { cert, key }
     }
 
     fn openssl(&self, words: &[&str]) -> Command {
@@ -113,24 +114,24 @@ impl Certificates {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().expect("openssl, which `make setup` installs");
+    let output = command.output_in_time();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
 }
 
-/// A real redis-server with a port for TLS, and a socket file without.
+/// A real redis-server with a TLS port, and a socket file without TLS.
 pub struct TlsRedis {
-    /// The server, for its other door.
+    /// The server, for connections without TLS.
     pub redis: RedisServer,
     port: u16,
 }
 
 impl TlsRedis {
-    /// Starts one with this certificate.
+    /// Starts a redis-server with this certificate.
     ///
     /// # Panics
-    /// When it does not come up, as when it was built without TLS.
-    pub fn start(certificates: &Certificates, own: &Named, asks_clients: bool) -> Self {
+    /// When redis-server does not answer in time, for example because it was built without TLS.
+    pub fn start(certificates: &Certificates, own: &CertificateFiles, asks_clients: bool) -> Self {
         let (redis, port) = RedisServer::start_on_a_port(|port| {
             let path = |path: &Path| path.to_str().expect("a temporary folder in UTF-8").to_owned();
             let options = [
@@ -151,12 +152,12 @@ impl TlsRedis {
         Self { redis, port }
     }
 
-    /// Its address under a name of this machine.
+    /// Address with `host` as a name of this machine.
     pub fn address(&self, host: &str) -> String {
         format!("rediss://{host}:{}", self.port)
     }
 
-    /// The port.
+    /// TLS port.
     pub fn port(&self) -> u16 {
         self.port
     }

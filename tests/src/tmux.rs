@@ -1,10 +1,12 @@
-//! A real terminal: a program in tmux, and what is on its screen.
+//! A program in a real terminal (tmux), and the content of its screen.
 
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// A terminal in which a program runs.
+use crate::BoundedOutput;
+
+/// Terminal with a running program.
 pub struct Tmux {
     dir: TempDir,
 }
@@ -18,7 +20,7 @@ impl Tmux {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let tmux = Self { dir };
         let (columns, rows) = (columns.to_string(), rows.to_string());
-        // What the program leaves behind stays on the screen, also after Ctrl-C.
+        // The screen stays after the end of the program, also after Ctrl-C.
         let keep = format!("trap : INT; {command}; echo ended with $?; exec cat");
         tmux.run(&[
             "-f",
@@ -36,7 +38,10 @@ impl Tmux {
         tmux
     }
 
-    /// The screen as text, and with `colours` also the commands that colour it.
+    /// Screen as text, with escape sequences if `colours` is true.
+    ///
+    /// # Panics
+    /// When tmux fails.
     pub fn screen(&self, colours: bool) -> String {
         let mut args = vec!["capture-pane", "-p"];
         if colours {
@@ -45,12 +50,12 @@ impl Tmux {
         String::from_utf8(self.run(&args).stdout).expect("UTF-8")
     }
 
-    /// Presses keys, as tmux names them.
+    /// Presses keys, by their names in tmux.
     pub fn press(&self, keys: &str) {
         self.run(&["send-keys", keys]);
     }
 
-    /// Gives the terminal another size.
+    /// Changes the size of the terminal.
     pub fn resize(&self, columns: u32, rows: u32) {
         self.run(&[
             "resize-window",
@@ -69,8 +74,7 @@ impl Tmux {
             .args(args)
             .env_remove("TMUX");
         // A machine without a locale has one for text all the same.
-        let output = command.env("LC_ALL", "C.UTF-8").output();
-        let output = output.unwrap_or_else(|error| panic!("tmux: {error}; `make setup` installs it"));
+        let output = command.env("LC_ALL", "C.UTF-8").output_in_time();
         assert!(output.status.success(), "{command:?}: {output:?}");
         output
     }

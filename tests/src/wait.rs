@@ -1,20 +1,20 @@
-//! Waiting for a condition, never for a time.
+//! Waits for a condition, with a deadline.
 
 use std::time::{Duration, Instant};
 
-/// Nothing in these tests takes longer, on a machine that is busy with other tests.
+/// Limit for a single wait, 60 s: enough on a machine that runs other tests at the same time.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Looks again and again until `look` finds something.
+/// Polls `look` every 5 ms until it returns a value.
 ///
 /// # Panics
-/// When nothing was found after [`DEADLINE`]; `what` says what was waited for.
+/// When it returns none within [`DEADLINE`]; the message contains `what`.
 #[track_caller]
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until(DEADLINE, look).unwrap_or_else(|| panic!("waited {DEADLINE:?} for {what}"))
 }
 
-/// Like [`wait_for`], with another deadline; `None` when it has passed.
+/// Like [`wait_for`], with another deadline; returns `None` after it.
 pub fn until<T>(deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
     loop {

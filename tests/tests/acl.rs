@@ -1,4 +1,4 @@
-//! Redis with users that may do what docs/security.md says, and nothing else.
+//! Redis access control: users with the rights in docs/security.md, and no others.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,9 +9,12 @@ use loggerplex::Logger;
 use redis::Value;
 use remotecall::{BrokerWatch, Client, RemoteCall, remote};
 use tensorplex::Recorder;
-use tensorplex_tests::{DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for};
+use tensorplex_tests::{
+    BoundedGet, BoundedOutput, BoundedStop, BrokerAddress, DEADLINE, RedisServer, TestServer, program,
+    summary, wait_for,
+};
 
-/// What docs/security.md has for a role, without the user's name.
+/// Rights of a role in docs/security.md, without the user's name.
 fn rights(role: &str) -> Vec<String> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/security.md");
     let text = std::fs::read_to_string(docs).unwrap();
@@ -24,7 +27,7 @@ fn rights(role: &str) -> Vec<String> {
     words.map(|word| word.replace(">PASSWORD", ">pw")).collect()
 }
 
-/// The commands of a role.
+/// Redis commands of a role.
 fn commands(role: &str) -> Vec<String> {
     let words = rights(role).into_iter();
     words
@@ -32,7 +35,7 @@ fn commands(role: &str) -> Vec<String> {
         .collect()
 }
 
-/// Makes a user of a role, without one of its rights if any.
+/// Creates a user with a role, if asked without one of its rights.
 fn set_user(redis: &RedisServer, name: &str, role: &str, without: Option<&str>) {
     let rights = rights(role);
     let mut words = vec!["ACL", "SETUSER", name];
@@ -45,7 +48,7 @@ fn address(redis: &RedisServer, user: &str) -> String {
     format!("{}?user={user}&pass=pw", redis.address())
 }
 
-/// What was refused to anybody so far.
+/// Entries of the ACL log so far.
 fn refusals(redis: &RedisServer) -> Vec<String> {
     let Value::Array(list) = redis.command(&["ACL", "LOG"]) else {
         panic!("no list")
@@ -65,13 +68,13 @@ impl Counter {
 }
 
 #[test]
-fn each_role_needs_the_rights_in_the_docs_and_no_more() {
+fn each_role_needs_exactly_the_documented_rights() {
     let redis = RedisServer::start();
     for role in ["worker", "server", "reader"] {
         set_user(&redis, role, role, None);
     }
     let [worker, server, reader] = ["worker", "server", "reader"].map(|role| address(&redis, role));
-    let mut serving = TestServer::through(Through::Redis(server.clone()));
+    let mut serving = TestServer::start_at(BrokerAddress::Redis(server.clone()));
     let record = |step| {
         let recorder = Recorder::connect(&worker, "agent/0").unwrap();
         recorder.scalar("loss", 0.5, step);
@@ -83,7 +86,7 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
     lines.flush(DEADLINE).unwrap();
     let client = Client::connect(&worker, "tensorplex", "agent/1").unwrap();
     let wrong = client.check("add_scalar", &("loss",), &BTreeMap::<String, i64>::new());
-    assert!(wrong.get().is_err(), "an error travels back");
+    assert!(wrong.get_in_time().is_err(), "an error travels back");
     let backlog = BrokerWatch::new(&reader).unwrap().look("tensorplex").unwrap();
     assert!(backlog.server.is_some(), "{backlog:?}");
     serving.kill_and_restart();
@@ -91,16 +94,16 @@ fn each_role_needs_the_rights_in_the_docs_and_no_more() {
     serving.stop();
     assert_eq!(summary(serving.logdir()).rust["agent/0"]["loss"].count, 2);
 
-    // Results, as an object of one's own has them.
+    // A user's own object, whose calls return results.
     let counter = RemoteCall::new(Counter::default()).queue("tensorplex");
     let counter = counter.start(&server).unwrap();
     let adding = CounterClient::connect(&worker, "tensorplex", "agent/2").unwrap();
-    assert_eq!(adding.add(2).get(), Ok(2));
-    counter.stop().unwrap();
+    assert_eq!(adding.add(2).get_in_time(), Ok(2));
+    counter.stop_in_time().unwrap();
     assert_eq!(refusals(&redis), [""; 0]);
 }
 
-/// Sends one line as a user without a right; returns what the program said.
+/// Sends one line as a user without a right; returns the program's standard error.
 fn send_without(redis: &RedisServer, right: &str) -> String {
     let user = format!("without{}", right.trim_start_matches('+'));
     set_user(redis, &user, "worker", Some(right));
@@ -113,7 +116,7 @@ fn send_without(redis: &RedisServer, right: &str) -> String {
     let mut child = command.spawn().unwrap();
     let line = "{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,1]}\n";
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), line.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = child.output_in_time();
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -132,9 +135,9 @@ fn names(said: &str, command: &str, role: &str) {
 }
 
 #[test]
-fn a_worker_without_a_right_says_which_one() {
+fn a_worker_without_a_right_names_it() {
     let redis = RedisServer::start();
-    let _server = TestServer::through(Through::Redis(redis.address()));
+    let _server = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     let send = |right: &str| send_without(&redis, right);
     std::thread::scope(|scope| {
         let sent: Vec<_> = commands("worker")
@@ -153,18 +156,18 @@ fn a_worker_without_a_right_says_which_one() {
 }
 
 #[test]
-fn a_server_without_a_right_says_which_one() {
+fn a_server_without_a_right_names_it() {
     let commands = commands("server");
     assert_eq!(commands.len(), 11);
     for command in commands {
         let redis = RedisServer::start();
         set_user(&redis, "server", "server", Some(&format!("+{command}")));
-        let mut server = TestServer::through(Through::Redis(address(&redis, "server")));
+        let mut server = TestServer::start_at(BrokerAddress::Redis(address(&redis, "server")));
         let client = Client::connect(&redis.address(), "tensorplex", "agent/0").unwrap();
         let wrong = client.check("no_such_method", &[0; 0], &BTreeMap::<String, i64>::new());
         if command == "del" {
-            // Only of use at the end.
-            let _ = wrong.get();
+            // The server deletes a key at its end.
+            let _ = wrong.get_in_time();
             server.stop();
         }
         wait_for(&format!("the server to miss {command}"), || {
@@ -176,7 +179,7 @@ fn a_server_without_a_right_says_which_one() {
 }
 
 #[test]
-fn a_reader_without_a_right_says_which_one() {
+fn a_reader_without_a_right_names_it() {
     let redis = RedisServer::start();
     for command in commands("reader") {
         set_user(&redis, "reader", "reader", Some(&format!("+{command}")));
@@ -187,20 +190,20 @@ fn a_reader_without_a_right_says_which_one() {
     }
 }
 
-/// The password is changed under a worker and a server that have it in files.
+/// The password changes under a worker and a server that read it from files.
 #[test]
-fn a_changed_password_is_found_in_its_file() {
+fn a_changed_password_is_read_from_its_file() {
     let redis = RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
     let password = |role: &str, password: &str| std::fs::write(dir.path().join(role), password).unwrap();
-    let through = |role: &str| {
+    let address_of = |role: &str| {
         password(role, "pw\n");
         set_user(&redis, role, role, None);
         let file = dir.path().join(role);
         format!("{}?user={role}&password_file={}", redis.address(), file.display())
     };
-    let mut server = TestServer::through(Through::Redis(through("server")));
-    let recorder = Recorder::connect(&through("worker"), "agent/0").unwrap();
+    let mut server = TestServer::start_at(BrokerAddress::Redis(address_of("server")));
+    let recorder = Recorder::connect(&address_of("worker"), "agent/0").unwrap();
     recorder.scalar("loss", 0.5, 0);
     recorder.flush(DEADLINE).unwrap();
     for role in ["server", "worker"] {

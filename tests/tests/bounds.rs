@@ -1,4 +1,4 @@
-//! Memory has an end: of a worker's window, of Redis, and of the server.
+//! Memory is bounded: the send window of a worker, the stream in Redis, and the server.
 
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -9,7 +9,7 @@ use remotecall::{Client, ClientOptions, NotQueued, RemoteError, RemoteFuture, Wh
 use rustix::process::Signal;
 use tensorplex::tfevents::RecordReader;
 use tensorplex::tfevents::messages::{Event, What};
-use tensorplex_tests::{Broker, DEADLINE, Dice, RawFrame, RedisServer, TestServer, wait_for};
+use tensorplex_tests::{Broker, DEADLINE, RawFrame, RedisServer, Rng, TestServer, wait_for};
 
 const MIB: usize = 1 << 20;
 
@@ -17,15 +17,15 @@ fn connect(address: &str, options: ClientOptions) -> Client {
     Client::connect_with(address, "tensorplex", "agent/0", options).unwrap()
 }
 
-/// A text that does not become shorter on its way.
+/// Text that compression does not shorten.
 fn noise(length: usize) -> String {
-    let mut dice = Dice::new(1);
+    let mut rng = Rng::new(1);
     (0..length)
-        .map(|_| (b' ' + dice.below(95) as u8) as char)
+        .map(|_| (b' ' + rng.below(95) as u8) as char)
         .collect()
 }
 
-/// The steps of the summaries in the event files of a run, in order.
+/// Steps of the summaries in a run's event files, in order.
 fn steps(run: &Path) -> Vec<i64> {
     let mut files: Vec<_> = std::fs::read_dir(run)
         .unwrap()
@@ -52,9 +52,10 @@ fn used_memory(redis: &mut redis::Connection) -> usize {
     line.and_then(|bytes| bytes.trim().parse().ok()).unwrap()
 }
 
-/// A producer has half of its window in the broker, and 16 MiB at most; it does not send that again when it connects again.
+/// A producer keeps half of its window in the broker, 16 MiB at most, and does not send it again
+/// after a reconnect.
 #[test]
-fn redis_holds_no_more_than_the_producers_pipes_while_the_server_is_paused() {
+fn redis_holds_half_a_window_per_producer_while_the_server_is_paused() {
     const PRODUCERS: usize = 8;
     const WINDOW: usize = 4 * MIB;
     const FRAME: usize = 256 << 10;
@@ -71,7 +72,7 @@ fn redis_holds_no_more_than_the_producers_pipes_while_the_server_is_paused() {
     let clients: Vec<_> = (0..PRODUCERS)
         .map(|_| connect(server.address(), options.clone()))
         .collect();
-    // No two texts of a frame are the same: that would make it shorter.
+    // Every text of a frame differs from the others, because equal ones would be compressed.
     let noise = noise(3 * WINDOW);
     let fill = || {
         for client in &clients {
@@ -96,19 +97,20 @@ fn redis_holds_no_more_than_the_producers_pipes_while_the_server_is_paused() {
             (list.lines().count() > PRODUCERS && killed >= PRODUCERS).then_some(())
         });
         let held = used_memory(&mut ask) - before;
-        // Redis needs a little more than the bytes, and buffers.
+        // Redis adds an overhead per entry, and its own buffers.
         let most = PRODUCERS * (WINDOW / 2 + FRAME) * 5 / 4 + 8 * MIB;
         assert!(held < most, "{held} bytes, at most {most} are expected");
     }
     server.signal(Signal::CONT);
     for client in clients {
-        // What was dropped is an error; nothing is outstanding.
+        // Close reports the dropped calls; none is outstanding.
         assert_eq!(client.close(DEADLINE).unwrap_err().outstanding, 0);
     }
     server.stop();
 }
 
-/// What the server makes of a call is not the subject: it does not know the method.
+/// The method is unknown to the server, because this test is about the calls' way and not about
+/// their effect.
 #[test]
 fn a_gigabyte_of_one_client_passes_through_the_server() {
     let broker = Broker::redis();
@@ -130,7 +132,7 @@ fn a_gigabyte_of_one_client_passes_through_the_server() {
     server.stop();
 }
 
-/// They lie in Redis already: no window limits them.
+/// The frames are in Redis before the server reads, so no send window limits them.
 #[test]
 fn the_longest_frames_of_many_producers_are_read_a_few_at_a_time() {
     let redis = RedisServer::start();
@@ -158,7 +160,7 @@ fn the_longest_frames_of_many_producers_are_read_a_few_at_a_time() {
             .unwrap();
         (left == 0).then_some(())
     });
-    // 74 to 80 MiB as a rule. When all 16 are read at once it is 146.
+    // Usually 74 to 80 MiB; 146 MiB when the server reads all 16 at once.
     let more = server.peak_memory() - before;
     assert!(more < (112 * MIB) as u64, "{more} bytes more");
     server.stop();
@@ -193,7 +195,7 @@ fn ten_thousand_producers_cost_the_server_little() {
     server.stop();
 }
 
-/// Calls that are not acknowledged fill a window of a megabyte: nobody is there.
+/// Fills a window of 1 MiB with calls that no server acknowledges.
 fn filled(options: ClientOptions) -> (Client, Vec<RemoteFuture<()>>) {
     let options = ClientOptions {
         window: MIB,
@@ -206,7 +208,7 @@ fn filled(options: ClientOptions) -> (Client, Vec<RemoteFuture<()>>) {
 }
 
 #[test]
-fn the_oldest_calls_are_dropped_and_their_futures_say_so() {
+fn futures_of_dropped_calls_end_with_an_error() {
     let (client, futures) = filled(ClientOptions {
         when_full: WhenFull::DropOldest,
         ..ClientOptions::default()
@@ -231,7 +233,7 @@ fn the_oldest_calls_are_dropped_and_their_futures_say_so() {
 }
 
 #[test]
-fn what_spills_is_delivered_in_order_and_what_does_not_fit_is_counted() {
+fn spilled_calls_are_delivered_in_order_and_oversized_ones_counted() {
     let spool = tempfile::tempdir().unwrap();
     let options = ClientOptions {
         window: MIB,
@@ -252,14 +254,14 @@ fn what_spills_is_delivered_in_order_and_what_does_not_fit_is_counted() {
         (stats.taken, stats.dropped.total(), stats.unspooled),
         (1000, 0, 0)
     );
-    // Larger than the window: neither memory nor spool are for it.
+    // A call larger than the window fits neither memory nor spool.
     client.send("add_text", &("note", "x".repeat(2 * MIB), Some(0)));
     assert_eq!(client.stats().dropped.newest, 1);
     server.restart();
     assert_eq!(client.flush(DEADLINE).unwrap_err().outstanding, 0);
     assert_eq!(client.stats().acked, 1000);
     client.close(DEADLINE).unwrap();
-    // The thread that sends has it last.
+    // The sender thread removes the spool last.
     let is_gone = || (std::fs::read_dir(spool.path()).unwrap().count() == 0).then_some(());
     wait_for("the spool to go", is_gone);
     server.stop();
@@ -267,9 +269,10 @@ fn what_spills_is_delivered_in_order_and_what_does_not_fit_is_counted() {
     assert_eq!(steps, (0..1000).collect::<Vec<_>>());
 }
 
-/// A frame that was given up keeps its number, so that those after it count; and the server hears of it.
+/// A dropped frame is sent empty under its number, so that later frames are accepted, and the
+/// server counts it.
 #[test]
-fn the_server_gets_the_newest_and_knows_how_many_were_dropped() {
+fn the_server_gets_the_newest_calls_and_the_count_of_dropped_ones() {
     let mut server = TestServer::start(&Broker::Embedded);
     let address = server.address().to_owned();
     server.kill();
@@ -299,14 +302,16 @@ fn the_server_gets_the_newest_and_knows_how_many_were_dropped() {
     assert_eq!(steps, (dropped as i64..1000).collect::<Vec<_>>());
 }
 
-/// `close` says once what happened, and whoever waits hears of it.
+/// `close` reports once, and each drop is counted under its cause.
 #[test]
-fn each_cause_is_counted() {
+fn dropped_calls_are_counted_by_cause() {
     let (client, _futures) = filled(ClientOptions::default());
     client.send("note", &(" ".repeat(17 * MIB),));
     let (told, heard) = channel();
     client.send("note", &(Unencodable(told),));
-    heard.recv().unwrap();
+    heard
+        .recv_timeout(DEADLINE)
+        .expect("the encoder to serialize the call");
     client.close(Duration::ZERO).unwrap_err();
     client.send("note", &(1,));
     let dropped = client.stats().dropped;

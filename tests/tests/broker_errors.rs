@@ -1,28 +1,29 @@
-//! A broker that answers, and refuses: calls wait, nothing acknowledged is lost, and all goes on by itself.
+//! A broker that answers with errors: calls wait, nothing acknowledged is lost, and delivery
+//! resumes by itself.
 //!
-//! Every fault is a real one of a real redis-server.
+//! Each error comes from a real redis-server.
 
 use std::time::Duration;
 
 use redis::Value;
 use tensorplex::Recorder;
-use tensorplex_tests::{DEADLINE, RedisServer, TestServer, Through, summary, wait_for};
+use tensorplex_tests::{BrokerAddress, DEADLINE, RedisServer, TestServer, summary, wait_for};
 
-/// A server and a worker that has recorded step 0.
-struct Scene {
+/// A server, and a worker that has recorded step 0.
+struct Setup {
     server: TestServer,
     recorder: Recorder,
 }
 
-impl Scene {
+impl Setup {
     fn start(address: &str) -> Self {
-        let server = TestServer::through(Through::Redis(address.to_owned()));
-        let scene = Self {
+        let server = TestServer::start_at(BrokerAddress::Redis(address.to_owned()));
+        let setup = Self {
             server,
             recorder: Recorder::connect(address, "agent/0").unwrap(),
         };
-        scene.record(0);
-        scene
+        setup.record(0);
+        setup
     }
 
     fn record(&self, step: i64) {
@@ -33,14 +34,14 @@ impl Scene {
         self.recorder.flush(DEADLINE).unwrap();
     }
 
-    /// Records a step that the worker has to keep for now.
+    /// Records a step that stays in the send window for now.
     #[track_caller]
     fn keeps(&self, step: i64) {
         self.record(step);
         self.holds();
     }
 
-    /// What is recorded last has to wait.
+    /// Checks that exactly one record is outstanding.
     #[track_caller]
     fn holds(&self) {
         let held = self.recorder.flush(Duration::from_millis(300)).unwrap_err();
@@ -59,14 +60,15 @@ impl Scene {
 #[test]
 fn out_of_memory() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    scene.keeps(1);
+    setup.keeps(1);
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    scene.flush();
-    // Full while a server starts and finds a frame: it has to make room before it can acknowledge.
-    let Scene { mut server, recorder } = scene;
+    setup.flush();
+    // Redis is full while a server starts and finds a frame: the server must trim the stream before
+    // it can acknowledge.
+    let Setup { mut server, recorder } = setup;
     server.kill();
     recorder.scalar("loss", 0.5, 2);
     wait_for("the frame", || {
@@ -79,30 +81,30 @@ fn out_of_memory() {
         (redis.command(&["XLEN", "rc:{tensorplex.0}:in"]) == Value::Int(0)).then_some(())
     });
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    Scene { server, recorder }.has_recorded(3);
+    Setup { server, recorder }.has_recorded(3);
 }
 
 #[test]
 fn read_only() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
-    scene.keeps(1);
-    scene.server.wait_for_log(&["the broker refuses", "READONLY"]);
+    setup.keeps(1);
+    setup.server.wait_for_log(&["the broker refuses", "READONLY"]);
     redis.command(&["REPLICAOF", "NO", "ONE"]);
-    scene.has_recorded(2);
+    setup.has_recorded(2);
 }
 
 #[test]
-fn a_save_that_failed() {
+fn a_failed_save() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     let save = |status: &str| {
         wait_for("a save to end", || {
             let mut connection = redis.connection();
-            // Refused while another one runs.
+            // Redis refuses it while another save runs.
             let _ = redis::cmd("BGSAVE").exec(&mut connection);
             let info: String = redis::cmd("INFO")
                 .arg("persistence")
@@ -113,20 +115,20 @@ fn a_save_that_failed() {
         });
     };
     redis.command(&["CONFIG", "SET", "save", "3600 1"]);
-    redis.break_saving();
+    redis.fail_saves();
     save("err");
-    scene.keeps(1);
-    scene.server.wait_for_log(&["the broker refuses", "MISCONF"]);
-    redis.mend_saving();
+    setup.keeps(1);
+    setup.server.wait_for_log(&["the broker refuses", "MISCONF"]);
+    redis.allow_saves();
     save("ok");
-    scene.has_recorded(2);
+    setup.has_recorded(2);
 }
 
 #[test]
-fn a_password_that_came_and_went() {
+fn a_password_is_set_and_removed() {
     let redis = RedisServer::start();
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     let mut admin = redis.connection();
     let mut command = |words: &[&str]| {
         let mut command = redis::cmd(words[0]);
@@ -134,10 +136,10 @@ fn a_password_that_came_and_went() {
     };
     command(&["CONFIG", "SET", "requirepass", "pw"]);
     command(&["CLIENT", "KILL", "TYPE", "normal"]);
-    scene.keeps(1);
-    scene.server.wait_for_log(&["broker is away", "NOAUTH"]);
+    setup.keeps(1);
+    setup.server.wait_for_log(&["broker is away", "NOAUTH"]);
     command(&["CONFIG", "SET", "requirepass", ""]);
-    scene.has_recorded(2);
+    setup.has_recorded(2);
 }
 
 #[test]
@@ -150,15 +152,15 @@ fn loading() {
         "--key-load-delay",
         "1000",
     ]);
-    let scene = Scene::start(&redis.address());
-    scene.flush();
+    let setup = Setup::start(&redis.address());
+    setup.flush();
     redis.command(&["DEBUG", "POPULATE", "4000", "key", "600"]);
     redis.command(&["SAVE"]);
     redis.kill();
-    scene.record(1);
+    setup.record(1);
     redis.restart();
-    scene.server.wait_for_log(&["broker is away", "LOADING"]);
-    scene.has_recorded(2);
+    setup.server.wait_for_log(&["broker is away", "LOADING"]);
+    setup.has_recorded(2);
 }
 
 #[test]
@@ -168,9 +170,9 @@ fn a_cluster_without_slots() {
             .map(str::to_owned)
             .to_vec()
     });
-    let scene = Scene::start(&redis.address());
-    scene.server.wait_for_log(&["the broker refuses", "CLUSTERDOWN"]);
-    scene.holds();
+    let setup = Setup::start(&redis.address());
+    setup.server.wait_for_log(&["the broker refuses", "CLUSTERDOWN"]);
+    setup.holds();
     redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    scene.has_recorded(1);
+    setup.has_recorded(1);
 }

@@ -1,8 +1,8 @@
-//! Calls with futures while the server and the broker are killed again and again.
+//! Calls with futures while server and broker are killed repeatedly.
 //!
-//! Each call adds one to a journaled counter and is answered with the new count, so the answers tell what ran: a call
-//! that ran twice, or not at all, moves every answer after it. A client that closes without an error has had all its
-//! calls acknowledged; with all of them closed, acknowledged is what was called.
+//! Each call adds one to a journaled counter and returns the new count. So a call that ran twice,
+//! or not at all, shifts every later answer. A client that closes without an error has all its
+//! calls acknowledged.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use remotecall::{CallError, RemoteError, RemoteFuture};
-use tensorplex_tests::{Broker, DEADLINE, Dice, Process, RedisServer, own_program};
+use tensorplex_tests::{Broker, DEADLINE, Lines, Process, RedisServer, Rng, own_program};
 
-/// Who calls.
+/// Number of clients, and their calls.
 #[derive(Clone, Copy)]
 struct Callers {
     count: u64,
@@ -25,7 +25,7 @@ const MANY: Callers = Callers {
     calls_of_each: 25_000,
     in_flight: 1_000,
 };
-/// A caller who waits for each result does the work of the client's threads.
+/// A caller that waits for each result does the sender's and receiver's work inline.
 const ONE_AT_A_TIME: Callers = Callers {
     count: 1,
     calls_of_each: 1_000,
@@ -38,38 +38,38 @@ impl Callers {
     }
 }
 
-/// Strikes of one run, spread over the answers.
-const STRIKES: u64 = 10;
+/// Kills per run, spread over the answers.
+const KILLS: u64 = 10;
 
-/// What is killed with `kill -9`.
+/// Processes to kill with SIGKILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Strike {
-    /// The server, and with it the broker when that is its own.
+enum Kill {
+    /// The server, with its embedded broker if it has one.
     Server,
-    /// The server, and once more before it can have recovered.
+    /// The server, and once more before it has recovered.
     ServerTwice,
-    /// Redis, which forgets everything.
+    /// Redis, whose content is lost.
     Redis,
-    /// Redis while there is no server.
+    /// Redis while no server runs.
     Both,
 }
 
-/// The number of answers after which something is killed, in order.
-fn schedule(calls: u64, dice: &mut Dice, kinds: &[Strike]) -> Vec<(u64, Strike)> {
-    let part = calls / (STRIKES + 1);
-    let strike = |n: u64, dice: &mut Dice| (n * part + dice.below(part), dice.pick(kinds));
-    (0..STRIKES).map(|n| strike(n, dice)).collect()
+/// Schedule of the kills: the number of answers before each, in order.
+fn schedule(calls: u64, rng: &mut Rng, kinds: &[Kill]) -> Vec<(u64, Kill)> {
+    let part = calls / (KILLS + 1);
+    let kill = |n: u64, rng: &mut Rng| (n * part + rng.below(part), rng.pick(kinds));
+    (0..KILLS).map(|n| kill(n, rng)).collect()
 }
 
-/// The counter's server, and the broker before it.
-struct Side {
+/// Server of the counter, and its broker.
+struct System {
     dir: tempfile::TempDir,
     broker: Broker,
     address: String,
     server: Process,
 }
 
-impl Side {
+impl System {
     fn start(broker: Broker) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listen = match &broker {
@@ -96,16 +96,16 @@ impl Side {
         }
     }
 
-    fn strike(&mut self, what: Strike) {
+    fn kill(&mut self, what: Kill) {
         match what {
-            Strike::Server => self.server.kill(),
-            Strike::ServerTwice => {
+            Kill::Server => self.server.kill(),
+            Kill::ServerTwice => {
                 self.server.kill();
                 self.restart();
                 self.server.kill();
             }
-            Strike::Redis => return self.redis().kill_and_restart(),
-            Strike::Both => {
+            Kill::Redis => return self.redis().kill_and_restart(),
+            Kill::Both => {
                 self.server.kill();
                 self.redis().kill_and_restart();
             }
@@ -122,15 +122,13 @@ fn serve(broker: &Broker, dir: &std::path::Path, address: &str) -> (Process, Str
     let mut command = Command::new(own_program("test-counter"));
     command.arg(mode).arg(dir).arg(address).stdout(Stdio::piped());
     let mut server = Process::start(&mut command);
-    let mut said = String::new();
-    BufReader::new(server.child().stdout.take().unwrap())
-        .read_line(&mut said)
-        .unwrap();
-    let address = said.trim().strip_prefix("at ").expect("the server's address");
+    let lines = Lines::of(server.child().stdout.take().unwrap());
+    let line = lines.next("the address of the counter");
+    let address = line.strip_prefix("at ").expect("the server's address");
     (server, address.to_owned())
 }
 
-/// Starts a client; what it prints comes out of the channel, with its number.
+/// Starts a client process; its output goes to the channel, with its number.
 fn call(callers: Callers, address: &str, n: usize, to: Sender<(usize, String)>) -> Process {
     let mut command = Command::new(own_program("test-counter"));
     command.arg("call").arg(address).arg(format!("client/{n}"));
@@ -140,41 +138,42 @@ fn call(callers: Callers, address: &str, n: usize, to: Sender<(usize, String)>) 
     command.stdout(Stdio::piped());
     let mut client = Process::start(&mut command);
     let lines = BufReader::new(client.child().stdout.take().unwrap()).lines();
+    // The thread ends with the process, which the test kills.
     std::thread::spawn(move || {
         for line in lines {
-            // The test has failed already when nobody listens.
+            // Without a receiver the test has failed already.
             let _ = to.send((n, line.unwrap()));
         }
     });
     client
 }
 
-/// The answers of each client in the order of its calls; meanwhile `side` suffers.
+/// Collects the answers of each client in the order of its calls, and kills processes meanwhile.
 fn collect(
     callers: Callers,
     answers: &Receiver<(usize, String)>,
-    side: &mut Side,
-    strikes: Vec<(u64, Strike)>,
+    system: &mut System,
+    kills: Vec<(u64, Kill)>,
 ) -> Vec<Vec<String>> {
-    let mut heard = vec![Vec::new(); callers.count as usize];
-    let mut strikes = strikes.into_iter().peekable();
+    let mut answers_by_client = vec![Vec::new(); callers.count as usize];
+    let mut kills = kills.into_iter().peekable();
     for count in 0..callers.calls() {
-        while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
-            side.strike(what);
+        while let Some((_, what)) = kills.next_if(|&(at, _)| at <= count) {
+            system.kill(what);
         }
         let (client, answer) = answers
             .recv_timeout(2 * DEADLINE)
             .unwrap_or_else(|_| panic!("{count} futures ended, and then none for a long time"));
-        heard[client].push(answer);
+        answers_by_client[client].push(answer);
     }
-    heard
+    answers_by_client
 }
 
-/// Every value once; those that are missing were kept for a while and then not any more.
-fn check(calls: u64, heard: &[Vec<String>]) {
+/// Checks that every value was answered once, or its result had expired.
+fn check(calls: u64, answers_by_client: &[Vec<String>]) {
     let mut counts = Vec::new();
     let mut expired = 0;
-    for (client, answers) in heard.iter().enumerate() {
+    for (client, answers) in answers_by_client.iter().enumerate() {
         let mut last = 0;
         for answer in answers {
             match answer.parse() {
@@ -197,18 +196,18 @@ fn check(calls: u64, heard: &[Vec<String>]) {
     eprintln!("{} values, {expired} results expired", counts.len());
 }
 
-fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers, kinds: &[Strike]) {
-    let mut dice = Dice::new(Dice::seed());
-    let mut side = Side::start(broker);
+fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers, kinds: &[Kill]) {
+    let mut rng = Rng::new(Rng::seed());
+    let mut system = System::start(broker);
     let (to, answers) = channel();
     let clients: Vec<Process> = (0..callers.count as usize)
-        .map(|n| call(callers, &side.address, n, to.clone()))
+        .map(|n| call(callers, &system.address, n, to.clone()))
         .collect();
-    let heard = collect(
+    let answers_by_client = collect(
         callers,
         &answers,
-        &mut side,
-        schedule(callers.calls(), &mut dice, kinds),
+        &mut system,
+        schedule(callers.calls(), &mut rng, kinds),
     );
     for mut client in clients {
         assert!(
@@ -216,48 +215,50 @@ fn every_future_ends_and_every_call_counts_once(broker: Broker, callers: Callers
             "a client could not deliver all its calls"
         );
     }
-    check(callers.calls(), &heard);
+    check(callers.calls(), &answers_by_client);
 
-    // One more call, after one more kill: the count is what the journal says.
-    side.strike(Strike::Server);
-    let client = remotecall::Client::connect(&side.address, "remotecall", "check").unwrap();
+    // One more call after one more kill returns the count in the journal.
+    system.kill(Kill::Server);
+    let client = remotecall::Client::connect(&system.address, "remotecall", "check").unwrap();
     assert_eq!(
         client.call::<_, u64>("add", &(0,)).get_timeout(DEADLINE),
         Ok(Some(callers.calls()))
     );
-    assert!(side.server.terminate().success());
+    assert!(system.server.terminate().success());
 }
 
-/// Reads are not journaled, and the calls between them are: each read sees exactly the calls before it.
-fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Strike]) {
+/// Read-only calls are not journaled, the calls between them are: each read sees exactly the calls
+/// before it.
+fn reads_among_calls_see_what_was_called_before_them(broker: Broker, kinds: &[Kill]) {
     const CALLS: u64 = 2_000;
-    let mut dice = Dice::new(Dice::seed());
-    let mut side = Side::start(broker);
-    let mut strikes = schedule(CALLS, &mut dice, kinds).into_iter().peekable();
-    let client = remotecall::Client::connect(&side.address, "remotecall", "one").unwrap();
+    let mut rng = Rng::new(Rng::seed());
+    let mut system = System::start(broker);
+    let mut kills = schedule(CALLS, &mut rng, kinds).into_iter().peekable();
+    let client = remotecall::Client::connect(&system.address, "remotecall", "one").unwrap();
     let (mut reads, mut read) = (VecDeque::new(), 0);
     for count in 1..=CALLS {
         client.send("add", &(1,));
-        // One that is waited for alone has a frame of its own, and the next call is sent before its ack is heard.
-        let (new, outstanding) = dice.pick(&[(0, 20), (1, 20), (3, 20), (1, 0), (2, 0)]);
+        // A read that is awaited alone has its own frame, and the next call is sent before its
+        // acknowledgement arrives.
+        let (new, outstanding) = rng.pick(&[(0, 20), (1, 20), (3, 20), (1, 0), (2, 0)]);
         for _ in 0..new {
             reads.push_back((count, client.call("count", &[(); 0])));
             read += settle(&mut reads, outstanding);
         }
-        while let Some((_, what)) = strikes.next_if(|&(at, _)| at <= count) {
-            side.strike(what);
+        while let Some((_, what)) = kills.next_if(|&(at, _)| at <= count) {
+            system.kill(what);
         }
     }
     read += settle(&mut reads, 0);
     client.flush(DEADLINE).unwrap();
     assert!(read > CALLS / 2, "only {read} reads were answered");
-    side.strike(Strike::Server);
+    system.kill(Kill::Server);
     let count = client.call::<_, u64>("count", &[(); 0]).get_timeout(DEADLINE);
     assert_eq!(count, Ok(Some(CALLS)));
-    assert!(side.server.terminate().success());
+    assert!(system.server.terminate().success());
 }
 
-/// Waits for reads until only so many are outstanding; returns how many were answered.
+/// Waits for reads until `outstanding` are left; returns the number of answers.
 fn settle(reads: &mut VecDeque<(u64, RemoteFuture<u64>)>, outstanding: usize) -> u64 {
     let mut answered = 0;
     while reads.len() > outstanding {
@@ -284,8 +285,8 @@ fn reads_through_the_embedded_broker() {
     reads_among_calls_see_what_was_called_before_them(Broker::Embedded, OF_EMBEDDED);
 }
 
-const OF_REDIS: &[Strike] = &[Strike::Server, Strike::ServerTwice, Strike::Redis, Strike::Both];
-const OF_EMBEDDED: &[Strike] = &[Strike::Server, Strike::ServerTwice];
+const OF_REDIS: &[Kill] = &[Kill::Server, Kill::ServerTwice, Kill::Redis, Kill::Both];
+const OF_EMBEDDED: &[Kill] = &[Kill::Server, Kill::ServerTwice];
 
 #[test]
 fn through_redis() {

@@ -1,22 +1,22 @@
-//! A minute of chaos; `make chaos SECONDS=600 SEED=…` has more.
+//! One minute of the chaos harness; `make chaos SECONDS=600 SEED=…` runs it longer.
 
 use std::time::Duration;
 
-use tensorplex_tests::Dice;
+use tensorplex_tests::Rng;
 use tensorplex_tests::chaos::{Plan, run};
 
-fn nothing_is_lost_and_nothing_comes_twice(has_redis: bool) {
-    let report = run(Plan::new(Dice::seed(), Duration::from_secs(30), has_redis));
+fn nothing_is_lost_and_nothing_is_duplicated(has_redis: bool) {
+    let report = run(Plan::new(Rng::seed(), Duration::from_secs(30), has_redis));
     eprintln!("{report}");
     assert!(report.faults.is_empty(), "see above");
 }
 
 #[test]
 fn through_redis() {
-    nothing_is_lost_and_nothing_comes_twice(true);
+    nothing_is_lost_and_nothing_is_duplicated(true);
 }
 
 #[test]
 fn through_the_embedded_broker() {
-    nothing_is_lost_and_nothing_comes_twice(false);
+    nothing_is_lost_and_nothing_is_duplicated(false);
 }

@@ -1,10 +1,10 @@
-//! What all commands have in common: help with examples, completions, exit codes.
+//! Conventions of all commands: help with examples, completions, exit codes.
 
 use std::io::Read;
 use std::process::{Command, Output, Stdio};
 
 use tensorplex_tests::event_file::EventFile;
-use tensorplex_tests::program;
+use tensorplex_tests::{BoundedOutput, in_time, program};
 
 const COMMANDS: &[&str] = &[
     "run",
@@ -15,12 +15,11 @@ const COMMANDS: &[&str] = &[
     "export",
     "inspect",
     "doctor",
-    "demo",
     "completions",
 ];
 
 fn tensorplex(args: &[&str]) -> Output {
-    Command::new(program("tensorplex")).args(args).output().unwrap()
+    Command::new(program("tensorplex")).args(args).output_in_time()
 }
 
 #[test]
@@ -68,13 +67,13 @@ fn shells_get_completions() {
             "{shell}"
         );
     }
-    // bash reads it, and completes a command with it.
+    // The script works in bash.
     let script = format!(
         "set -eu; PATH=/usr/bin:/bin; source <('{0}' completions bash); COMP_WORDS=(tensorplex doc); COMP_CWORD=1; \
          set +eu; _tensorplex tensorplex doc tensorplex; echo \"${{COMPREPLY[*]}}\"",
         program("tensorplex").display()
     );
-    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    let output = Command::new("bash").args(["-c", &script]).output_in_time();
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).trim(),
         "doctor",
@@ -83,7 +82,7 @@ fn shells_get_completions() {
 }
 
 #[test]
-fn wrong_options_have_an_exit_code_of_their_own() {
+fn invalid_options_have_an_exit_code_of_their_own() {
     for args in [
         &["export"][..],
         &["export", ".", "--format", "xml"],
@@ -100,7 +99,7 @@ fn wrong_options_have_an_exit_code_of_their_own() {
 }
 
 #[test]
-fn a_reader_that_has_enough_is_no_error_to_be_told() {
+fn a_closed_output_pipe_is_not_reported() {
     let dir = tempfile::tempdir().unwrap();
     EventFile::new()
         .scalars("loss", 0..100_000)
@@ -117,9 +116,11 @@ fn a_reader_that_has_enough_is_no_error_to_be_told() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut first = [0; 10];
-        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        in_time("the first bytes of the output", move || {
+            stdout.read_exact(&mut [0; 10]).unwrap();
+        });
+        let output = child.output_in_time();
         assert_eq!(
             (output.status.code(), output.stderr),
             (Some(128 + 13), vec![]),

@@ -1,26 +1,18 @@
-//! The demo, as a newcomer sees it: it runs, and TensorBoard shows what it promised.
+//! The demo: it runs, and TensorBoard shows its curves, histograms and texts.
 
 use std::path::Path;
 use std::process::Command;
 
-use tensorplex_tests::{RedisServer, Summary, dashboards, program, summary};
+use tensorplex_tests::{BoundedOutput, RedisServer, Summary, dashboards, example, summary};
 
 const STEPS: u64 = 50;
 
 fn run(options: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new(program("tensorplex"));
-    command.args([
-        "demo",
-        "--workers",
-        "4",
-        "--pace",
-        "1ms",
-        "--steps",
-        &STEPS.to_string(),
-    ]);
+    let mut command = Command::new(example("demo"));
+    command.args(["--workers", "4", "--pace", "1", "--steps", &STEPS.to_string()]);
     command.arg("--logdir").arg(dir.path()).args(options);
-    let output = command.output().unwrap();
+    let output = command.output_in_time();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
@@ -39,7 +31,7 @@ fn run(options: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// All runs, all tags, every step.
+/// Asserts that both readers show every run, tag and step.
 #[track_caller]
 fn check_readers(seen: &Summary) {
     let bandit = [
@@ -92,7 +84,7 @@ fn check_log_files(logdir: &Path) {
 }
 
 #[test]
-fn the_demo_shows_its_curves_histograms_and_texts_in_a_browser() {
+fn tensorboard_shows_the_demo_in_a_browser() {
     let dir = run(&[]);
     check_readers(&summary(dir.path()));
     check_log_files(dir.path());
@@ -112,7 +104,7 @@ fn the_demo_shows_its_curves_histograms_and_texts_in_a_browser() {
 }
 
 #[test]
-fn the_demo_goes_through_redis_too() {
+fn the_demo_runs_through_redis() {
     let redis = RedisServer::start();
     let dir = run(&["--redis", &redis.address()]);
     check_readers(&summary(dir.path()));

@@ -1,7 +1,9 @@
-//! Random sequences of records, with hostile tags and values, from several clients, rewinds and restarts in between:
-//! both readers of TensorBoard, and one that only knows the format of the file, find what the calls said.
+//! Differential test: random sequences of records with odd tags and values, from several clients,
+//! with rewinds and restarts. Both readers of TensorBoard, and a plain parser of the file format,
+//! find the points that were logged.
 //!
-//! A tag's steps only grow here, between rewinds: the readers differ on others (one shows the last point of a step only).
+//! Steps of a tag increase between rewinds, because the readers differ otherwise: one shows only
+//! the last point of a step.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,17 +15,18 @@ use tensorplex::Recorder;
 use tensorplex::records::{Array, Audio, Encode, Image, PrCurve, ReadySummary, ScalarTensor};
 use tensorplex::tfevents::messages::{Datum, Event, SessionStatus, Summary, TensorProto, Value, What};
 use tensorplex::tfevents::{RecordReader, bucket};
-use tensorplex_tests::{Broker, DEADLINE, Dice, TestServer, dump};
+use tensorplex_tests::{Broker, DEADLINE, Rng, TestServer, dump};
 
 const CLIENTS: [&str; 4] = ["a", "a/b", "x.y_z-1/0", "learner/rank/17"];
 const RECORDS: u64 = 600;
 const RESTARTS: u64 = 4;
 const TIME: f64 = 1_700_000_000.25;
 
-/// Run, tag, points: what should be there. Of a picture or a sound only the agreement of the readers is checked.
+/// Expected points by run and tag. For pictures and sounds only the agreement of the readers is
+/// checked.
 type Model = BTreeMap<String, BTreeMap<String, Vec<(i64, Option<Json>)>>>;
 
-/// What a caller does next.
+/// Next operation of a caller.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Scalar,
@@ -48,7 +51,7 @@ const KINDS: [Kind; 8] = [
 ];
 
 impl Kind {
-    /// What a tag of this kind can take: another record under it is refused.
+    /// Kind of the tag: the server refuses records of another kind under it.
     fn family(self) -> Kind {
         match self {
             Kind::Described | Kind::Ready => Kind::Scalar,
@@ -59,14 +62,14 @@ impl Kind {
     fn written_tag(self, tag: &str) -> String {
         match self {
             Kind::Text => format!("{tag}/text_summary"),
-            // The data server cannot hand out pictures and sounds under such tags.
+            // The data server cannot serve pictures and sounds under such tags.
             Kind::Image | Kind::Audio => tag.replace(|c: char| c < ' ' || c == '"' || c == '\\', "_"),
             _ => tag.to_owned(),
         }
     }
 }
 
-fn tag(dice: &mut Dice) -> String {
+fn tag(rng: &mut Rng) -> String {
     let odd = [
         "loss",
         "loss/train",
@@ -81,13 +84,13 @@ fn tag(dice: &mut Dice) -> String {
         "\"quoted\\\"",
         " ",
     ];
-    match dice.below(8) {
-        0 => "x".repeat(1 + dice.below(900) as usize),
-        _ => dice.pick(&odd).to_owned(),
+    match rng.below(8) {
+        0 => "x".repeat(1 + rng.below(900) as usize),
+        _ => rng.pick(&odd).to_owned(),
     }
 }
 
-fn number(dice: &mut Dice) -> f64 {
+fn number(rng: &mut Rng) -> f64 {
     let odd = [
         f64::NAN,
         f64::INFINITY,
@@ -100,9 +103,9 @@ fn number(dice: &mut Dice) -> f64 {
         f64::from(f32::MAX),
         16_777_217.0,
     ];
-    match dice.below(3) {
-        0 => dice.pick(&odd),
-        _ => dice.below(1 << 40) as f64 / 1e6 - 1e5,
+    match rng.below(3) {
+        0 => rng.pick(&odd),
+        _ => rng.below(1 << 40) as f64 / 1e6 - 1e5,
     }
 }
 
@@ -132,11 +135,11 @@ impl Caller {
         }
     }
 
-    fn record(&mut self, dice: &mut Dice, model: &mut Model) {
-        let (tag, kind) = (tag(dice), dice.pick(&KINDS));
+    fn record(&mut self, rng: &mut Rng, model: &mut Model) {
+        let (tag, kind) = (tag(rng), rng.pick(&KINDS));
         let written = kind.written_tag(&tag);
-        let step = self.next_step(dice, &written);
-        let value = self.send(kind, &tag, step, dice);
+        let step = self.next_step(rng, &written);
+        let value = self.send(kind, &tag, step, rng);
         let is_taken = *self.kinds.entry(written.clone()).or_insert(kind.family()) == kind.family();
         if is_taken {
             self.last.insert(written.clone(), step);
@@ -145,35 +148,35 @@ impl Caller {
         }
     }
 
-    fn next_step(&self, dice: &mut Dice, written: &str) -> i64 {
+    fn next_step(&self, rng: &mut Rng, written: &str) -> i64 {
         match self.last.get(written) {
-            None => dice.pick(&[0, 0, 1, -7, i64::MIN, 1 << 40]),
-            // A jump to the end leaves no step after it.
-            Some(&last) => last.saturating_add(1 + dice.below(1000) as i64),
+            None => rng.pick(&[0, 0, 1, -7, i64::MIN, 1 << 40]),
+            // No step follows the largest one.
+            Some(&last) => last.saturating_add(1 + rng.below(1000) as i64),
         }
     }
 
-    /// Makes the call; returns what a reader should show.
-    fn send(&self, kind: Kind, tag: &str, step: i64, dice: &mut Dice) -> Option<Json> {
+    /// Makes the call; returns the point that a reader should show.
+    fn send(&self, kind: Kind, tag: &str, step: i64, rng: &mut Rng) -> Option<Json> {
         let client = self.log.client();
         let ready = |record: &dyn Fn() -> Result<tensorplex::records::Record, tensorplex::RecordError>| {
             client.add(record().unwrap(), Some(step), TIME).unwrap();
         };
-        let size = 1 + dice.below(40) as usize;
+        let size = 1 + rng.below(40) as usize;
         let single = |value: f64| Some(json_number(f64::from(value as f32)));
         match kind {
             Kind::Scalar => {
-                let value = number(dice);
+                let value = number(rng);
                 self.log.scalar(tag, value, step);
                 single(value)
             }
             Kind::Described => {
-                let value = number(dice);
+                let value = number(rng);
                 ready(&|| ScalarTensor::new(tag, value, "name", "words")?.encode(TIME));
                 single(value)
             }
             Kind::Ready => {
-                let value = number(dice) as f32;
+                let value = number(rng) as f32;
                 let summary = Summary {
                     value: vec![Value {
                         tag: tag.to_owned(),
@@ -185,39 +188,40 @@ impl Caller {
                 single(f64::from(value))
             }
             Kind::Histogram => {
-                let values: Vec<f64> = (0..size - 1).map(|_| dice.below(1 << 20) as f64 - 1e5).collect();
+                let values: Vec<f64> = (0..size - 1).map(|_| rng.below(1 << 20) as f64 - 1e5).collect();
                 self.log.histogram(tag, &values, step);
                 Some(json!(bucket(&values)))
             }
             Kind::Text => {
                 let text: String = (0..size)
-                    .map(|_| dice.pick(&['a', '\n', 'ü', '🦀', '\0', '<', '|']))
+                    .map(|_| rng.pick(&['a', '\n', 'ü', '🦀', '\0', '<', '|']))
                     .collect();
                 self.log.text(tag, &text, step);
                 Some(json!([text]))
             }
             Kind::Image => {
-                let pixels: Vec<u8> = (0..size * 3).map(|_| dice.any() as u8).collect();
+                let pixels: Vec<u8> = (0..size * 3).map(|_| rng.any() as u8).collect();
                 let array = Array::new(&[1, size, 3], pixels).unwrap();
                 ready(&|| Image::new(tag, array.clone(), "HWC")?.encode(TIME));
                 None
             }
             Kind::Audio => {
-                let samples: Vec<f32> = (0..size).map(|_| dice.below(3) as f32 - 1.5).collect();
+                let samples: Vec<f32> = (0..size).map(|_| rng.below(3) as f32 - 1.5).collect();
                 ready(&|| Audio::new(tag, samples.clone(), 1, 8000)?.encode(TIME));
                 None
             }
             Kind::Curve => {
-                let labels: Vec<bool> = (0..size).map(|_| dice.below(2) == 0).collect();
-                let predictions: Vec<f32> = (0..size).map(|_| dice.below(1000) as f32 / 1000.0).collect();
+                let labels: Vec<bool> = (0..size).map(|_| rng.below(2) == 0).collect();
+                let predictions: Vec<f32> = (0..size).map(|_| rng.below(1000) as f32 / 1000.0).collect();
                 ready(&|| PrCurve::new(tag, labels.clone(), predictions.clone(), None, 5)?.encode(TIME));
                 None
             }
         }
     }
 
-    /// Rewinds to a step after the first of every tag: a tag without an earlier point stays in a reader that runs.
-    fn rewind(&mut self, dice: &mut Dice, model: &mut Model) {
+    /// Rewinds to a step after the first one of every tag: a running reader keeps a tag without an
+    /// earlier point.
+    fn rewind(&mut self, rng: &mut Rng, model: &mut Model) {
         let Some(series) = model.get_mut(&self.run) else {
             return;
         };
@@ -230,7 +234,7 @@ impl Caller {
         let Some(span) = last.checked_sub(first).filter(|&span| span > 0) else {
             return;
         };
-        let step = first + 1 + dice.below(span as u64) as i64;
+        let step = first + 1 + rng.below(span as u64) as i64;
         self.log.rewind(step);
         for (tag, points) in series {
             points.retain(|&(at, _)| at < step);
@@ -239,7 +243,7 @@ impl Caller {
     }
 }
 
-/// Steps and values by run and tag. One reader shows a point that a rewind restated twice.
+/// Steps and values by run and tag. One reader shows a point twice that a rewind restated.
 fn by_tag(runs: &Json) -> BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> {
     let mut found: BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> = BTreeMap::new();
     for (run, tags) in runs.as_object().unwrap() {
@@ -263,7 +267,7 @@ fn push_once(points: &mut Vec<(i64, Json)>, point: (i64, Json)) {
     }
 }
 
-/// The same from the bytes of the files: records, protobuf, and that a START takes back what is not before it.
+/// The same, parsed from the files: records, protobuf, and a START that discards later steps.
 fn from_files(logdir: &Path) -> BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> {
     let mut found: BTreeMap<String, BTreeMap<String, Vec<(i64, Json)>>> = BTreeMap::new();
     for file in event_files(logdir) {
@@ -359,7 +363,7 @@ fn plain_tensor(tensor: TensorProto) -> Json {
                 .map(|text| std::str::from_utf8(text))
                 .collect::<Result<Vec<_>, _>>()
             {
-                // Pictures and sounds begin with bytes that are no text.
+                // Pictures and sounds begin with bytes that are not UTF-8.
                 Ok(texts) => json!(texts),
                 Err(_) => tensor.string_val.iter().map(|bytes| blob(bytes)).collect(),
             };
@@ -389,15 +393,15 @@ fn blob(bytes: &[u8]) -> Json {
 }
 
 fn three_readers_agree(broker: &Broker) {
-    let mut dice = Dice::new(Dice::seed());
+    let mut rng = Rng::new(Rng::seed());
     let mut server = TestServer::start(broker);
     let mut callers = CLIENTS.map(|run| Caller::connect(&server, run));
     let mut model = Model::new();
     for n in 1..=RECORDS {
-        let caller = &mut callers[dice.below(CLIENTS.len() as u64) as usize];
-        match dice.below(60) {
-            0 => caller.rewind(&mut dice, &mut model),
-            _ => caller.record(&mut dice, &mut model),
+        let caller = &mut callers[rng.below(CLIENTS.len() as u64) as usize];
+        match rng.below(60) {
+            0 => caller.rewind(&mut rng, &mut model),
+            _ => caller.record(&mut rng, &mut model),
         }
         if n % (RECORDS / (RESTARTS + 1)) == 0 {
             server.kill_and_restart();

@@ -1,22 +1,24 @@
-//! Disks that fail under a real server: nothing is acknowledged, the log says where and why, and what can heal heals.
+//! Failing disks under a real server: nothing is acknowledged, the log names path and cause, and
+//! delivery resumes when the disk recovers.
 
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tensorplex::Recorder;
-use tensorplex_tests::{Broker, DEADLINE, SmallDisk, TestServer, program, summary};
+use tensorplex_tests::{BoundedOutput, Broker, DEADLINE, SmallDisk, TestServer, program, summary};
 
-/// Too short for what cannot be acknowledged, long enough for what has been.
+/// Timeout of a flush that fails while the disk does not work: 500 ms.
 const SOON: Duration = Duration::from_millis(500);
 
-/// Values that do not become shorter on their way: the journal shall be the first to need room.
+/// Values that compression does not shorten, so that the journal is the first file that needs
+/// space.
 fn record(log: &Recorder, steps: std::ops::Range<i64>) {
     for step in steps {
         log.scalar("loss", (step as f64).sin(), step);
     }
 }
 
-/// Both readers see each of so many steps once.
+/// Checks that both readers show each of `steps` steps once.
 #[track_caller]
 fn check_steps(server: &TestServer, run: &str, steps: i64) {
     let seen = summary(server.logdir());
@@ -30,7 +32,7 @@ fn check_steps(server: &TestServer, run: &str, steps: i64) {
     }
 }
 
-fn a_full_disk_is_waited_for(broker: &Broker) {
+fn the_server_waits_for_a_full_disk(broker: &Broker) {
     let disk = SmallDisk::new(4 << 20, false);
     let mut server = TestServer::start_on(broker, &disk);
     let log = Recorder::connect(server.address(), "agent").unwrap();
@@ -54,7 +56,7 @@ fn a_full_disk_is_waited_for(broker: &Broker) {
     server.wait_for_log(&["can be written again"]);
     check_steps(&server, "agent", 40_000);
 
-    // Nor is a byte of it in the way of the next server.
+    // The bytes of an unfinished write do not hinder the next server.
     disk.fill(16 << 10);
     record(&log, 40_000..60_000);
     log.flush(SOON).unwrap_err();
@@ -67,21 +69,21 @@ fn a_full_disk_is_waited_for(broker: &Broker) {
 }
 
 #[test]
-fn a_full_disk_is_waited_for_through_redis() {
-    a_full_disk_is_waited_for(&Broker::redis());
+fn the_server_waits_for_a_full_disk_through_redis() {
+    the_server_waits_for_a_full_disk(&Broker::redis());
 }
 
 #[test]
-fn a_full_disk_is_waited_for_embedded() {
-    a_full_disk_is_waited_for(&Broker::Embedded);
+fn the_server_waits_for_a_full_disk_through_the_embedded_broker() {
+    the_server_waits_for_a_full_disk(&Broker::Embedded);
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_named() {
+fn an_unwritable_directory_is_named_in_the_log() {
     let disk = SmallDisk::new(1 << 20, true);
     let mut command = SmallDisk::enter(disk.namespace(), &program("tensorplex-server"));
     command.args(["--logdir", "/mnt/runs", "--listen", "127.0.0.1:0"]);
-    let output = command.output().unwrap();
+    let output = command.output_in_time();
     let says = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(says.contains("/runs: Read-only file system"), "{says}");
@@ -116,7 +118,7 @@ fn a_log_directory_that_is_removed_ends_the_server_and_the_next_one_gets_the_res
 }
 
 #[test]
-fn a_run_that_is_removed_begins_anew_and_its_next_records_are_seen() {
+fn a_removed_run_gets_a_new_file_with_the_next_records() {
     let mut server = TestServer::start(&Broker::Embedded);
     let log = Recorder::connect(server.address(), "agent").unwrap();
     record(&log, 0..10);
@@ -147,7 +149,7 @@ fn a_run_that_is_removed_begins_anew_and_its_next_records_are_seen() {
 }
 
 #[test]
-fn too_many_open_files_are_waited_for() {
+fn the_server_waits_when_too_many_files_are_open() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Recorder::connect(server.address(), "agent/0").unwrap();

@@ -1,4 +1,5 @@
-//! `tensorplex doctor` on seeded faults: each is found, and in the mended copy both readers of TensorBoard show the data.
+//! `tensorplex doctor` on planted faults: it finds each one, and both readers of TensorBoard show
+//! the data in the repaired copy.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +11,8 @@ use tensorplex::tfevents::messages::{
     DataClass, DataType, Datum, HistogramProto, SummaryMetadata, TensorProto, Value as Stored, What,
 };
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
-use tensorplex_tests::event_file::{EventFile, START, double, old_form, shape, single, tensor, text};
-use tensorplex_tests::{dump, program};
+use tensorplex_tests::event_file::{EventFile, START, double, shape, simple_value, single, tensor, text};
+use tensorplex_tests::{BoundedOutput, dump, program};
 
 fn doctor(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(program("tensorplex"));
@@ -19,11 +20,10 @@ fn doctor(dir: &Path, args: &[&str]) -> Output {
         .args(["doctor", "."])
         .args(args)
         .current_dir(dir)
-        .output()
-        .unwrap()
+        .output_in_time()
 }
 
-/// The names of the faults in `dir`, by run.
+/// Names of the faults in `dir`, by run.
 fn faults(dir: &Path) -> Vec<(String, String)> {
     let output = doctor(dir, &["--json"]);
     let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
@@ -40,7 +40,7 @@ fn faults(dir: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Points by run and tag, without times.
+/// Points by run and tag, without wall times.
 type Points = BTreeMap<String, BTreeMap<String, Vec<Value>>>;
 
 fn points(seen: &Value) -> Points {
@@ -59,7 +59,7 @@ fn points(seen: &Value) -> Points {
     runs.map(|(run, tags)| (run.clone(), of_run(tags))).collect()
 }
 
-/// What both readers show of a mended copy, in which there is nothing more to mend.
+/// Points that both readers show in the repaired copy, which has no further faults.
 #[track_caller]
 fn mended(dir: &Path) -> Points {
     let copy = tempfile::tempdir().unwrap();
@@ -75,7 +75,7 @@ fn mended(dir: &Path) -> Points {
     rust
 }
 
-/// Every file and its bytes.
+/// Content of every file.
 fn everything(dir: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
@@ -91,7 +91,7 @@ fn everything(dir: &Path) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
     found
 }
 
-/// One run with one file: the fault must be found, and the mended copy shows these points.
+/// Checks one run with one file: the fault is found, and the repaired copy shows these points.
 #[track_caller]
 fn check(file: &EventFile, fault: &str, expect: &[(&str, Vec<Value>)]) {
     check_files(&[("events.out.tfevents.1700000000.a.1.0", file)], fault, expect);
@@ -111,7 +111,7 @@ fn check_files(files: &[(&str, &EventFile)], fault: &str, expect: &[(&str, Vec<V
     assert_eq!(mended(dir.path()), Points::from([(".".to_owned(), expect)]));
 }
 
-/// What `EventFile::scalars` writes.
+/// Points that `EventFile::scalars` writes.
 fn halves(steps: impl IntoIterator<Item = i64>) -> Vec<Value> {
     steps
         .into_iter()
@@ -124,7 +124,7 @@ fn record(step: i64) -> Vec<u8> {
 }
 
 #[test]
-fn a_sound_directory_has_no_faults() {
+fn an_intact_directory_has_no_faults() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = SummaryWriter::create(dir.path().join("ours")).unwrap();
     for step in 0..10 {
@@ -142,7 +142,7 @@ fn a_sound_directory_has_no_faults() {
         .save(&dir.path().join("theirs/a.tfevents"));
     assert_eq!(faults(dir.path()), []);
     let output = doctor(dir.path(), &[]);
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), ".: nothing is wrong\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), ".: no faults\n");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_torn_tail() {
 }
 
 #[test]
-fn what_was_appended_behind_a_torn_tail() {
+fn records_appended_behind_a_torn_tail() {
     let mut file = EventFile::new();
     file.scalars("loss", 0..3)
         .bytes(&record(3)[..20])
@@ -171,7 +171,7 @@ fn zeros_at_the_end_and_in_the_middle() {
 }
 
 #[test]
-fn bytes_that_are_no_records() {
+fn bytes_that_are_not_records() {
     let mut file = EventFile::new();
     file.scalars("loss", 0..3)
         .bytes(b"a line of another program\n")
@@ -204,8 +204,8 @@ fn a_time_that_is_no_number() {
     for time in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut file = EventFile::new();
         file.scalars("loss", 0..3);
-        let value = vec![old_form("loss", 1.5)];
-        file.say(
+        let value = vec![simple_value("loss", 1.5)];
+        file.event(
             time,
             3,
             What::Summary(tensorplex::tfevents::messages::Summary { value }),
@@ -264,7 +264,7 @@ fn metadata_that_comes_too_late() {
     );
 }
 
-/// What nobody says cannot be made up.
+/// Missing metadata cannot be invented, so doctor only reports the fault.
 #[test]
 fn metadata_that_never_comes_is_found() {
     let dir = tempfile::tempdir().unwrap();
@@ -321,7 +321,7 @@ fn a_tensor_of_an_unknown_plugin() {
 fn an_old_form_with_a_data_class() {
     let mut file = EventFile::new();
     for step in 0..3 {
-        let mut value = old_form("loss", step as f32 / 2.0);
+        let mut value = simple_value("loss", step as f32 / 2.0);
         value.metadata = Some(SummaryMetadata {
             data_class: DataClass::Scalar.into(),
             ..SummaryMetadata::default()
@@ -341,7 +341,7 @@ fn an_old_form_with_a_data_class() {
 fn a_description_beside_an_old_form() {
     let mut file = EventFile::new();
     for step in 0..3 {
-        let mut value = old_form("loss", step as f32 / 2.0);
+        let mut value = simple_value("loss", step as f32 / 2.0);
         let display_name = if step == 0 { "The loss" } else { "" };
         value.metadata = Some(SummaryMetadata {
             display_name: display_name.to_owned(),
@@ -365,10 +365,10 @@ fn a_record_that_is_too_long() {
 }
 
 #[test]
-fn two_files_that_grew_at_once() {
+fn two_files_written_at_the_same_time() {
     let (mut a, mut b) = (EventFile::new(), EventFile::new());
     a.scalars("loss", 0..20).scalars("only a", 20..22);
-    b.say(START + 5.0, 0, What::FileVersion("brain.Event:2".to_owned()))
+    b.event(START + 5.0, 0, What::FileVersion("brain.Event:2".to_owned()))
         .scalars("loss", 6..30);
     let dir = tempfile::tempdir().unwrap();
     a.save(&dir.path().join("run/events.out.tfevents.1700000000.a.1.0"));
@@ -382,7 +382,7 @@ fn two_files_that_grew_at_once() {
 }
 
 #[test]
-fn two_files_that_grew_at_once_with_tags_of_their_own_stay_one_run() {
+fn two_files_written_at_the_same_time_with_tags_of_their_own_stay_one_run() {
     let (mut a, mut b) = (EventFile::new(), EventFile::new());
     a.scalars("a", 0..20);
     b.scalars("b", 5..15);
@@ -398,7 +398,7 @@ fn two_files_that_grew_at_once_with_tags_of_their_own_stay_one_run() {
 fn files_whose_names_are_not_in_the_order_of_writing() {
     let (mut early, mut late) = (EventFile::new(), EventFile::default());
     early.scalars("loss", 0..5);
-    late.say(START + 10.0, 0, What::FileVersion("brain.Event:2".to_owned()));
+    late.event(START + 10.0, 0, What::FileVersion("brain.Event:2".to_owned()));
     late.scalars("loss", 10..15);
     let files = [
         ("events.out.tfevents.1.late", &late),
@@ -418,15 +418,15 @@ fn a_restart_that_the_python_loader_does_not_see() {
     let (mut first, mut second) = (EventFile::new(), EventFile::default());
     first.scalars("loss", 0..10).scalars("once", 7..8);
     let later = START + 100.0;
-    second.say(later, 0, What::FileVersion("brain.Event:2".to_owned()));
-    second.say(
+    second.event(later, 0, What::FileVersion("brain.Event:2".to_owned()));
+    second.event(
         later,
         5,
         What::SessionLog(tensorplex::tfevents::messages::SessionLog { status: 1 }),
     );
     for step in 5..8 {
-        let value = vec![old_form("loss", 9.0)];
-        second.say(
+        let value = vec![simple_value("loss", 9.0)];
+        second.event(
             later + step as f64,
             step,
             What::Summary(tensorplex::tfevents::messages::Summary { value }),
@@ -446,8 +446,8 @@ fn steps_that_are_logged_again() {
     let mut file = EventFile::new();
     file.scalars("loss", 0..5);
     for step in 2..4 {
-        let value = vec![old_form("loss", 9.0)];
-        file.say(
+        let value = vec![simple_value("loss", 9.0)];
+        file.event(
             START + 10.0,
             step,
             What::Summary(tensorplex::tfevents::messages::Summary { value }),
@@ -467,13 +467,13 @@ fn steps_that_are_logged_again() {
 fn a_tag_whose_step_was_forgotten() {
     let mut file = EventFile::new();
     for number in 0..5 {
-        file.value(0, old_form("loss", number as f32 / 2.0));
+        file.value(0, simple_value("loss", number as f32 / 2.0));
     }
     check(&file, "same-step", &[("loss", halves(0..5))]);
 }
 
 #[test]
-fn other_files_come_along_and_the_copy_must_be_new() {
+fn other_files_are_copied_and_the_copy_must_be_a_new_directory() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("runs");
     let mut file = EventFile::new();

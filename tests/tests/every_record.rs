@@ -1,5 +1,5 @@
-//! Every kind of record, written locally and through a server: both readers of TensorBoard and the backends of its
-//! dashboards see the same.
+//! Every kind of record, written locally and through a server: both readers of TensorBoard and the
+//! backends of its dashboards show the same.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ fn summary(tag: &str, value: Datum) -> ReadySummary {
     ReadySummary::new(&summary.encode_to_vec()).unwrap()
 }
 
-/// One of each, encoded.
+/// One encoded record of each kind.
 fn every_record() -> Vec<Record> {
     let encoded = |record: &dyn Fn() -> Result<Record, tensorplex::RecordError>| record().unwrap();
     let labels = vec![true, false, true, true];
@@ -113,12 +113,12 @@ fn every_record() -> Vec<Record> {
     ]
 }
 
-/// A graph of one node, by hand: field 1, a node with a name and an operation.
+/// Serialized graph of one node: field 1, a node with a name and an operation.
 fn graph_def() -> Vec<u8> {
     [&[0x0a, 10, 0x0a, 1][..], b"x", &[0x12, 5], b"Const"].concat()
 }
 
-/// Kind, plugin and number of points by tag.
+/// Kind, plugin and number of points, by tag.
 fn outline(run: &Value) -> Value {
     let series = run.as_object().unwrap().iter();
     let outlines = series.map(|(tag, series)| {
@@ -140,7 +140,7 @@ fn every_record_is_shown_by_both_readers() {
     for step in [1, 2] {
         for record in every_record() {
             writer.add(record.clone(), Some(step), Some(TIME)).unwrap();
-            // The time of a record is that of the call; here both must have the same.
+            // A record has the time of its call. Both writers get the same time here.
             log.client().add(record, Some(step), TIME).unwrap();
         }
         if step == 1 {
@@ -155,7 +155,7 @@ fn every_record_is_shown_by_both_readers() {
         let runs = &seen[reader];
         assert_eq!(runs["served"], runs["local"], "{reader} reader");
         let mut outline = outline(&runs["served"]);
-        // One reader keeps the newest graph and profile only.
+        // One reader keeps only the newest graph and profile.
         let graphs = outline.as_object_mut().unwrap();
         for tag in ["__run_graph__", "step 1"] {
             assert!(graphs.remove(tag).unwrap().as_str().unwrap().contains(" blob "));
@@ -298,7 +298,7 @@ fn a_long_value_arrives_whole_through_a_crash() {
     assert!(*found == graph);
 }
 
-/// Steps and values of run `a`, tag by tag.
+/// Steps and values of run `a`, by tag.
 fn points(logdir: &Path, reader: &str) -> Value {
     let seen = dump(logdir);
     let tags = seen[reader]["a"].as_object().unwrap().iter();
@@ -361,7 +361,7 @@ fn a_rewound_run_shows_one_curve() {
             "{reader} reader"
         );
     }
-    // Those who watched all the while see the same.
+    // Readers that follow the whole time show the same.
     let live = follower.wait_for(9);
     for (reader, runs) in [("rust", &live.rust), ("python", &live.python)] {
         assert_eq!(runs["a"]["loss"].last, Some(4), "{reader} reader");
@@ -371,7 +371,7 @@ fn a_rewound_run_shows_one_curve() {
 }
 
 #[test]
-fn a_local_run_of_before_is_purged() {
+fn an_earlier_local_run_is_purged() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("a");
     for (first, value) in [(0, 1.0), (5, 2.0)] {

@@ -1,13 +1,14 @@
-//! The examples run, on real Redis and on their own broker, and leave what they say.
+//! The examples run with a real Redis and with an embedded broker, and produce the files that they
+//! promise.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use tensorplex_tests::{TestBroker, dump, example, on_both_brokers, plugins};
+use tensorplex_tests::{BoundedOutput, TestBroker, dump, example, on_both_brokers, plugins};
 
-/// An example that goes through a broker; the embedded one is its own.
+/// Example that needs a broker; without Redis it embeds one.
 fn through(name: &str, broker: &TestBroker) -> Command {
     let mut command = Command::new(example(name));
     match broker {
@@ -17,10 +18,10 @@ fn through(name: &str, broker: &TestBroker) -> Command {
     command
 }
 
-/// Runs an example on a directory of its own, and returns what it printed.
+/// Runs an example on a new directory; returns its output.
 fn run(name: &str, logdir: &Path, broker: &TestBroker) -> String {
     let mut command = through(name, broker);
-    let output = command.arg(logdir).env_remove("RUST_LOG").output().unwrap();
+    let output = command.arg(logdir).env_remove("RUST_LOG").output_in_time();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
         output.status.success(),
@@ -31,7 +32,7 @@ fn run(name: &str, logdir: &Path, broker: &TestBroker) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs an example, and returns what both readers show: they must agree.
+/// Runs an example; returns the points in which both readers agree.
 fn shown(name: &str, broker: &TestBroker) -> Value {
     let dir = tempfile::tempdir().unwrap();
     let printed = run(name, dir.path(), broker);
@@ -172,7 +173,7 @@ fn without_time(line: &str) -> String {
     line[if has_time { "12:34:56 ".len() } else { 0 }..].to_owned()
 }
 
-fn own_object_prints_what_came_back(broker: TestBroker) {
+fn own_object_prints_its_results(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let printed = run("own_object", dir.path(), &broker);
     let lines: Vec<_> = printed.lines().collect();
@@ -183,16 +184,15 @@ fn own_object_prints_what_came_back(broker: TestBroker) {
     assert_eq!(lines[2], "15 alice");
 }
 
-/// It kills itself, and goes on where it was.
-fn durable_counter_forgets_nothing_that_it_printed(broker: TestBroker) {
+/// The example kills itself, and its next run continues from the same count.
+fn durable_counter_keeps_every_printed_count(broker: TestBroker) {
     use std::os::unix::process::ExitStatusExt;
 
     let dir = tempfile::tempdir().unwrap();
     for round in 0..3 {
         let output = through("durable_counter", &broker)
             .arg(dir.path())
-            .output()
-            .unwrap();
+            .output_in_time();
         assert_eq!(output.status.signal(), Some(9), "{output:?}");
         let printed = String::from_utf8(output.stdout).unwrap();
         let totals: Vec<i64> = printed.lines().map(|line| line.parse().unwrap()).collect();
@@ -207,6 +207,6 @@ on_both_brokers! {
     many_workers_leaves_a_run_for_each,
     groups_put_clients_into_runs_and_charts,
     text_logs_shows_the_files_it_wrote,
-    own_object_prints_what_came_back,
-    durable_counter_forgets_nothing_that_it_printed,
+    own_object_prints_its_results,
+    durable_counter_keeps_every_printed_count,
 }

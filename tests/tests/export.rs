@@ -1,4 +1,4 @@
-//! `tensorplex export` and `inspect`: what other programs get of a log directory.
+//! `tensorplex export` and `inspect`: scalars and records of a log directory for other programs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tensorplex::SummaryWriter;
 use tensorplex::tfevents::messages::{Event, What};
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
-use tensorplex_tests::event_file::{self, EventFile, double, old_form, single, tensor};
-use tensorplex_tests::{Tmux, dump, program, wait_for};
+use tensorplex_tests::event_file::{self, EventFile, double, simple_value, single, tensor};
+use tensorplex_tests::{BoundedOutput, Tmux, dump, program, wait_for};
 
 fn run(args: &[&str], dir: &Path) -> Output {
     let mut command = Command::new(program("tensorplex"));
-    command.args(args).current_dir(dir).output().unwrap()
+    command.args(args).current_dir(dir).output_in_time()
 }
 
 #[track_caller]
@@ -26,12 +26,12 @@ fn export(dir: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Two runs, of other writers.
+/// Two runs by other writers.
 fn of_others() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
-    file.value(1, old_form("loss", 0.1))
-        .value(2, old_form("loss", f32::NAN));
+    file.value(1, simple_value("loss", 0.1))
+        .value(2, simple_value("loss", f32::NAN));
     file.value(1, tensor("exact", Some("scalars"), double(0.1)));
     file.value(2, tensor("exact", None, double(f64::NEG_INFINITY)));
     file.value(3, tensor("a \"b\", c", Some("scalars"), single(1e30)));
@@ -82,7 +82,7 @@ fn patterns_choose_runs_and_tags() {
 }
 
 #[test]
-fn json_is_that_of_the_original() {
+fn json_has_the_form_of_the_original() {
     let dir = of_others();
     let document: Value = serde_json::from_str(&export(dir.path(), &["--format", "json"])).unwrap();
     let expect = json!({
@@ -97,7 +97,7 @@ fn json_is_that_of_the_original() {
 }
 
 #[test]
-fn a_table_goes_to_a_file_or_a_pipe() {
+fn parquet_goes_to_a_file_or_a_pipe() {
     let dir = of_others();
     let piped = run(&["export", ".", "--format", "parquet"], dir.path()).stdout;
     assert!(
@@ -117,7 +117,7 @@ fn a_table_goes_to_a_file_or_a_pipe() {
 }
 
 #[test]
-fn a_table_is_not_written_to_a_terminal() {
+fn parquet_is_not_written_to_a_terminal() {
     let dir = of_others();
     let command = format!(
         "'{}' export '{}' --format parquet",
@@ -129,7 +129,7 @@ fn a_table_is_not_written_to_a_terminal() {
         terminal.screen(false).contains("ended with 2").then_some(())
     });
     assert!(
-        terminal.screen(false).contains("not for a terminal"),
+        terminal.screen(false).contains("not written to a terminal"),
         "{}",
         terminal.screen(false)
     );
@@ -147,7 +147,7 @@ fn an_empty_directory_is_an_empty_document() {
     assert_eq!(export(dir.path(), &[]).lines().count(), 1);
 }
 
-/// Steps and values by tag, as a reader of TensorBoard has them.
+/// Steps and values by tag, as TensorBoard shows them.
 fn shown(seen: &Value, reader: &str) -> BTreeMap<String, Value> {
     let tags = seen[reader]["."].as_object().unwrap();
     let points = |series: &Value| -> Value {
@@ -175,7 +175,7 @@ fn a_run_that_was_rewound_is_exported_as_tensorboard_shows_it() {
     writer.flush().unwrap();
 
     let run = run(&["export", ".", "--format", "jsonl"], dir.path());
-    assert!(String::from_utf8_lossy(&run.stderr).contains("5 points left out that count no more"));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("left out 5 superseded points"));
     let mut exported: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in String::from_utf8(run.stdout).unwrap().lines() {
         let point: Value = serde_json::from_str(line).unwrap();
@@ -200,7 +200,7 @@ fn export_all(dir: &Path) -> String {
 }
 
 #[test]
-fn what_is_damaged_is_left_out_and_said() {
+fn damaged_records_are_left_out_and_reported() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
     let at = file.scalars("loss", 0..2).0.len();
@@ -226,12 +226,12 @@ fn what_is_damaged_is_left_out_and_said() {
     );
 }
 
-/// Under a limit of address space, which a single careless step would break.
+/// The limit on the address space fails the test when the program allocates by an unchecked length.
 #[test]
-fn a_hostile_record_costs_its_own_length() {
+fn a_hostile_record_costs_memory_of_its_own_length_only() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
-    // Values of no bytes: each would be a struct of two hundred.
+    // Values of zero bytes, each of which would become a struct of 200 bytes.
     let values = [0x0a, 0].repeat(3 << 19);
     let length = values.len() as u32;
     let mut summary = vec![0x2a];
@@ -250,8 +250,7 @@ fn a_hostile_record_costs_its_own_length() {
         let output = Command::new("sh")
             .args(["-c", &script])
             .current_dir(dir.path())
-            .output()
-            .unwrap();
+            .output_in_time();
         assert!(
             matches!(output.status.code(), Some(0 | 1)),
             "{command}: {output:?}"
@@ -305,7 +304,7 @@ fn inspect_shows_every_record_and_the_tags() {
 }
 
 #[test]
-fn inspect_tells_damage_from_an_unfinished_record() {
+fn inspect_distinguishes_damage_from_an_unfinished_record() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = EventFile::new();
     let length = (MAX_PAYLOAD as u64 + 1).to_le_bytes();

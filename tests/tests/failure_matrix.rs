@@ -1,13 +1,15 @@
-//! Rows of the failure matrix in docs/guarantees.md that no other test has to itself.
+//! Rows of the failure matrix in docs/guarantees.md that no other file tests.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use remotecall::{RemoteCall, remote};
 use tensorplex::Recorder;
-use tensorplex_tests::{Broker, DEADLINE, Process, RedisServer, TestServer, own_program, summary};
+use tensorplex_tests::{
+    BoundedGet, BoundedStop, Broker, DEADLINE, Lines, Process, RedisServer, TestServer, own_program, summary,
+};
 
-/// Both readers see each of so many steps of `agent` once.
+/// Checks that both readers show each of `steps` steps of `agent` once.
 #[track_caller]
 fn check_steps(server: &TestServer, steps: i64) {
     let seen = summary(server.logdir());
@@ -21,7 +23,7 @@ fn check_steps(server: &TestServer, steps: i64) {
 fn record(log: &Recorder, steps: std::ops::Range<i64>) {
     for step in steps {
         log.scalar("loss", 0.5, step);
-        // Frames of their own: each of them is trimmed by itself.
+        // One frame per record, so that the server trims each one alone.
         if step % 10 == 0 {
             log.flush(DEADLINE).unwrap();
         }
@@ -36,14 +38,14 @@ fn redis_of(broker: &mut Broker) -> &mut RedisServer {
     redis
 }
 
-/// Entries that were trimmed are there again, and acks are lower than they were.
+/// Trimmed entries are back, and acknowledgements are lower than before.
 #[test]
-fn a_redis_that_returns_to_an_older_snapshot_loses_and_doubles_nothing() {
+fn a_redis_that_returns_to_an_older_snapshot_loses_and_duplicates_nothing() {
     let mut broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Recorder::connect(server.address(), "agent").unwrap();
     record(&log, 0..100);
-    // What is in the snapshot is not in the log directory yet.
+    // The frames in the snapshot are not in the log directory yet.
     server.signal(rustix::process::Signal::STOP);
     for step in 100..150 {
         log.scalar("loss", 0.5, step);
@@ -64,8 +66,8 @@ fn a_redis_that_returns_to_an_older_snapshot_loses_and_doubles_nothing() {
     check_steps(&server, 300);
 }
 
-/// After `flush` has returned, nobody is needed any more.
-fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
+/// After a successful `flush` the records survive the kill of every process.
+fn flushed_records_survive_the_kill_of_every_process(mut broker: Broker) {
     let mut server = TestServer::start(&broker);
     let mut worker = Process::start(
         Command::new(own_program("test-recorder"))
@@ -73,7 +75,7 @@ fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped()),
     );
-    let mut said = BufReader::new(worker.child().stdout.take().unwrap());
+    let lines = Lines::of(worker.child().stdout.take().unwrap());
     worker
         .child()
         .stdin
@@ -81,14 +83,11 @@ fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
         .unwrap()
         .write_all(b"flush\n")
         .unwrap();
-    let mut lines = String::new();
-    while !lines.ends_with("flushed\n") {
-        assert!(said.read_line(&mut lines).unwrap() > 0, "it said {lines:?}");
-    }
+    while lines.next("the flush of the worker") != "flushed" {}
     worker.kill();
     if let Broker::Redis(redis) = &mut broker {
         redis.kill();
-        redis.forget();
+        redis.remove_snapshot();
         redis.restart();
     }
     server.kill_and_restart();
@@ -97,13 +96,13 @@ fn what_was_flushed_survives_the_kill_of_everything(mut broker: Broker) {
 }
 
 #[test]
-fn what_was_flushed_survives_the_kill_of_everything_through_redis() {
-    what_was_flushed_survives_the_kill_of_everything(Broker::redis());
+fn flushed_records_survive_the_kill_of_every_process_through_redis() {
+    flushed_records_survive_the_kill_of_every_process(Broker::redis());
 }
 
 #[test]
-fn what_was_flushed_survives_the_kill_of_everything_embedded() {
-    what_was_flushed_survives_the_kill_of_everything(Broker::Embedded);
+fn flushed_records_survive_the_kill_of_every_process_through_the_embedded_broker() {
+    flushed_records_survive_the_kill_of_every_process(Broker::Embedded);
 }
 
 struct Counter(u64);
@@ -117,17 +116,18 @@ impl Counter {
     }
 }
 
-/// What it made of its calls is in its process; calls that were not acknowledged run on the next one.
+/// State without a journal is lost with the process; calls that were not acknowledged run in the
+/// next one.
 #[test]
-fn an_object_without_a_journal_is_gone_with_its_process_and_calls_go_on() {
+fn an_object_without_a_journal_is_lost_with_its_process_and_calls_continue() {
     let redis = RedisServer::start();
     let start = || RemoteCall::new(Counter(0)).start(&redis.address()).unwrap();
     let client = CounterClient::connect(&redis.address(), "remotecall", "c").unwrap();
     let first = start();
-    assert_eq!(client.add(5).get(), Ok(5));
-    first.stop().unwrap();
+    assert_eq!(client.add(5).get_in_time(), Ok(5));
+    first.stop_in_time().unwrap();
     let waiting = client.add(2);
     let second = start();
-    assert_eq!(waiting.get(), Ok(2));
-    second.stop().unwrap();
+    assert_eq!(waiting.get_in_time(), Ok(2));
+    second.stop_in_time().unwrap();
 }

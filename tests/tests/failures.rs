@@ -1,4 +1,4 @@
-//! Futures, and how calls can fail: every failure is an answer.
+//! Failures of calls: each one is an answer to the future.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use futures::executor::block_on;
 use futures::future::join_all;
 use redis::Value;
 use remotecall::{CallError, NotQueued, OneWay, RemoteCall, RemoteError, ServerHandle, remote};
-use tensorplex_tests::{DEADLINE, TestBroker, on_both_brokers, wait_for};
+use tensorplex_tests::{BoundedGet, BoundedStop, DEADLINE, TestBroker, in_time, on_both_brokers, wait_for};
 
-/// Misbehaves in every way.
+/// Object whose methods fail in every way.
 #[derive(Default)]
 struct Trouble {
     count: u64,
@@ -16,7 +16,7 @@ struct Trouble {
 
 #[remote]
 impl Trouble {
-    /// Says how often it was called.
+    /// Returns the number of calls so far.
     pub fn count(&mut self) -> u64 {
         self.count += 1;
         self.count
@@ -66,7 +66,7 @@ fn error<T: std::fmt::Debug>(result: Result<T, RemoteError>) -> CallError {
     }
 }
 
-fn each_failure_says_what_it_is_and_the_server_goes_on(broker: TestBroker) {
+fn each_failure_is_reported_and_the_server_continues(broker: TestBroker) {
     let (server, client) = (serve(&broker), connect(&broker));
     let raised = |kind: &str, message: &str| CallError::Raised {
         kind: kind.to_owned(),
@@ -74,60 +74,60 @@ fn each_failure_says_what_it_is_and_the_server_goes_on(broker: TestBroker) {
         traceback: None,
     };
     assert_eq!(
-        error(client.raise("x").get()),
+        error(client.raise("x").get_in_time()),
         raised("ParseIntError", "invalid digit found in string")
     );
     assert_eq!(
-        error(client.raise_any().get()),
+        error(client.raise_any().get_in_time()),
         raised("Box<dyn Error>", "no luck")
     );
     assert_eq!(
-        error(client.panic().get()),
+        error(client.panic().get_in_time()),
         CallError::Panicked("on purpose".to_owned())
     );
     let raw = client.client();
     assert_eq!(
-        error(raw.call::<_, ()>("none", &[(); 0]).get()),
+        error(raw.call::<_, ()>("none", &[(); 0]).get_in_time()),
         CallError::UnknownMethod("none".to_owned())
     );
     let says = |args: &[&str], expect: &str| {
-        let text = error(raw.call::<_, ()>("large", args).get()).to_string();
+        let text = error(raw.call::<_, ()>("large", args).get_in_time()).to_string();
         assert!(text.starts_with(expect), "{text}");
     };
     says(&["x"], "argument bytes: expected usize, got text");
     says(&[], "argument bytes: missing");
     says(&["x", "y"], "argument #2: 2 positional arguments were given");
     assert_eq!(
-        error(client.large(9 << 20).get()),
+        error(client.large(9 << 20).get_in_time()),
         CallError::TooLarge {
             size: (9 << 20) + 5,
             limit: 8 << 20
         }
     );
     assert!(matches!(
-        client.take(&vec![0; 17 << 20]).get(),
+        client.take(&vec![0; 17 << 20]).get_in_time(),
         Err(RemoteError::NotQueued(NotQueued::TooLarge { .. }))
     ));
-    let other = raw.call::<_, String>("count", &[(); 0]).get();
+    let other = raw.call::<_, String>("count", &[(); 0]).get_in_time();
     assert!(matches!(other, Err(RemoteError::BadResult(_))), "{other:?}");
-    assert_eq!(client.count().get(), Ok(3));
+    assert_eq!(client.count().get_in_time(), Ok(3));
     let waiting = connect(&broker);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
     let future = waiting.count();
     waiting.client().close(Duration::ZERO).unwrap_err();
-    assert_eq!(future.get(), Err(RemoteError::Closed));
-    assert_eq!(waiting.count().get(), Err(NotQueued::Closed.into()));
+    assert_eq!(future.get_in_time(), Err(RemoteError::Closed));
+    assert_eq!(waiting.count().get_in_time(), Err(NotQueued::Closed.into()));
 }
 
-fn a_server_without_return_values_says_so_at_the_first_call(broker: TestBroker) {
+fn calls_to_a_server_without_return_values_end_with_an_error(broker: TestBroker) {
     let server = RemoteCall::new(Trouble::default()).queue(QUEUE);
     let server = server.has_return_value(false).start(&broker.address()).unwrap();
     let client = connect(&broker);
-    assert_eq!(error(client.count().get()), CallError::NoReturnValues);
+    assert_eq!(error(client.count().get_in_time()), CallError::NoReturnValues);
     let quiet: TroubleClient<OneWay> = client.one_way();
     quiet.count();
     quiet.flush(DEADLINE).unwrap();
-    let stats = server.stop().unwrap();
+    let stats = server.stop_in_time().unwrap();
     assert_eq!((stats.calls, stats.refused["return value wanted"]), (2, 1));
 }
 
@@ -137,7 +137,7 @@ fn a_timeout_is_not_a_result_of_none(broker: TestBroker) {
     assert_eq!(future.get_timeout(Duration::from_millis(10)), Ok(None));
     let server = serve(&broker);
     assert_eq!(future.get_timeout(DEADLINE), Ok(Some(None)));
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 fn a_call_is_not_run_after_its_deadline(broker: TestBroker) {
@@ -149,19 +149,19 @@ fn a_call_is_not_run_after_its_deadline(broker: TestBroker) {
         (clock_ms(&broker) > id + 1).then_some(())
     });
     let server = serve(&broker);
-    let late = error(late.get());
+    let late = error(late.get_in_time());
     assert!(
         matches!(late, CallError::DeadlineExceeded { deadline_ms: 1, after_ms } if after_ms > 1),
         "{late}"
     );
-    assert_eq!(in_time.get(), Ok(1), "the other one did not run");
-    server.stop().unwrap();
+    assert_eq!(in_time.get_in_time(), Ok(1), "the other one did not run");
+    server.stop_in_time().unwrap();
 }
 
-/// The time in the id of the newest entry, when there is one.
+/// Time in the id of the newest entry, if there is one.
 fn newest(broker: &TestBroker) -> Option<u64> {
-    let mut command = redis::cmd("XRANGE");
     type Entries = Vec<(String, Vec<(String, Vec<u8>)>)>;
+    let mut command = redis::cmd("XRANGE");
     let entries: Entries = command
         .arg(STREAM)
         .arg("-")
@@ -176,12 +176,12 @@ fn clock_ms(broker: &TestBroker) -> u64 {
     seconds * 1000 + micros / 1000
 }
 
-fn thousands_are_awaited_together_over_two_connections(broker: TestBroker) {
+fn thousands_of_futures_share_two_connections(broker: TestBroker) {
     let server = serve(&broker);
     let connections = || match &broker {
         TestBroker::Embedded(_, embedded) => embedded.as_ref().unwrap().connections(),
         TestBroker::Redis(redis) => match redis.command(&["CLIENT", "LIST"]) {
-            // One of them asks.
+            // The list contains the connection that asks for it.
             Value::BulkString(list) => list.iter().filter(|&&byte| byte == b'\n').count() - 1,
             Value::VerbatimString { text, .. } => text.lines().count() - 1,
             other => panic!("{other:?}"),
@@ -191,14 +191,17 @@ fn thousands_are_awaited_together_over_two_connections(broker: TestBroker) {
     let before = connections();
     let client = connect(&broker);
     let futures: Vec<_> = (0..5_000).map(|_| client.count()).collect();
-    let results: Result<Vec<u64>, _> = block_on(join_all(futures)).into_iter().collect();
+    let results: Result<Vec<u64>, _> = in_time("all futures", move || block_on(join_all(futures)))
+        .into_iter()
+        .collect();
     assert_eq!(results.unwrap(), (1..=5_000).collect::<Vec<_>>());
     assert_eq!(connections(), before + 2, "one to send, one to hear replies");
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-/// The reply stream is deleted before the server answers: every reply is lost. Results are kept, up to 64 MiB.
-fn a_lost_reply_is_found_again_or_said_to_be_gone(broker: TestBroker) {
+/// The reply stream is deleted before the server answers, so every reply is lost. The reply cache
+/// holds 64 MiB.
+fn a_lost_reply_is_fetched_again_or_reported_as_expired(broker: TestBroker) {
     const RESULT: usize = (8 << 20) - 5;
     let client = connect(&broker);
     let futures: Vec<_> = (0..9).map(|_| client.large(RESULT)).collect();
@@ -213,18 +216,21 @@ fn a_lost_reply_is_found_again_or_said_to_be_gone(broker: TestBroker) {
     broker.command(&["DEL", &replies]);
     let server = serve(&broker);
     let mut futures = futures.into_iter();
-    assert_eq!(error(futures.next().unwrap().get()), CallError::ResultExpired);
+    assert_eq!(
+        error(futures.next().unwrap().get_in_time()),
+        CallError::ResultExpired
+    );
     for future in futures {
-        assert_eq!(future.get().map(|text| text.len()), Ok(RESULT));
+        assert_eq!(future.get_in_time().map(|text| text.len()), Ok(RESULT));
     }
-    assert_eq!(client.count().get(), Ok(10), "nothing ran twice");
-    server.stop().unwrap();
+    assert_eq!(client.count().get_in_time(), Ok(10), "nothing ran twice");
+    server.stop_in_time().unwrap();
 }
 
-fn a_client_that_is_gone_leaves_no_key_that_stays(broker: TestBroker) {
+fn an_ended_client_leaves_only_keys_that_expire(broker: TestBroker) {
     let server = serve(&broker);
     let client = connect(&broker);
-    assert_eq!(client.count().get(), Ok(1));
+    assert_eq!(client.count().get_in_time(), Ok(1));
     let keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")
         .query(&mut broker.connection())
@@ -233,7 +239,7 @@ fn a_client_that_is_gone_leaves_no_key_that_stays(broker: TestBroker) {
         .iter()
         .filter(|key| broker.command(&["PTTL", key]) == Value::Int(-1))
         .collect();
-    // Of the queue, however many clients there were; and the stream is empty.
+    // Only keys of the queue never expire, whatever the number of clients, and the stream is empty.
     assert!(
         stay.iter()
             .all(|key| *key == STREAM || *key == "rc:{trouble.0}:ack"),
@@ -241,15 +247,15 @@ fn a_client_that_is_gone_leaves_no_key_that_stays(broker: TestBroker) {
     );
     assert_eq!(broker.command(&["XLEN", STREAM]), Value::Int(0));
     assert_eq!(keys.len(), 4, "{keys:?}");
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 on_both_brokers! {
-    each_failure_says_what_it_is_and_the_server_goes_on,
-    a_server_without_return_values_says_so_at_the_first_call,
+    each_failure_is_reported_and_the_server_continues,
+    calls_to_a_server_without_return_values_end_with_an_error,
     a_timeout_is_not_a_result_of_none,
     a_call_is_not_run_after_its_deadline,
-    thousands_are_awaited_together_over_two_connections,
-    a_lost_reply_is_found_again_or_said_to_be_gone,
-    a_client_that_is_gone_leaves_no_key_that_stays,
+    thousands_of_futures_share_two_connections,
+    a_lost_reply_is_fetched_again_or_reported_as_expired,
+    an_ended_client_leaves_only_keys_that_expire,
 }

@@ -1,5 +1,6 @@
-//! What others may put into the broker: ids that would lead elsewhere, garbage, keys of another type. All of it is
-//! refused, counted and told once per cause; the server goes on, and good records arrive.
+//! Hostile input in the broker: ids that lead out of the directory, garbage, keys of another type.
+//! The server refuses and counts all of it, logs each cause once, goes on, and accepts valid
+//! records.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -48,7 +49,10 @@ fn connect(server: &TestServer) -> redis::Connection {
         true => address.to_owned(),
         false => format!("redis://{address}"),
     };
-    redis::Client::open(url).unwrap().get_connection().unwrap()
+    let client = redis::Client::open(url).unwrap();
+    let connection = client.get_connection_with_timeout(DEADLINE).unwrap();
+    connection.set_read_timeout(Some(DEADLINE)).unwrap();
+    connection
 }
 
 fn run(connection: &mut impl ConnectionLike, words: &[&str]) {
@@ -61,7 +65,7 @@ fn run(connection: &mut impl ConnectionLike, words: &[&str]) {
         .unwrap_or_else(|error| panic!("{words:?}: {error}"));
 }
 
-/// A good client still reaches the server: its record is visible after a flush.
+/// Checks that a valid record is still visible after a flush.
 #[track_caller]
 fn a_good_client_is_served(server: &TestServer, step: i64) {
     let log = Recorder::connect(server.address(), "good/0").unwrap();
@@ -69,7 +73,7 @@ fn a_good_client_is_served(server: &TestServer, step: i64) {
     log.flush(DEADLINE).unwrap();
 }
 
-/// Warnings of the server, each with its cause, and nothing that a terminal would obey.
+/// Checks that the server warned of each cause, and that the log has no control sequences.
 #[track_caller]
 fn check_log(server: &TestServer, causes: &[&str]) {
     let log = server.log();
@@ -84,7 +88,7 @@ fn check_log(server: &TestServer, causes: &[&str]) {
     assert_eq!(lines.len(), causes.len(), "{log}");
 }
 
-/// Waits until the server has told how much it has refused.
+/// Waits until the server has logged this number of refusals.
 #[track_caller]
 fn check_count(server: &TestServer, refused: usize) {
     wait_for(&format!("refused={refused} in the server's log"), || {
@@ -115,7 +119,7 @@ fn walk(dir: &Path, prefix: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Below the log directory there are these directories and files of clients, and around it there is nothing.
+/// Checks that the log directory has exactly these files of clients, and its parent nothing else.
 #[track_caller]
 fn check_files(server: &TestServer, clients: &[&str]) {
     let private = ["runs/", "runs/.tensorplex/", "runs/logs/"].map(str::to_owned);
@@ -129,7 +133,7 @@ fn check_files(server: &TestServer, clients: &[&str]) {
         if is_private {
             continue;
         }
-        // The name of an event file holds its time and place.
+        // The name of an event file contains time and host.
         found.insert(match name.split_once("events.out.tfevents") {
             Some((run, _)) => format!("{run}events"),
             None => name,
@@ -143,7 +147,7 @@ fn hostile_ids_leave_nothing_behind(broker: &Broker) {
     let mut server = TestServer::start(broker);
     let mut connection = connect(&server);
     let ids = hostile_ids();
-    // In one frame with good ones, and twice: before and after a restart.
+    // Hostile and valid calls share a frame, which is sent before and after a restart.
     let mut frame = RawFrame::new([1; 16], 1, 1_500_000_000_000_000_000);
     for (step, id) in (0_i64..).zip(&ids) {
         frame.call(id, "add_scalar", &("loss", 0.5, step));
@@ -197,7 +201,7 @@ fn hostile_ids_have_no_log_file() {
     assert!(text.ends_with(" INFO> good\n"), "{text}");
 }
 
-/// Puts an entry into the stream.
+/// Adds an entry to the stream.
 fn add(connection: &mut impl ConnectionLike, field: &str, value: &[u8]) {
     redis::cmd("XADD")
         .arg(INPUT)
@@ -208,7 +212,7 @@ fn add(connection: &mut impl ConnectionLike, field: &str, value: &[u8]) {
         .unwrap();
 }
 
-fn garbage_is_counted_and_passed_over(broker: &Broker) {
+fn garbage_is_counted_and_skipped(broker: &Broker) {
     let mut server = TestServer::start(broker);
     let mut connection = connect(&server);
     let mut frame = RawFrame::new([1; 16], 1, 1_500_000_000_000_000_000);
@@ -222,10 +226,10 @@ fn garbage_is_counted_and_passed_over(broker: &Broker) {
         for text in [&b""[..], b"hello", b"\x80\x04\x95pickle \x1b[2J\n"] {
             add(&mut connection, "f", text);
         }
-        // 2 of another version, of which the magic is no frame's.
+        // 2 frames of another version, by their magic.
         add(&mut connection, "f", &frame.bytes_with(*b"RCF1", 0x80, b""));
         add(&mut connection, "f", &frame.bytes_with(*b"RCF2", 0, b""));
-        // Every byte damaged once.
+        // A frame with each byte damaged once.
         for at in 5..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x40;
@@ -236,7 +240,7 @@ fn garbage_is_counted_and_passed_over(broker: &Broker) {
         }
     }
     a_good_client_is_served(&server, 0);
-    // The frame itself is as good as before; then one with a good number, and a body of noise.
+    // The undamaged frame is accepted; then follows a valid header with a body of noise.
     frame.send(&mut connection, "tensorplex");
     frame.wait_for_ack(&mut connection, "tensorplex");
     frame.seq = 2;
@@ -245,7 +249,7 @@ fn garbage_is_counted_and_passed_over(broker: &Broker) {
         frame.wait_for_ack(&mut connection, "tensorplex");
         frame.seq += 1;
     }
-    // Calls that cannot be made.
+    // Calls with unknown methods or wrong arguments.
     let mut calls = RawFrame::new([2; 16], 1, 1_500_000_000_000_000_000);
     for _ in 0..2 {
         calls.call("good/1", "no\x1b_such", &());
@@ -279,13 +283,13 @@ fn garbage_is_counted_and_passed_over(broker: &Broker) {
 }
 
 #[test]
-fn garbage_is_counted_and_passed_over_through_redis() {
-    garbage_is_counted_and_passed_over(&Broker::redis());
+fn garbage_is_counted_and_skipped_through_redis() {
+    garbage_is_counted_and_skipped(&Broker::redis());
 }
 
 #[test]
-fn garbage_is_counted_and_passed_over_through_the_embedded_broker() {
-    garbage_is_counted_and_passed_over(&Broker::Embedded);
+fn garbage_is_counted_and_skipped_through_the_embedded_broker() {
+    garbage_is_counted_and_skipped(&Broker::Embedded);
 }
 
 fn key_type(connection: &mut impl ConnectionLike, key: &str) -> String {
@@ -309,7 +313,7 @@ fn keys_of_another_type_are_deleted(broker: &Broker) {
             (now == good).then_some(())
         });
     }
-    // Replies go to a key that the client makes: garbage there is the client's loss alone.
+    // The client makes the key for replies, so garbage there harms that client only.
     let reply = format!("rc:{{r.{}}}:out", "07".repeat(16));
     run(&mut connection, &["SET", &reply, "garbage"]);
     let mut frame = RawFrame::new([7; 16], 1, 1_500_000_000_000_000_000);
@@ -345,9 +349,9 @@ fn keys_of_another_type_are_deleted_through_the_embedded_broker() {
     keys_of_another_type_are_deleted(&Broker::Embedded);
 }
 
-/// A server that starts finds all of its keys taken by garbage.
+/// All keys of the server hold garbage before it starts.
 #[test]
-fn keys_of_another_type_are_no_reason_not_to_start() {
+fn a_server_starts_with_keys_of_another_type() {
     let broker = Broker::redis();
     let Broker::Redis(redis) = &broker else {
         unreachable!()

@@ -1,10 +1,12 @@
-//! The arrows between crates point down, and the event-file codec knows bytes only.
+//! Layers: crates depend downwards only, and the event-file codec knows bytes only.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Each crate of ours, and what of ours it may use.
+use tensorplex_tests::BoundedOutput;
+
+/// Crates of the workspace, each with those that it may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("remotecall-macros", &[]),
     ("remotecall-wire", &[]),
@@ -33,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What has no business in `tensorplex::tfevents`.
+/// Names that `tensorplex::tfevents` must not use.
 const NOT_BYTES: &[&str] = &[
     "remotecall",
     "std::thread",
@@ -43,7 +45,7 @@ const NOT_BYTES: &[&str] = &[
     "redis",
 ];
 
-/// How a file is changed, other than by `remotecall_store::disk`, where a test can make it fail.
+/// Calls that change files. Only `remotecall_store::disk` may use them, where a test can make them fail.
 const CHANGES_FILES: &[&str] = &[
     "fs::write",
     "fs::rename",
@@ -63,12 +65,11 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn arrows_point_down() {
+fn crates_depend_downwards_only() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root())
-        .output()
-        .unwrap();
+        .output_in_time();
     assert!(
         output.status.success(),
         "{}",
@@ -131,7 +132,7 @@ fn the_codec_knows_bytes_only() {
     assert!(files >= 3, "the codec has moved: only {files} files found");
 }
 
-/// Files that may hold unsafe code; each says what was measured without it.
+/// Files that may contain unsafe code; each states the measured cost of the safe version.
 const UNSAFE: &[&str] = &[
     "python/src/cells.rs",
     "remotecall/store/src/fork.rs",
@@ -139,7 +140,7 @@ const UNSAFE: &[&str] = &[
 ];
 
 #[test]
-fn unsafe_code_is_where_a_measured_need_is_written_down() {
+fn unsafe_code_states_its_measured_need() {
     let mut found = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
@@ -150,7 +151,7 @@ fn unsafe_code_is_where_a_measured_need_is_written_down() {
                 folders.push(path);
             } else if name.ends_with(".rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                // In two words, so that this file is not found.
+                // Split in two, so that the search does not find this file.
                 if text.contains(concat!("allow(unsafe", "_code)")) {
                     found.push(path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned());
                 }

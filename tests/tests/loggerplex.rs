@@ -1,10 +1,11 @@
-//! Lines and values through a real redis-server, by way of the generated clients.
+//! Log lines and values through a real redis-server, sent by generated clients.
 
 use std::collections::HashMap;
 
-use loggerplex::{Level, LogLayer, Logger, Loggerplex, TextFormat};
+use loggerplex::format::TextFormat;
+use loggerplex::{Level, LogLayer, Logger, Loggerplex};
 use remotecall::{RemoteCall, remote};
-use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer, wait_for};
+use tensorplex_tests::{BoundedGet, BoundedStop, Broker, DEADLINE, RedisServer, TestServer, wait_for};
 use tracing_subscriber::layer::SubscriberExt;
 
 #[test]
@@ -40,7 +41,7 @@ fn lines_of_many_workers_are_in_their_files_after_a_flush() {
         );
     }
     drop(first);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 struct Echo;
@@ -63,7 +64,7 @@ impl Echo {
 }
 
 #[test]
-fn what_a_generated_client_sends_arrives_as_it_was() {
+fn values_of_a_generated_client_arrive_unchanged() {
     let redis = RedisServer::start();
     let server = RemoteCall::new(Echo)
         .queue("echo")
@@ -80,19 +81,19 @@ fn what_a_generated_client_sends_arrives_as_it_was() {
     let values = echo.values(&["x", "y"], &by_name);
     let (parsed, failed) = (echo.parse("-3"), echo.parse("three"));
 
-    nothing.get().unwrap();
-    assert_eq!(none.get().unwrap(), None);
-    assert_eq!(some.get().unwrap(), Some(vec![0, 255, 7]));
-    assert_eq!(values.get().unwrap(), [Some(0.5), None]);
-    assert_eq!(parsed.get().unwrap(), -3);
-    let error = failed.get().unwrap_err().to_string();
+    nothing.get_in_time().unwrap();
+    assert_eq!(none.get_in_time().unwrap(), None);
+    assert_eq!(some.get_in_time().unwrap(), Some(vec![0, 255, 7]));
+    assert_eq!(values.get_in_time().unwrap(), [Some(0.5), None]);
+    assert_eq!(parsed.get_in_time().unwrap(), -3);
+    let error = failed.get_in_time().unwrap_err().to_string();
     assert!(error.contains("ParseIntError: invalid digit"), "{error}");
     drop(echo);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 #[test]
-fn a_log_that_its_owner_deleted_begins_anew_and_has_each_line_once() {
+fn a_deleted_log_file_is_created_again_and_has_each_line_once() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Logger::connect(server.address(), "agent/0").unwrap();
@@ -120,7 +121,7 @@ fn a_log_that_its_owner_deleted_begins_anew_and_has_each_line_once() {
     assert_eq!(said, ["one", "two", "three"], "{text}");
 }
 
-/// What a server started with these options writes of two lines of `agent/0`, as `file` below its log directory.
+/// Content of `file` after a server with these options received two lines of `agent/0`.
 fn written(options: &[&str], file: &str) -> String {
     let mut server = TestServer::start_with_options(&Broker::Embedded, options);
     let log = Logger::connect(server.address(), "agent/0").unwrap();
@@ -153,7 +154,7 @@ fn options_of_the_server_change_its_log_files() {
     );
 }
 
-/// What was said in a text, without time and level.
+/// Messages of a log file, without time and level.
 fn said(text: &str) -> Vec<&str> {
     let said = |line| str::split_once(line, "INFO> ").map(|(_, said)| said);
     text.lines().filter_map(said).collect()
@@ -194,7 +195,7 @@ fn rotated_files_have_each_line_once_whenever_the_server_is_killed() {
 }
 
 #[test]
-fn a_file_that_logrotate_moved_away_begins_anew_after_sighup() {
+fn a_log_file_moved_by_logrotate_is_created_again_after_sighup() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
     let log = Logger::connect(server.address(), "agent/0").unwrap();

@@ -1,9 +1,16 @@
-//! All whole-system tests as one program: forty would take longer to link than most of them run.
+//! All whole-system tests in one program, because linking forty programs would take longer than
+//! most tests run.
 
-mod absent;
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests: a panic is a failure, also in their helper functions"
+)]
+
 mod acl;
 mod bounds;
 mod broker_errors;
+mod broker_limits;
 mod calls_under_kills;
 mod chaos;
 mod commands;
@@ -21,7 +28,11 @@ mod layers;
 mod loggerplex;
 mod many_ids;
 mod many_workers;
+mod no_server;
+mod old_files;
 mod oracle;
+mod producers;
+mod prose;
 mod readme;
 mod records;
 mod remotecall;

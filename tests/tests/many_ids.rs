@@ -1,4 +1,4 @@
-//! Thousands of client ids under a small limit of open files.
+//! Thousands of client ids under a small limit on open files.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tensorplex_tests::{Broker, DEADLINE, TestServer};
 const IDS: usize = 5_000;
 const ROUNDS: i64 = 3;
 
-/// Steps and values, by a plain reader of records.
+/// Steps and values of a file, by the record reader.
 fn scalars(path: &Path) -> Vec<(i64, f32)> {
     let mut reader = RecordReader::new(File::open(path).unwrap());
     let mut points = Vec::new();
@@ -30,7 +30,7 @@ fn scalars(path: &Path) -> Vec<(i64, f32)> {
     points
 }
 
-/// Every id has one event file, and it holds every point of its client.
+/// Checks that every id has one event file with every point of its client.
 fn five_thousand_ids(broker: &Broker) {
     let mut server = TestServer::start_with(broker, &[], Some(256));
     let options = ClientOptions {

@@ -1,4 +1,4 @@
-//! The main job, whole: many worker processes, one directory, both readers of TensorBoard.
+//! Many worker processes, one log directory, both readers of TensorBoard.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -6,12 +6,12 @@ use std::process::Command;
 use tensorplex_tests::{Broker, Follower, Process, Series, Summary, TestServer, summary, worker_program};
 
 const WORKERS: u64 = 200;
-/// Scalars of each worker where the main job is done whole.
+/// Scalars per worker in the full test.
 const ALL: u64 = 1_000;
-/// The same where it is done once more in another way: TensorBoard's Python reader needs as long for them as everything
-/// else.
+/// Scalars per worker in its variants. TensorBoard's Python reader takes as long for them as
+/// everything else does.
 const SOME: u64 = 250;
-/// Scalars of each worker while something is killed again and again.
+/// Scalars per worker while processes are killed repeatedly.
 const KILLED: u64 = 500;
 
 fn start_workers(server: &TestServer, ids: u64, each: u64, pace: u64) -> Vec<Process> {
@@ -35,7 +35,7 @@ fn wait_for(workers: Vec<Process>) {
     }
 }
 
-/// Each worker's tag, in the run of its client: all points, once, in order.
+/// Checks that each worker's tag has all points, once and in order.
 #[track_caller]
 fn check(seen: &Summary, ids: u64, each: u64) {
     for (reader, runs) in [("Rust", &seen.rust), ("Python", &seen.python)] {
@@ -60,7 +60,7 @@ fn points(each: u64) -> Series {
     Series::of_scalars((0..each as i64).map(|step| (step, step as f32 * 0.5)))
 }
 
-/// 200 processes with so many scalars each, seen while the server runs and after it stopped.
+/// Runs 200 processes, and checks the points while the server runs and after it stopped.
 fn all_arrive_once(broker: &Broker, ids: u64, each: u64) {
     let mut server = TestServer::start(broker);
     let mut follower = Follower::start(server.logdir());
@@ -100,7 +100,7 @@ fn two_hundred_client_ids_through_the_embedded_broker() {
     all_arrive_once(&Broker::Embedded, 200, SOME);
 }
 
-/// Kills the server again and again while the workers log, and lets the readers follow all the while.
+/// Kills the server repeatedly while the workers log and the readers follow.
 fn a_killed_server_loses_nothing(broker: &Broker) {
     let mut server = TestServer::start(broker);
     let mut follower = Follower::start(server.logdir());
@@ -115,7 +115,7 @@ fn a_killed_server_loses_nothing(broker: &Broker) {
     check(&summary(server.logdir()), 25, KILLED);
 }
 
-/// Waits until the event files hold about so many points.
+/// Waits until the event files hold about `points` points.
 fn wait_until_written(server: &TestServer, points: u64) {
     tensorplex_tests::wait_for("event files to grow", || {
         (bytes_below(&server.logdir().join("agent")) > points * 40).then_some(())

@@ -1,22 +1,25 @@
-//! Deliberate faults, one at a time: the chaos harness finds each of them. `make mutants` builds everything with the
-//! feature that they need; in any other build this file is empty.
+//! Mutants: the chaos harness finds each of several planted faults. `make mutants` builds
+//! everything with the feature `mutants`; in any other build this file is empty.
 #![cfg(feature = "mutants")]
 
 use std::process::Command;
+use std::time::Duration;
 
-use tensorplex_tests::own_program;
+use tensorplex_tests::{BoundedOutput, own_program};
 
-/// As long as `make chaos` runs unless told otherwise: half of it through Redis, half through the embedded broker.
+/// Duration of a run, the default of `make chaos`: half with Redis, half with the embedded broker.
 const SECONDS: &str = "60";
 
-/// What the harness says of a run with this fault.
+/// Limit for one run: the schedule, and two deliveries of the rest.
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// Outcome and output of a chaos run with this fault.
 fn chaos(mutant: &str) -> (bool, String) {
     let mut command = Command::new(own_program("chaos"));
     let output = command
         .arg(SECONDS)
         .env("REMOTECALL_MUTANT", mutant)
-        .output()
-        .expect("the harness");
+        .output_within(LIMIT);
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stderr),
@@ -26,7 +29,7 @@ fn chaos(mutant: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// Found by one of these checks, and perhaps by others.
+/// Checks that the harness finds the mutant by at least one of `checks`.
 fn is_found(mutant: &str, checks: &[&str]) {
     let (passed, said) = chaos(mutant);
     assert!(!passed, "nobody notices {mutant}");

@@ -1,22 +1,24 @@
-//! The original Tensorplex as the oracle: the calls of `tests/fixtures/capture_original.py` again, through a real Redis.
+//! The original Tensorplex as oracle: the calls of `tests/fixtures/capture_original.py`, through a
+//! real Redis.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use loggerplex::{Level, Loggerplex, TextFormat, Words, Zone};
+use loggerplex::format::{TextFormat, Zone};
+use loggerplex::{Level, Loggerplex, Words};
 use remotecall::{OneWay, RemoteCall, ServerHandle};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tensorplex::{Scalars, Tensorplex, TensorplexClient};
-use tensorplex_tests::{Broker, DEADLINE, RawFrame, RedisServer, Summary, TestServer, summary};
+use tensorplex_tests::{BoundedStop, Broker, DEADLINE, RawFrame, RedisServer, Summary, TestServer, summary};
 
 const TAGS: [&str; 4] = [".my#section/foo", ":my.section/bar", "cos", "/abs"];
-/// Of groups that can be given on a command line.
+/// Runs and tags of groups that the command line can express.
 const CLIENTS: [&str; 4] = ["learner/lr", "agent/0", "agent/9", "individ/3"];
-/// Of the group whose bins a function names.
+/// Runs and tags of the group whose bins a function names.
 const COMBINED: [&str; 2] = ["eval/red", "eval/A"];
 
-/// The calls of the original's clients.
+/// Calls of the original's clients.
 fn call(address: &str, clients: &[&str]) {
     for &client in clients {
         let client: TensorplexClient<OneWay> = TensorplexClient::connect(address, tensorplex::QUEUE, client)
@@ -40,8 +42,8 @@ fn original() -> Pairs {
     pairs.into_iter().map(mended).collect()
 }
 
-/// A defect of the original: the bin `:color` should be a section, `eval.color`, as its documentation says; it
-/// came out as a bin called `_color`.
+/// Corrects a defect of the original: by its documentation the bin `:color` is a section,
+/// `eval.color`, but it wrote a bin called `_color`.
 fn mended((run, tag): (String, String)) -> (String, String) {
     let defect = tag
         .strip_prefix("eval")
@@ -52,7 +54,7 @@ fn mended((run, tag): (String, String)) -> (String, String) {
     }
 }
 
-/// Both readers show these runs and tags, and nothing else.
+/// Checks that both readers show exactly these runs and tags.
 #[track_caller]
 fn check(seen: &Summary, expected: &Pairs) {
     for (reader, runs) in [("Rust", &seen.rust), ("Python", &seen.python)] {
@@ -112,10 +114,10 @@ fn with_a_combined_group_all_runs_and_tags_are_the_originals() {
     assert_eq!(seen.rust["eval/A"]["eval/h/alpha"].plugin, "histograms");
     assert_eq!(seen.rust["eval/A"]["eval/note/alpha/text_summary"].plugin, "text");
     assert_eq!(server.stats().refused, Default::default());
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-/// A call of the original's logger, and what it added to the file.
+/// A call of the original's logger, and the text that it added to the file.
 #[derive(Deserialize)]
 struct LogCall {
     setup: Map<String, Value>,
@@ -144,7 +146,7 @@ fn log_lines_are_those_of_the_original() {
         frame.send(&mut connection, loggerplex::QUEUE);
         frame.wait_for_ack(&mut connection, loggerplex::QUEUE);
         assert_eq!(server.stats().refused, Default::default());
-        server.stop().unwrap();
+        server.stop_in_time().unwrap();
         let written = std::fs::read_to_string(dir.path().join("logs/agent.log")).unwrap();
         let expected: String = calls.iter().map(|call| marked(&call.text)).collect();
         assert_eq!(written, expected, "{:?}", calls[0].setup);
@@ -156,7 +158,7 @@ fn log_lines_are_those_of_the_original() {
     );
 }
 
-/// Further lines of a message are marked here, so that no message can forge an entry.
+/// Marks the further lines of a message as this server does, so that no message can forge an entry.
 fn marked(text: &str) -> String {
     match text.strip_suffix('\n') {
         Some(lines) => lines.replace('\n', "\n    | ") + "\n",
@@ -186,7 +188,8 @@ fn serve(redis: &RedisServer, dir: &std::path::Path, setup: &Map<String, Value>)
         .unwrap()
 }
 
-/// Makes the call as a client of ours would: the client formats the message, the server knows text only.
+/// Makes the call through this project's client, which formats the message; the server knows text
+/// only.
 fn add(frame: &mut RawFrame, call: &LogCall) {
     let time_ns = (call.time * 1e9) as i64;
     let named = |name: &str| call.kwargs.get(name);
@@ -200,7 +203,7 @@ fn add(frame: &mut RawFrame, call: &LogCall) {
         }
         "warningsection" => add("section", &(printed(call, 0), 30)),
         "exception" => {
-            // The worker's own: the text that it has of its traceback.
+            // The worker sends the text of its traceback.
             let (_, traceback) = call.text.split_once('\n').unwrap();
             add("exception", &(printed(call, 0), traceback.replace("ERROR> ", "")));
         }
@@ -213,7 +216,7 @@ fn add(frame: &mut RawFrame, call: &LogCall) {
     }
 }
 
-/// The message in print style.
+/// Message in the style of `print`.
 fn printed(call: &LogCall, from: usize) -> String {
     let sep = call.kwargs.get("sep").and_then(Value::as_str);
     let sep = sep.filter(|_| call.method == "info").unwrap_or(" ");
@@ -236,7 +239,7 @@ fn words(call: &LogCall, from: usize) -> Words {
     words
 }
 
-fn value(json: &Value) -> loggerplex::Value {
+fn value(json: &Value) -> loggerplex::message::Value {
     match json {
         Value::Null => None::<bool>.into(),
         Value::Bool(truth) => (*truth).into(),
@@ -245,14 +248,14 @@ fn value(json: &Value) -> loggerplex::Value {
             None => n.as_f64().unwrap().into(),
         },
         Value::String(text) => text.clone().into(),
-        Value::Array(items) => loggerplex::Value::List(items.iter().map(value).collect()),
-        Value::Object(map) => {
-            loggerplex::Value::Map(map.iter().map(|(key, item)| (key.clone(), value(item))).collect())
-        }
+        Value::Array(items) => loggerplex::message::Value::List(items.iter().map(value).collect()),
+        Value::Object(map) => loggerplex::message::Value::Map(
+            map.iter().map(|(key, item)| (key.clone(), value(item))).collect(),
+        ),
     }
 }
 
-/// Arguments of any types.
+/// Arguments of any type.
 trait ErasedArgs {
     fn add(&self, frame: &mut RawFrame, time_ns: i64, method: &str);
 }

@@ -1,4 +1,4 @@
-//! The README's lines of Rust, with a server behind the address.
+//! The Rust lines of the README, with a server at the address.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use tensorplex::Recorder;
 use tensorplex_tests::{Broker, TestServer, dump};
 
 #[test]
-fn ten_lines_of_use_do_what_they_say() {
+fn the_rust_lines_of_the_readme_work() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let block = text
         .split("```rust\n")
         .nth(1)
         .and_then(|rest| rest.split("```").next())
         .unwrap();
-    // What follows is that block, with another address and fewer steps: keep both the same.
+    // The next lines are that block, with another address and fewer steps. Keep both the same.
     let words = |line: &str| {
         line.split("//")
             .next()

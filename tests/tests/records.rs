@@ -1,4 +1,4 @@
-//! Every kind of record, from a worker to both readers of TensorBoard.
+//! Kinds of records, from a worker to both readers of TensorBoard.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use tensorplex_tests::{Broker, DEADLINE, TestServer, dump};
 const RUN: &str = "agent/17";
 const WEIGHTS: [f64; 4] = [-1.0, 0.5, 2.0, 2.0];
 
-/// Records for step `step` and the three after it.
+/// Records at `step` and the three steps after it.
 fn record(log: &Recorder, step: i64) {
     for (value, step) in [0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]
         .into_iter()
@@ -37,7 +37,7 @@ fn series(plugin: &str, value: &Value, steps: &[i64]) -> Value {
     json!({"kind": "tensor", "plugin": plugin, "points": points.collect::<Value>()})
 }
 
-/// Both readers, started now, show what [`record`] recorded at each of `steps`, and `more`.
+/// Checks that both readers show the records of [`record`] at each of `steps`, and `more`.
 #[track_caller]
 fn check(server: &TestServer, steps: &[i64], more: Option<(&str, Value)>) {
     let mut expected = json!({
@@ -58,7 +58,7 @@ fn check(server: &TestServer, steps: &[i64], more: Option<(&str, Value)>) {
     }
 }
 
-/// Takes the wall times off; each must lie within the last hour.
+/// Removes the wall times, each of which must lie within the last hour.
 fn without_times(runs: &Value) -> Value {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -76,7 +76,7 @@ fn without_times(runs: &Value) -> Value {
     runs
 }
 
-fn every_kind_arrives_as_it_was(broker: &Broker) {
+fn every_kind_of_record_arrives_unchanged(broker: &Broker) {
     let mut server = TestServer::start(broker);
     let log = Recorder::connect(server.address(), RUN).unwrap();
     record(&log, 0);
@@ -86,7 +86,7 @@ fn every_kind_arrives_as_it_was(broker: &Broker) {
     record(&log, 10);
     check(&server, &[0, 10], None);
 
-    // Kinds survive the crash: a tag keeps its own.
+    // A tag keeps its kind over the crash.
     let client = TensorplexClient::connect(server.address(), tensorplex::QUEUE, RUN).unwrap();
     let changed = client.add_scalar("weights", 1.0, Some(20), None);
     let also = client.add_histogram("loss", &WEIGHTS, Some(20), None);
@@ -104,11 +104,11 @@ fn every_kind_arrives_as_it_was(broker: &Broker) {
 }
 
 #[test]
-fn every_kind_arrives_as_it_was_through_redis() {
-    every_kind_arrives_as_it_was(&Broker::redis());
+fn every_kind_of_record_arrives_unchanged_through_redis() {
+    every_kind_of_record_arrives_unchanged(&Broker::redis());
 }
 
 #[test]
-fn every_kind_arrives_as_it_was_through_the_embedded_broker() {
-    every_kind_arrives_as_it_was(&Broker::Embedded);
+fn every_kind_of_record_arrives_unchanged_through_the_embedded_broker() {
+    every_kind_of_record_arrives_unchanged(&Broker::Embedded);
 }

@@ -1,4 +1,4 @@
-//! Calls through a broker: once, in order, whatever dies.
+//! Calls through a broker run once and in order, whichever process is killed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,9 +8,11 @@ use remotecall::{
     ServerHandle,
 };
 use rustix::process::Signal;
-use tensorplex_tests::{DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for};
+use tensorplex_tests::{
+    BoundedGet, BoundedStop, DEADLINE, RedisServer, TestBroker, on_both_brokers, wait_for,
+};
 
-/// Appends numbers to one file per client, and counts.
+/// Object that appends numbers to one file per client, and counts them.
 struct Numbers {
     files: FileSet,
     count: u64,
@@ -109,9 +111,9 @@ fn calls_arrive_once_and_in_order(broker: TestBroker) {
     }
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), (0..50_000).collect::<Vec<_>>());
-    assert_eq!(client.call::<_, u64>("count", &[(); 0]).get(), Ok(50_000));
+    assert_eq!(client.call::<_, u64>("count", &[(); 0]).get_in_time(), Ok(50_000));
     assert_eq!(client.stats().rewinds, 0);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 fn futures_end_with_a_value_or_an_error(broker: TestBroker) {
@@ -122,22 +124,25 @@ fn futures_end_with_a_value_or_an_error(broker: TestBroker) {
         .map(|n| client.call::<_, u64>("put", &(n,)))
         .collect();
     for (n, future) in many.into_iter().enumerate() {
-        assert_eq!(future.get(), Ok(n as u64 + 1));
+        assert_eq!(future.get_in_time(), Ok(n as u64 + 1));
     }
     let error = |result: Result<u64, RemoteError>| result.unwrap_err().to_string();
     assert_eq!(
-        error(client.call("fail", &[(); 0]).get()),
+        error(client.call("fail", &[(); 0]).get_in_time()),
         "Error: an error occurred when formatting an argument"
     );
-    assert!(error(client.call("put", &("text",)).get()).starts_with("argument n: "));
-    assert!(error(client.call("put", &[(); 0]).get()).contains("missing"));
-    assert!(error(client.call("none", &[(); 0]).get()).contains("unknown method"));
-    let text = client.call::<_, String>("count", &[(); 0]).get().unwrap_err();
+    assert!(error(client.call("put", &("text",)).get_in_time()).starts_with("argument n: "));
+    assert!(error(client.call("put", &[(); 0]).get_in_time()).contains("missing"));
+    assert!(error(client.call("none", &[(); 0]).get_in_time()).contains("unknown method"));
+    let text = client
+        .call::<_, String>("count", &[(); 0])
+        .get_in_time()
+        .unwrap_err();
     assert!(matches!(text, RemoteError::BadResult(_)), "{text}");
     client.call::<_, u64>("count", &[(); 0]).discard();
-    assert_eq!(client.check("put", &[1u64], &NoNames {}).get(), Ok(()));
-    assert!(client.check("put", &["x"], &NoNames {}).get().is_err());
-    server.stop().unwrap();
+    assert_eq!(client.check("put", &[1u64], &NoNames {}).get_in_time(), Ok(()));
+    assert!(client.check("put", &["x"], &NoNames {}).get_in_time().is_err());
+    server.stop_in_time().unwrap();
 }
 
 #[derive(serde::Serialize)]
@@ -151,10 +156,10 @@ fn a_future_times_out_and_can_still_be_waited_for(broker: TestBroker) {
     let server = serve(&broker.address(), dir.path());
     assert_eq!(future.get_timeout(DEADLINE), Ok(Some(1)));
     assert_eq!(future.get_timeout(DEADLINE), Err(RemoteError::Taken));
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-fn a_worker_without_a_server_goes_on_and_delivers_when_it_comes(mut broker: TestBroker) {
+fn a_worker_without_a_server_continues_and_delivers_when_one_starts(mut broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     broker.kill();
     let client = connect(&broker.address());
@@ -169,10 +174,10 @@ fn a_worker_without_a_server_goes_on_and_delivers_when_it_comes(mut broker: Test
     let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), (0..1_000).collect::<Vec<_>>());
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-fn a_redis_that_forgets_everything_loses_and_doubles_nothing(mut broker: TestBroker) {
+fn an_emptied_broker_loses_and_duplicates_nothing(mut broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(&broker.address(), dir.path());
     let client = connect(&broker.address());
@@ -186,17 +191,17 @@ fn a_redis_that_forgets_everything_loses_and_doubles_nothing(mut broker: TestBro
     }
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), (0..n).collect::<Vec<_>>());
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-fn a_server_that_is_away_finds_each_frame_once(broker: TestBroker) {
+fn a_server_that_returns_finds_each_frame_once(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let client = connect(&broker.address());
     client.send("put", &(0u64,));
     wait_for("the frame", || {
         (broker.command(&["XLEN", "rc:{remotecall.0}:in"]) == redis::Value::Int(1)).then_some(())
     });
-    // Longer than the time after which the sender looks for its frames.
+    // Longer than the stall timeout of the sender.
     client.flush(Duration::from_secs(4)).unwrap_err();
     assert_eq!(
         broker.command(&["XLEN", "rc:{remotecall.0}:in"]),
@@ -207,10 +212,10 @@ fn a_server_that_is_away_finds_each_frame_once(broker: TestBroker) {
     let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), [0]);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-fn a_restarted_server_knows_what_it_had(broker: TestBroker) {
+fn a_restarted_server_has_its_state(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let client = connect(&broker.address());
     for round in 0..3u64 {
@@ -220,10 +225,10 @@ fn a_restarted_server_knows_what_it_had(broker: TestBroker) {
         }
         client.flush(DEADLINE).unwrap();
         assert_eq!(
-            client.call::<_, u64>("count", &[(); 0]).get(),
+            client.call::<_, u64>("count", &[(); 0]).get_in_time(),
             Ok((round + 1) * 100)
         );
-        server.stop().unwrap();
+        server.stop_in_time().unwrap();
     }
     assert_eq!(lines(dir.path()), (0..300).collect::<Vec<_>>());
 }
@@ -238,7 +243,7 @@ fn a_queue_has_one_server(broker: TestBroker) {
     wait_for("the second server to give up", || {
         second.has_ended().then_some(())
     });
-    let error = second.stop().unwrap_err().to_string();
+    let error = second.stop_in_time().unwrap_err().to_string();
     assert!(error.contains("one server"), "{error}");
     let Err(error) = RemoteCall::new(Numbers::open(dir.path()))
         .durable(&dir.path().join(".private"))
@@ -249,7 +254,7 @@ fn a_queue_has_one_server(broker: TestBroker) {
     assert!(error.to_string().contains("in use by another server"), "{error}");
     client.send("put", &(2u64,));
     client.flush(DEADLINE).unwrap();
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 fn garbage_and_wrong_types_do_not_stop_the_server(broker: TestBroker) {
@@ -276,7 +281,7 @@ fn garbage_and_wrong_types_do_not_stop_the_server(broker: TestBroker) {
         broker.command(&["XLEN", "rc:{remotecall.0}:in"]),
         redis::Value::Int(0)
     );
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 fn a_full_window_drops_and_counts_or_waits(mut broker: TestBroker) {
@@ -312,7 +317,7 @@ fn a_full_window_drops_and_counts_or_waits(mut broker: TestBroker) {
     waits.close(DEADLINE).unwrap();
     assert_eq!(waits.stats().dropped.total(), 0);
     assert_eq!(lines(dir.path()), (0..20_000).collect::<Vec<_>>());
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 fn a_broker_that_dies_when_all_is_sent_is_found_again(mut broker: TestBroker) {
@@ -327,10 +332,10 @@ fn a_broker_that_dies_when_all_is_sent_is_found_again(mut broker: TestBroker) {
     let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), [1]);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-fn a_frame_that_comes_again_after_a_checkpoint_is_known(broker: TestBroker) {
+fn a_duplicate_frame_after_a_checkpoint_is_dropped(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let client = connect(&broker.address());
     client.send("put", &(1u64,));
@@ -344,45 +349,45 @@ fn a_frame_that_comes_again_after_a_checkpoint_is_known(broker: TestBroker) {
     });
     let server = serve(&broker.address(), dir.path());
     client.flush(DEADLINE).unwrap();
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
     let mut again = redis::cmd("XADD");
     again.arg(key).arg("*").arg("f").arg(frame).arg("a").arg(0);
     again.exec(&mut connection).unwrap();
     let server = serve(&broker.address(), dir.path());
     client.send("put", &(2u64,));
     client.flush(DEADLINE).unwrap();
-    assert_eq!(server.stop().unwrap().duplicates, 1);
+    assert_eq!(server.stop_in_time().unwrap().duplicates, 1);
     assert_eq!(lines(dir.path()), [1, 2]);
 }
 
-fn a_worker_goes_on_with_a_server_that_has_another_directory(broker: TestBroker) {
+fn a_worker_continues_with_a_server_on_another_directory(broker: TestBroker) {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let client = connect(&broker.address());
     for (n, dir) in [(1u64, first.path()), (2, second.path())] {
         let server = serve(&broker.address(), dir);
         client.send("put", &(n,));
         client.flush(DEADLINE).unwrap();
-        server.stop().unwrap();
+        server.stop_in_time().unwrap();
         assert_eq!(lines(dir), [n]);
     }
 }
 
-/// An entry's id comes from the broker's clock.
-fn a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on(broker: TestBroker) {
+/// The id of an entry comes from the broker's clock.
+fn a_server_reads_on_after_its_broker_is_emptied_and_the_clock_steps_back(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(&broker.address(), dir.path());
     let client = connect(&broker.address());
-    broker.hurry("rc:{remotecall.0}:in");
+    broker.advance_ids("rc:{remotecall.0}:in");
     client.send("put", &(1u64,));
     client.flush(DEADLINE).unwrap();
     broker.command(&["FLUSHALL"]);
     client.send("put", &(2u64,));
     client.flush(DEADLINE).unwrap();
     assert_eq!(lines(dir.path()), [1, 2]);
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
-fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found(broker: TestBroker) {
+fn replies_are_found_after_the_broker_is_emptied_and_its_clock_steps_back(broker: TestBroker) {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(&broker.address(), dir.path());
     let client = connect(&broker.address());
@@ -392,34 +397,35 @@ fn replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found(brok
         .arg("rc:{r.*")
         .query(&mut broker.connection())
         .unwrap();
-    broker.hurry(&replies[0]);
+    broker.advance_ids(&replies[0]);
     assert_eq!(put(2), Ok(Some(2)));
     broker.command(&["FLUSHALL"]);
     assert_eq!(put(3), Ok(Some(3)));
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 on_both_brokers! {
-    replies_of_a_broker_that_is_emptied_while_its_clock_steps_back_are_found,
-    a_broker_that_is_emptied_while_its_clock_steps_back_is_read_on,
+    replies_are_found_after_the_broker_is_emptied_and_its_clock_steps_back,
+    a_server_reads_on_after_its_broker_is_emptied_and_the_clock_steps_back,
     calls_arrive_once_and_in_order,
     futures_end_with_a_value_or_an_error,
     a_future_times_out_and_can_still_be_waited_for,
-    a_worker_without_a_server_goes_on_and_delivers_when_it_comes,
-    a_redis_that_forgets_everything_loses_and_doubles_nothing,
-    a_server_that_is_away_finds_each_frame_once,
-    a_restarted_server_knows_what_it_had,
+    a_worker_without_a_server_continues_and_delivers_when_one_starts,
+    an_emptied_broker_loses_and_duplicates_nothing,
+    a_server_that_returns_finds_each_frame_once,
+    a_restarted_server_has_its_state,
     a_queue_has_one_server,
     garbage_and_wrong_types_do_not_stop_the_server,
     a_full_window_drops_and_counts_or_waits,
     a_broker_that_dies_when_all_is_sent_is_found_again,
-    a_frame_that_comes_again_after_a_checkpoint_is_known,
-    a_worker_goes_on_with_a_server_that_has_another_directory,
+    a_duplicate_frame_after_a_checkpoint_is_dropped,
+    a_worker_continues_with_a_server_on_another_directory,
 }
 
-/// A caller that waits sends and reads by itself; a broker that answers nothing must not keep it beyond its time.
+/// A waiting caller does the I/O inline; a broker that does not answer must not hold it beyond its
+/// timeout.
 #[test]
-fn a_caller_has_its_time_back_when_the_broker_hangs() {
+fn a_caller_times_out_when_the_broker_hangs() {
     const TIME: Duration = Duration::from_secs(1);
     let mut redis = RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
@@ -432,9 +438,9 @@ fn a_caller_has_its_time_back_when_the_broker_hangs() {
     redis.signal(Signal::STOP);
     let (future, since) = (count(), Instant::now());
     assert_eq!(future.get_timeout(TIME), Ok(None));
-    // The threads of a client wait 5 s for an answer.
+    // The client's threads wait 5 s for an answer of the broker.
     assert!(since.elapsed() < 3 * TIME, "{:?}", since.elapsed());
     redis.signal(Signal::CONT);
     assert_eq!(future.get_timeout(DEADLINE), Ok(Some(0)));
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }

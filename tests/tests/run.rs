@@ -1,13 +1,13 @@
-//! `tensorplex run`: a program whose output is also a log.
+//! `tensorplex run`: captures a program's output into its log.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use tensorplex_tests::{Broker, Process, TestServer, program, wait_for};
+use tensorplex_tests::{BoundedOutput, Broker, Lines, Process, TestServer, in_time, program, wait_for};
 
 fn command(address: &str, script: &str) -> Command {
     let mut command = Command::new(program("tensorplex"));
@@ -16,17 +16,17 @@ fn command(address: &str, script: &str) -> Command {
     command
 }
 
-/// The lines of the log, without time.
+/// Lines of the log, without their time.
 fn logged(server: &TestServer) -> Vec<String> {
     let text = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines.map(|(_, rest)| rest.to_owned()).collect()
 }
 
-/// Runs a script, and gives what came out and what was logged between its start and its end.
+/// Runs a script; returns its output, and the log lines between start and end.
 fn run(script: &str, how_it_ends: &str) -> (Output, Vec<String>) {
     let mut server = TestServer::start(&Broker::Embedded);
-    let output = command(server.address(), script).output().unwrap();
+    let output = command(server.address(), script).output_in_time();
     server.stop();
     let mut lines = logged(&server);
     assert!(lines.remove(0).starts_with("INFO> started: sh -c "), "{lines:?}");
@@ -37,7 +37,7 @@ fn run(script: &str, how_it_ends: &str) -> (Output, Vec<String>) {
 }
 
 #[test]
-fn output_goes_where_it_would_go_and_into_the_log() {
+fn output_is_passed_through_and_logged() {
     let script = "printf 'one\\ntw'; sleep 0.1; printf 'o\\r50%%\\r100%%\\n\\033[31mred\\033[0m'; exit 3";
     let (output, lines) = run(script, "exit code 3");
     assert_eq!(output.status.code(), Some(3));
@@ -50,20 +50,19 @@ fn output_goes_where_it_would_go_and_into_the_log() {
 }
 
 #[test]
-fn a_program_that_a_signal_ends_gives_its_number() {
+fn the_exit_code_tells_the_signal_that_ended_the_program() {
     let (output, _) = run("kill -KILL $$", "signal SIGKILL");
     assert_eq!(output.status.code(), Some(128 + 9));
 }
 
 #[test]
-fn a_signal_is_passed_on() {
+fn signals_are_forwarded() {
     let mut server = TestServer::start(&Broker::Embedded);
     let script = "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.01; done";
     let mut run = command(server.address(), script);
     let mut run = Process::start(run.stdin(Stdio::null()).stdout(Stdio::piped()));
-    let mut output = run.child().stdout.take().unwrap();
-    let mut first = [0; 6];
-    output.read_exact(&mut first).unwrap();
+    let output = Lines::of(run.child().stdout.take().unwrap());
+    assert_eq!(output.next("the program to be ready"), "ready");
     assert_eq!(run.terminate().code(), Some(7));
     server.stop();
     let lines = logged(&server);
@@ -71,7 +70,7 @@ fn a_signal_is_passed_on() {
 }
 
 #[test]
-fn a_program_whose_reader_has_gone_ends_as_it_would_without_us() {
+fn a_program_with_a_closed_output_pipe_ends_by_sigpipe() {
     let mut server = TestServer::start(&Broker::Embedded);
     let mut run = command(server.address(), "exec yes");
     let mut run = Process::start(run.stdout(Stdio::piped()));
@@ -93,7 +92,7 @@ fn without_a_server_the_program_runs_to_its_end() {
         "10ms",
         "--",
     ]);
-    let output = command.args(["sh", "-c", "echo done; exit 4"]).output().unwrap();
+    let output = command.args(["sh", "-c", "echo done; exit 4"]).output_in_time();
     assert_eq!(
         (output.status.code(), &output.stdout[..]),
         (Some(4), &b"done\n"[..])
@@ -103,7 +102,7 @@ fn without_a_server_the_program_runs_to_its_end() {
 }
 
 #[test]
-fn a_program_that_cannot_start_is_told_apart() {
+fn a_program_that_cannot_start_has_its_own_exit_code() {
     let run = |program_name: &str| {
         let mut command = Command::new(program("tensorplex"));
         command.args([
@@ -115,14 +114,14 @@ fn a_program_that_cannot_start_is_told_apart() {
             "--",
             program_name,
         ]);
-        command.output().unwrap().status.code()
+        command.output_in_time().status.code()
     };
     assert_eq!(run("/nowhere/program"), Some(127));
     assert_eq!(run("/"), Some(126));
 }
 
 #[test]
-fn what_a_program_leaves_behind_does_not_hold_us() {
+fn background_processes_do_not_delay_the_end() {
     let start = Instant::now();
     let (output, lines) = run("sleep 60 & echo left", "exit code 0");
     assert!(
@@ -142,7 +141,7 @@ fn a_hundred_megabytes_are_all_logged() {
     assert_eq!(length, 100_000_000);
 }
 
-/// Both ends of a terminal: ours, and the program's.
+/// Both ends of a pseudo-terminal: the test's and the program's.
 fn terminal() -> (OwnedFd, File) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
@@ -152,13 +151,16 @@ fn terminal() -> (OwnedFd, File) {
 }
 
 fn seen(terminal: &OwnedFd) -> String {
-    let mut seen = vec![0; 100];
-    let read = rustix::io::read(terminal, &mut seen).unwrap();
-    String::from_utf8(seen[..read].to_vec()).unwrap()
+    let terminal = terminal.try_clone().unwrap();
+    in_time("output on the terminal", move || {
+        let mut seen = vec![0; 100];
+        let read = rustix::io::read(terminal, &mut seen).unwrap();
+        String::from_utf8(seen[..read].to_vec()).unwrap()
+    })
 }
 
 #[test]
-fn a_program_sees_a_terminal_where_there_is_one() {
+fn a_program_gets_a_terminal_if_run_has_one() {
     let mut server = TestServer::start(&Broker::Embedded);
     let (ours, terminal) = terminal();
     let mut run = command(
@@ -177,7 +179,7 @@ fn a_program_sees_a_terminal_where_there_is_one() {
 }
 
 #[test]
-fn two_terminals_stay_two() {
+fn two_terminals_stay_separate() {
     let server = TestServer::start(&Broker::Embedded);
     let ((out, to_out), (err, to_err)) = (terminal(), terminal());
     let mut run = command(server.address(), "echo out; echo err >&2; test -t 1 && test -t 2");
@@ -187,7 +189,7 @@ fn two_terminals_stay_two() {
 }
 
 #[test]
-fn a_program_hears_that_its_terminal_has_another_size() {
+fn terminal_size_changes_are_forwarded() {
     let server = TestServer::start(&Broker::Embedded);
     let (ours, terminal) = terminal();
     let size = |rows| rustix::termios::Winsize {
@@ -203,7 +205,7 @@ fn a_program_hears_that_its_terminal_has_another_size() {
     let mut run = Process::start(&mut run);
     assert_eq!(seen(&ours), "20 100\r\n");
     rustix::termios::tcsetwinsize(&ours, size(50)).unwrap();
-    // A shell would do so to the group in the foreground.
+    // A shell would signal the foreground process group.
     run.signal(rustix::process::Signal::WINCH);
     assert_eq!(seen(&ours), "50 100\r\n");
     assert!(run.wait().success());

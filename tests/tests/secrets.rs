@@ -1,21 +1,21 @@
-//! No program says a password: whatever it does, and however much it logs.
+//! No program prints a password, at any log level.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use tensorplex_tests::{Process, RedisServer, program};
+use tensorplex_tests::{BoundedOutput, Lines, Process, RedisServer, program};
 
-/// With every character that has another form in an address or in quotes.
+/// Password with every character that is escaped in a URL or in quotes.
 const SECRET: &str = "s3cr3t \"pä@ss:w/rd?+%#'\\";
-/// Part of it that has the same form everywhere.
+/// Part of the password that is never escaped.
 const CORE: &str = "s3cr3t";
 
 fn percent_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Everything that was printed, by whom.
+/// All output, with its source.
 #[derive(Default)]
 struct Printed(Vec<(String, String)>);
 
@@ -52,15 +52,15 @@ fn run(name: &str, args: &[&str], input: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // It may have ended without reading it.
+    // The program may have ended without reading its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
+    child.output_in_time()
 }
 
-/// A server's output is read while it runs.
+/// Server whose output is read while it runs.
 struct Server {
     process: Process,
-    stdout: BufReader<std::process::ChildStdout>,
+    stdout: Lines,
     log: PathBuf,
 }
 
@@ -71,7 +71,7 @@ fn serve(log: &Path, args: &[&str]) -> Server {
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(log).unwrap());
     let mut process = Process::start(&mut command);
-    let stdout = BufReader::new(process.child().stdout.take().unwrap());
+    let stdout = Lines::of(process.child().stdout.take().unwrap());
     Server {
         process,
         stdout,
@@ -80,17 +80,16 @@ fn serve(log: &Path, args: &[&str]) -> Server {
 }
 
 impl Server {
-    /// Where it listens, or reads from.
+    /// Waits until the server is ready; returns the address that it listens on.
     fn ready(&mut self, printed: &mut Printed) -> String {
         let mut address = String::new();
         loop {
-            let mut line = String::new();
-            assert!(self.stdout.read_line(&mut line).unwrap() > 0, "it has ended");
+            let line = self.stdout.next("the server to be ready");
             printed.add("server", line.as_bytes());
-            if let Some(rest) = line.trim().strip_prefix("listening on ") {
+            if let Some(rest) = line.trim_start().strip_prefix("listening on ") {
                 address = rest.split_whitespace().next().unwrap().to_owned();
             }
-            if line.contains("to look at:") {
+            if line.contains("to view it:") {
                 return address;
             }
         }
@@ -99,9 +98,8 @@ impl Server {
     fn end(mut self, printed: &mut Printed) {
         printed.add("list of processes", &command_line(self.process.child()));
         assert!(self.process.terminate().success());
-        let mut rest = Vec::new();
-        self.stdout.read_to_end(&mut rest).unwrap();
-        printed.add("server", &rest);
+        let rest = self.stdout.rest("the end of the server's output").join("\n");
+        printed.add("server", rest.as_bytes());
         printed.add("server", &std::fs::read(&self.log).unwrap());
     }
 }
@@ -113,7 +111,7 @@ fn command_line(process: &Child) -> Vec<u8> {
 const LINE: &str = "{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,10]}\n";
 
 #[test]
-fn no_program_says_a_password() {
+fn no_program_prints_a_password() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (right, wrong) = (path("right"), path("wrong"));
@@ -121,7 +119,7 @@ fn no_program_says_a_password() {
     std::fs::write(&wrong, format!("{CORE} but wrong\n")).unwrap();
     let mut printed = Printed::default();
 
-    // With its own broker.
+    // With an embedded broker.
     let logdir = path("runs");
     let own = [
         "--logdir",
@@ -162,7 +160,7 @@ fn no_program_says_a_password() {
     }
     server.end(&mut printed);
 
-    // With a Redis that turns it away, and one that does not know of passwords.
+    // With a Redis that refuses the password, and with one without a password.
     let redis = RedisServer::start();
     let through = format!("{}?user=me&password_file={right}", redis.address());
     let with_pass = format!("{}?pass={}", redis.address(), percent_encoded(SECRET));
@@ -180,7 +178,7 @@ fn no_program_says_a_password() {
         printed.add("server", &std::fs::read(&server.log).unwrap());
     }
 
-    // What cannot be used.
+    // Invalid addresses and options.
     let encoded = percent_encoded(SECRET);
     for address in [
         format!("redis://:{SECRET}@host:port"),
@@ -200,7 +198,7 @@ fn no_program_says_a_password() {
             printed.add_output(program, &output);
         }
     }
-    // The help tells the values of variables unless they are hidden.
+    // Help texts show the values of environment variables unless they are hidden.
     for args in [["send", "--help"], ["top", "--help"]] {
         let mut command = Command::new(program("tensorplex"));
         printed.add_output(
@@ -208,8 +206,7 @@ fn no_program_says_a_password() {
             &command
                 .args(args)
                 .env("TENSORPLEX_URL", &in_address)
-                .output()
-                .unwrap(),
+                .output_in_time(),
         );
     }
     let mut command = Command::new(program("tensorplex-server"));
@@ -217,12 +214,12 @@ fn no_program_says_a_password() {
         .arg("--help")
         .env("TENSORPLEX_REDIS", &in_address)
         .env("TENSORPLEX_PASSWORD", SECRET);
-    printed.add_output("help", &command.output().unwrap());
+    printed.add_output("help", &command.output_in_time());
     printed.holds_no_secret();
 }
 
 #[test]
-fn a_password_file_that_cannot_be_used_is_an_error_that_names_it() {
+fn an_unusable_password_file_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("password");
     let file = path.to_str().unwrap();
@@ -244,7 +241,7 @@ fn a_password_file_that_cannot_be_used_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_password_that_everybody_can_read_is_a_warning() {
+fn a_password_file_that_everybody_can_read_is_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("password");

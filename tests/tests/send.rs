@@ -1,10 +1,10 @@
-//! `tensorplex send` as a process: the client of every language that can print a line.
+//! `tensorplex send` as a process, the client for every language that can print a line.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use tensorplex_tests::{Broker, RedisServer, TestServer, dump, program};
+use tensorplex_tests::{BoundedOutput, Broker, RedisServer, TestServer, dump, program};
 
 /// Sends `lines` to `address`.
 fn send(address: &str, options: &[&str], lines: &[&str]) -> Output {
@@ -21,7 +21,7 @@ fn send(address: &str, options: &[&str], lines: &[&str]) -> Output {
         writeln!(input, "{line}").unwrap();
     }
     drop(input);
-    child.wait_with_output().unwrap()
+    child.output_in_time()
 }
 
 fn errors(output: &Output) -> Vec<String> {
@@ -34,7 +34,7 @@ fn all_went_well(output: &Output) {
     assert_eq!((output.status.code(), errors(output)), (Some(0), vec![]));
 }
 
-/// Steps and values of a series that both readers show alike.
+/// Steps and values of a series in which both readers agree.
 #[track_caller]
 fn points(seen: &Value, run: &str, tag: &str) -> Value {
     let points = &seen["rust"][run][tag]["points"];
@@ -45,7 +45,7 @@ fn points(seen: &Value, run: &str, tag: &str) -> Value {
     points.iter().map(|point| json!([point[0], point[1]])).collect()
 }
 
-fn what_was_sent_is_there_when_it_ends(broker: &Broker) {
+fn sent_records_are_visible_when_send_ends(broker: &Broker) {
     let server = TestServer::start(broker);
     let output = send(
         server.address(),
@@ -80,17 +80,17 @@ fn what_was_sent_is_there_when_it_ends(broker: &Broker) {
 }
 
 #[test]
-fn what_was_sent_is_there_when_it_ends_through_redis() {
-    what_was_sent_is_there_when_it_ends(&Broker::redis());
+fn sent_records_are_visible_when_send_ends_through_redis() {
+    sent_records_are_visible_when_send_ends(&Broker::redis());
 }
 
 #[test]
-fn what_was_sent_is_there_when_it_ends_through_the_embedded_broker() {
-    what_was_sent_is_there_when_it_ends(&Broker::Embedded);
+fn sent_records_are_visible_when_send_ends_through_the_embedded_broker() {
+    sent_records_are_visible_when_send_ends(&Broker::Embedded);
 }
 
 #[test]
-fn lines_for_a_log_file_go_to_the_other_queue() {
+fn log_lines_go_to_the_queue_loggerplex() {
     let server = TestServer::start(&Broker::Embedded);
     let lines = [
         r#"{"method": "info", "args": ["started"]}"#,
@@ -100,7 +100,7 @@ fn lines_for_a_log_file_go_to_the_other_queue() {
     all_went_well(&send(server.address(), &["--queue", "loggerplex"], &lines));
     let text = |id: &str| {
         let text = std::fs::read_to_string(server.logdir().join("logs").join(id)).unwrap();
-        // Without the time, which stands first.
+        // The time is the first word.
         text.lines()
             .map(|line| line.split_once(' ').unwrap().1.to_owned())
             .collect::<Vec<_>>()
@@ -110,7 +110,7 @@ fn lines_for_a_log_file_go_to_the_other_queue() {
 }
 
 #[test]
-fn a_bad_line_is_named_and_the_others_go_through() {
+fn an_invalid_line_is_reported_and_the_others_are_sent() {
     let server = TestServer::start(&Broker::Embedded);
     let bad = [
         ("no JSON at all", "expected"),
@@ -143,7 +143,7 @@ fn a_bad_line_is_named_and_the_others_go_through() {
         ),
         (r#"{"method": "add_scalar", "args": ["", 1]}"#, "the tag is empty"),
     ];
-    // Good lines have the even numbers.
+    // Valid lines have even numbers.
     let good: Vec<_> = (0..bad.len())
         .map(|n| format!(r#"{{"method": "add_scalar", "args": ["loss", {n}, {n}]}}"#))
         .collect();
@@ -170,7 +170,7 @@ fn a_bad_line_is_named_and_the_others_go_through() {
 }
 
 #[test]
-fn a_line_that_is_not_utf_8_is_named() {
+fn a_line_that_is_not_utf_8_is_reported() {
     let server = TestServer::start(&Broker::Embedded);
     let mut command = Command::new(program("tensorplex"));
     command.args(["send", "--redis", server.address()]);
@@ -184,15 +184,15 @@ fn a_line_that_is_not_utf_8_is_named() {
         .write_all(b"\xff\xfe\n{\"method\": \"add_scalar\", \"args\": [\"a\", 1]}\n")
         .unwrap();
     drop(input);
-    let output = child.wait_with_output().unwrap();
+    let output = child.output_in_time();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(errors(&output), ["tensorplex send: line 1: not UTF-8"]);
     assert!(server.logdir().join("send").is_dir());
 }
 
-/// Nothing listens, and a broker without a server: both times nobody says that a line has arrived.
+/// Neither a closed port nor a broker without a server acknowledges a line.
 #[test]
-fn without_a_server_it_gives_up_and_says_how_much_is_outstanding() {
+fn without_a_server_send_times_out_and_counts_outstanding_lines() {
     let redis = RedisServer::start();
     let nobody = tempfile::tempdir().unwrap();
     let nobody = format!("unix://{}", nobody.path().join("redis.sock").display());
@@ -200,13 +200,13 @@ fn without_a_server_it_gives_up_and_says_how_much_is_outstanding() {
         let line = r#"{"method": "add_scalar", "args": ["loss", 0.5]}"#;
         let output = send(&address, &["--timeout", "300ms"], &[line; 3]);
         assert_eq!(output.status.code(), Some(1), "{address}");
-        let expected = "tensorplex send: 3 lines were not acknowledged in time";
+        let expected = "tensorplex send: 3 lines not acknowledged in time; they may still arrive";
         assert!(errors(&output).contains(&expected.to_owned()), "{output:?}");
     }
 }
 
 #[test]
-fn an_address_or_an_id_that_cannot_be_used_is_refused() {
+fn an_invalid_address_or_client_id_is_refused() {
     for (address, options, why) in [
         ("", &[][..], "is not understood"),
         ("http://localhost:1", &[], "is not understood"),
@@ -225,8 +225,7 @@ fn an_address_or_an_id_that_cannot_be_used_is_refused() {
 fn the_help_shows_how() {
     let output = Command::new(program("tensorplex"))
         .args(["send", "--help"])
-        .output()
-        .unwrap();
+        .output_in_time();
     let text = String::from_utf8(output.stdout).unwrap();
     let pipe = "| tensorplex send --client-id agent/0";
     for part in [

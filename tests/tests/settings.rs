@@ -1,12 +1,12 @@
-//! Groups may change between two starts, but not under calls that would have to be repeated.
+//! Groups may change between two starts, unless calls in the journal would be replayed.
 
 use std::process::Command;
 
 use remotecall::Client;
-use tensorplex_tests::{Broker, DEADLINE, TestServer, program};
+use tensorplex_tests::{BoundedOutput, Broker, DEADLINE, TestServer, program};
 
 #[test]
-fn a_server_with_other_groups_does_not_rewrite_what_was_seen() {
+fn a_server_with_other_groups_does_not_rewrite_files() {
     let broker = Broker::redis();
     let mut server = TestServer::start_with(&broker, &["agent:8"], None);
     let client = Client::connect(server.address(), "tensorplex", "agent/9").unwrap();
@@ -18,8 +18,7 @@ fn a_server_with_other_groups_does_not_rewrite_what_was_seen() {
     other.arg("--logdir").arg(server.logdir());
     let output = other
         .args(["--redis", server.address(), "--group", "agent"])
-        .output()
-        .unwrap();
+        .output_in_time();
     let refusal = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(
@@ -29,7 +28,7 @@ fn a_server_with_other_groups_does_not_rewrite_what_was_seen() {
 
     server.restart();
     server.stop();
-    server.regroup(&["agent"]);
+    server.set_groups(&["agent"]);
     server.restart();
     server.stop();
 }

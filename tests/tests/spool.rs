@@ -1,4 +1,5 @@
-//! What a worker with a spool has accepted survives it, whatever else is there or not.
+//! Records that a client with a spool has accepted survive its worker, with or without broker and
+//! server.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,13 +11,15 @@ use remotecall::{Client, ClientOptions, DrainOutcome, WhenFull};
 use rustix::process::Signal;
 use tensorplex::tfevents::RecordReader;
 use tensorplex::tfevents::messages::{Datum, Event, What};
-use tensorplex_tests::chaos::{Ledger, value};
-use tensorplex_tests::{Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for};
+use tensorplex_tests::chaos::{Progress, value};
+use tensorplex_tests::{
+    BoundedOutput, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for,
+};
 
-/// A worker of the chaos harness; it records until it is killed or its input ends.
+/// Worker of the chaos harness; it records until it is killed or its input ends.
 struct Worker {
     process: Process,
-    ledger: tempfile::NamedTempFile,
+    progress: tempfile::NamedTempFile,
 }
 
 impl Worker {
@@ -24,9 +27,9 @@ impl Worker {
         Self::start_in(&[], address, id, life, spool)
     }
 
-    /// Started by another program, which limits it.
+    /// Starts a worker through another program, which sets limits.
     fn start_in(by: &[&str], address: &str, id: &str, life: u64, spool: &Path) -> Self {
-        let ledger = tempfile::NamedTempFile::new().unwrap();
+        let progress = tempfile::NamedTempFile::new().unwrap();
         let worker = own_program("test-chaos-worker");
         let mut command = match by.split_first() {
             None => Command::new(worker),
@@ -37,47 +40,47 @@ impl Worker {
             }
         };
         command.args([address, id, &life.to_string()]);
-        command.arg(ledger.path()).arg(spool);
+        command.arg(progress.path()).arg(spool);
         command.stdin(Stdio::piped());
         Self {
             process: Process::start(&mut command),
-            ledger,
+            progress,
         }
     }
 
-    fn ledger(&self) -> Ledger {
-        Ledger::read(self.ledger.path())
+    fn progress(&self) -> Progress {
+        Progress::read(self.progress.path())
     }
 
-    /// Kills it as soon as it has accepted this many numbers.
-    fn kill_after(mut self, accepted: u64) -> Ledger {
+    /// Kills the worker when it has accepted `accepted` numbers.
+    fn kill_after(mut self, accepted: u64) -> Progress {
         wait_for("the worker to accept enough", || {
-            (self.ledger().accepted >= accepted).then_some(())
+            (self.progress().accepted >= accepted).then_some(())
         });
         self.process.kill();
-        self.ledger()
+        self.progress()
     }
 
-    /// Ends its input; it delivers everything and ends.
-    fn end(mut self) -> Ledger {
+    /// Ends the worker's input; the worker delivers everything and ends.
+    fn end(mut self) -> Progress {
         wait_for("the worker to start", || {
-            (self.ledger().accepted > 0).then_some(())
+            (self.progress().accepted > 0).then_some(())
         });
         drop(self.process.child().stdin.take());
         assert!(self.process.wait().success(), "it could not deliver");
-        self.ledger()
+        self.progress()
     }
 }
 
 fn drain(spool: &Path, options: &[&str]) -> Output {
     let mut command = Command::new(program("tensorplex"));
     command.arg("drain").arg(spool).args(options);
-    let output = command.env_remove("TENSORPLEX_URL").output().unwrap();
+    let output = command.env_remove("TENSORPLEX_URL").output_in_time();
     eprintln!("drain: {}", String::from_utf8_lossy(&output.stdout));
     output
 }
 
-/// The numbers of one life under `id`, in the order of the files.
+/// Numbers of one life under `id`, in the order of the files.
 fn records(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
     let mut files: Vec<_> = std::fs::read_dir(logdir.join(id))
         .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
@@ -113,9 +116,10 @@ fn lines(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
         .collect()
 }
 
-/// Every accepted number is there once and in order; one that was on its way may be.
+/// Checks that every accepted number is present once and in order; numbers in submission may be
+/// present.
 #[track_caller]
-fn all_there(logdir: &Path, id: &str, life: u64, ledger: Ledger) {
+fn all_there(logdir: &Path, id: &str, life: u64, progress: Progress) {
     for (kind, list) in [
         ("record", records(logdir, id, life)),
         ("line", lines(logdir, id, life)),
@@ -124,8 +128,8 @@ fn all_there(logdir: &Path, id: &str, life: u64, ledger: Ledger) {
         assert_eq!(list, expected, "{kind}s of life {life}");
         let count = list.len() as u64;
         assert!(
-            (ledger.accepted..=ledger.submitted).contains(&count),
-            "{count} {kind}s of life {life}, {ledger:?}"
+            (progress.accepted..=progress.submitted).contains(&count),
+            "{count} {kind}s of life {life}, {progress:?}"
         );
     }
 }
@@ -140,11 +144,11 @@ fn on_both(test: fn(&Broker)) {
 }
 
 #[test]
-fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
+fn the_next_worker_delivers_the_recovered_spool_first() {
     on_both(|broker| {
         let (mut server, spool) = (TestServer::start(broker), tempfile::tempdir().unwrap());
         let address = server.address().to_owned();
-        // Up, away (with the broker, when it is the server's own), paused.
+        // The server is up, then down (with an embedded broker), then paused.
         let first = Worker::start(&address, "agent/0", 0, spool.path()).kill_after(100);
         server.kill();
         let second = Worker::start(&address, "agent/0", 1, spool.path()).kill_after(100);
@@ -153,10 +157,10 @@ fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
         let third = Worker::start(&address, "agent/0", 2, spool.path()).kill_after(100);
         server.signal(Signal::CONT);
         let last = Worker::start(&address, "agent/0", 3, spool.path()).end();
-        for (life, ledger) in (0..).zip([first, second, third, last]) {
-            all_there(server.logdir(), "agent/0", life, ledger);
+        for (life, progress) in (0..).zip([first, second, third, last]) {
+            all_there(server.logdir(), "agent/0", life, progress);
         }
-        // In the log the lives come one after the other: what was left is delivered first.
+        // Lives follow each other in the log, because a worker delivers the recovered spool first.
         let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();
         let lives: Vec<&str> = log.lines().map(|line| line.split(' ').nth(2).unwrap()).collect();
         assert!(lives.is_sorted(), "{lives:?}");
@@ -166,17 +170,17 @@ fn a_killed_worker_is_followed_by_one_that_delivers_the_rest_first() {
 }
 
 #[test]
-fn drain_delivers_what_nobody_takes_over() {
+fn drain_delivers_spools_without_a_worker() {
     on_both(|broker| {
         let (mut server, spool) = (TestServer::start(broker), tempfile::tempdir().unwrap());
         let address = server.address().to_owned();
         server.kill();
         let ids = ["agent/0", "agent/1"];
-        let ledgers: Vec<Ledger> = (0..)
+        let progress_files: Vec<Progress> = (0..)
             .zip(ids)
             .map(|(life, id)| Worker::start(&address, id, life, spool.path()).kill_after(50))
             .collect();
-        // Nobody is there: nothing is lost, and scripts are told.
+        // Without a server nothing is lost, and the exit code says so.
         let failed = drain(spool.path(), &["--timeout", "200ms"]);
         assert_eq!(failed.status.code(), Some(1));
         assert!(!is_empty(spool.path()));
@@ -191,8 +195,8 @@ fn drain_delivers_what_nobody_takes_over() {
             4,
             "{said}"
         );
-        for (life, (id, ledger)) in (0..).zip(ids.into_iter().zip(ledgers)) {
-            all_there(server.logdir(), id, life, ledger);
+        for (life, (id, progress)) in (0..).zip(ids.into_iter().zip(progress_files)) {
+            all_there(server.logdir(), id, life, progress);
         }
         assert!(is_empty(spool.path()));
         assert_eq!(
@@ -205,9 +209,10 @@ fn drain_delivers_what_nobody_takes_over() {
     });
 }
 
-/// The server has everything and its acks, Redis nothing any more, and the spool does not know.
+/// The server has all frames, Redis has lost the acknowledgements, and the spool still has the
+/// frames.
 #[test]
-fn what_was_delivered_and_not_noticed_is_not_doubled() {
+fn frames_delivered_without_acknowledgement_are_not_duplicated() {
     let mut redis = RedisServer::start();
     let broker = Broker::Redis(redis);
     let (mut server, spool) = (TestServer::start(&broker), tempfile::tempdir().unwrap());
@@ -215,16 +220,16 @@ fn what_was_delivered_and_not_noticed_is_not_doubled() {
     let copy = tempfile::tempdir().unwrap();
     let worker = Worker::start(&address, "agent/0", 0, spool.path());
     wait_for("a confirmed record", || {
-        (worker.ledger().records > 20).then_some(())
+        (worker.progress().records > 20).then_some(())
     });
-    let ledger = worker.kill_after(100);
-    // What is delivered now is delivered again below.
+    let progress = worker.kill_after(100);
+    // The copy is delivered a second time below.
     let copied = Command::new("cp")
         .arg("-r")
         .arg(spool.path())
         .arg(copy.path().join("spool"))
-        .status();
-    assert!(copied.unwrap().success());
+        .output_in_time();
+    assert!(copied.status.success(), "{copied:?}");
     assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
     server.kill();
     let Broker::Redis(back) = broker else {
@@ -234,7 +239,7 @@ fn what_was_delivered_and_not_noticed_is_not_doubled() {
     redis.kill_and_restart();
     server.restart();
     assert_eq!(drain(&copy.path().join("spool"), &[]).status.code(), Some(0));
-    all_there(server.logdir(), "agent/0", 0, ledger);
+    all_there(server.logdir(), "agent/0", 0, progress);
     server.stop();
 }
 
@@ -245,18 +250,18 @@ fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
     server.kill();
     let first = Worker::start(&address, "agent/0", 0, spool.path());
     wait_for("the first worker", || {
-        (first.ledger().accepted > 10).then_some(())
+        (first.progress().accepted > 10).then_some(())
     });
     let second = Worker::start(&address, "agent/0", 1, spool.path());
     wait_for("the second worker", || {
-        (second.ledger().accepted > 10).then_some(())
+        (second.progress().accepted > 10).then_some(())
     });
     assert_eq!(
         std::fs::read_dir(spool.path()).unwrap().count(),
         4,
         "two queues each"
     );
-    // Those who live keep theirs.
+    // Running workers keep their spools.
     let living = drain(spool.path(), &["--timeout", "100ms"]);
     assert_eq!(living.status.code(), Some(0));
     assert_eq!(
@@ -267,28 +272,29 @@ fn two_processes_share_a_directory_and_each_has_a_spool_of_its_own() {
     server.restart();
     let third = Worker::start(&address, "agent/0", 2, spool.path());
     let (second, third) = (second.end(), third.end());
-    for (life, ledger) in (0..).zip([first, second, third]) {
-        all_there(server.logdir(), "agent/0", life, ledger);
+    for (life, progress) in (0..).zip([first, second, third]) {
+        all_there(server.logdir(), "agent/0", life, progress);
     }
     assert!(is_empty(spool.path()));
     server.stop();
 }
 
-/// A file may have so many blocks of 512 bytes; SIGXFSZ is ignored, so that a write fails as it does on a full disk.
+/// The file size is limited to 8 blocks of 512 bytes. SIGXFSZ is ignored, so that a write fails as
+/// on a full disk.
 #[test]
-fn on_a_full_disk_the_worker_goes_on_and_what_was_written_is_delivered() {
+fn on_a_full_disk_the_worker_continues_and_spooled_calls_are_delivered() {
     let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
     let address = server.address().to_owned();
     server.kill();
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"];
     let worker = Worker::start_in(&limited, &address, "agent/0", 0, spool.path());
-    let ledger = worker.kill_after(200);
+    let progress = worker.kill_after(200);
     server.restart();
     assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
     let there = records(server.logdir(), "agent/0", 0);
     assert_eq!(there, (0..there.len() as i64).collect::<Vec<_>>());
     assert!(
-        !there.is_empty() && (there.len() as u64) < ledger.accepted,
+        !there.is_empty() && (there.len() as u64) < progress.accepted,
         "{}",
         there.len()
     );
@@ -296,14 +302,14 @@ fn on_a_full_disk_the_worker_goes_on_and_what_was_written_is_delivered() {
 }
 
 #[test]
-fn a_call_that_cannot_be_spooled_is_delivered_all_the_same() {
+fn a_call_that_cannot_be_spooled_is_delivered() {
     let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
     let options = ClientOptions {
         spool: Some(spool.path().to_owned()),
         ..ClientOptions::default()
     };
     let client = Client::connect_with(server.address(), "tensorplex", "agent/0", options).unwrap();
-    // A directory that is gone is as bad as a full disk.
+    // A missing directory fails writes as a full disk does.
     std::fs::remove_dir_all(spool.path()).unwrap();
     client.send("add_scalar", &("loss", 0.5, Some(1)));
     assert_eq!((client.stats().taken, client.stats().unspooled), (1, 1));
@@ -368,7 +374,7 @@ fn a_damaged_spool_is_delivered_up_to_the_damage_and_set_aside() {
 }
 
 #[test]
-fn to_spill_needs_a_spool() {
+fn spilling_requires_a_spool() {
     let options = ClientOptions {
         when_full: WhenFull::Spill,
         ..ClientOptions::default()
@@ -378,7 +384,7 @@ fn to_spill_needs_a_spool() {
 }
 
 #[test]
-fn run_and_send_have_a_spool_too() {
+fn run_and_send_use_a_spool() {
     let (mut server, spool) = (TestServer::start(&Broker::Embedded), tempfile::tempdir().unwrap());
     let address = server.address().to_owned();
     server.kill();
@@ -396,7 +402,7 @@ fn run_and_send_have_a_spool_too() {
         command.env("TENSORPLEX_SPOOL", spool.path()).args(options);
         command
     };
-    let ran = command("run", &["--", "echo", "printed"]).output().unwrap();
+    let ran = command("run", &["--", "echo", "printed"]).output_in_time();
     assert!(ran.status.success());
     let mut send = command("send", &[]).stdin(Stdio::piped()).spawn().unwrap();
     let line = format!(
@@ -404,7 +410,11 @@ fn run_and_send_have_a_spool_too() {
         value(0, 7)
     );
     send.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
-    assert_eq!(send.wait().unwrap().code(), Some(1), "nobody acknowledged it");
+    assert_eq!(
+        send.output_in_time().status.code(),
+        Some(1),
+        "nobody acknowledged it"
+    );
     server.restart();
     assert_eq!(drain(spool.path(), &[]).status.code(), Some(0));
     let log = std::fs::read_to_string(server.logdir().join("logs/agent/0.log")).unwrap();

@@ -1,4 +1,4 @@
-//! `tensorplex tail`: the logs of many clients as one.
+//! `tensorplex tail` merges the logs of many clients.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loggerplex::{Logger, words};
 use serde_json::Value;
-use tensorplex_tests::{Broker, Tail, TestServer, Tmux, program, wait_for};
+use tensorplex_tests::{BoundedOutput, Broker, Tail, TestServer, Tmux, program, wait_for};
 
 fn tail(logdir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program("tensorplex"));
@@ -19,8 +19,7 @@ fn tail(logdir: &Path, args: &[&str]) -> Command {
 fn once(logdir: &Path, args: &[&str]) -> Output {
     tail(logdir, args)
         .args(["--no-follow", "--time-zone", "UTC"])
-        .output()
-        .unwrap()
+        .output_in_time()
 }
 
 #[track_caller]
@@ -30,7 +29,7 @@ fn check(logdir: &Path, args: &[&str], expect: &str) {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expect);
 }
 
-/// Logs of two clients and of a third in JSON.
+/// Text logs of two clients, and a JSON log of a third.
 fn logs() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -92,9 +91,9 @@ fn entries_are_chosen_by_client_level_time_and_text() {
     );
 }
 
-/// The time as the file would have it; GNU date knows it without another dependency.
+/// Current time in the form of a log file, by GNU date, which saves a dependency.
 fn chrono_now() -> String {
-    let output = Command::new("date").args(["-u", "+%FT%TZ"]).output().unwrap();
+    let output = Command::new("date").args(["-u", "+%FT%TZ"]).output_in_time();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -115,7 +114,7 @@ fn json_has_one_object_per_entry() {
 }
 
 #[test]
-fn what_cannot_be_read_or_understood_is_an_error() {
+fn unreadable_logs_and_invalid_options_are_errors() {
     let dir = logs();
     let output = once(&dir.path().join("nowhere"), &[]);
     assert_eq!(output.status.code(), Some(2));
@@ -128,7 +127,8 @@ fn what_cannot_be_read_or_understood_is_an_error() {
     }
 }
 
-/// Clients that appear while it runs, and files that rotate every few lines: every line once, in order per client.
+/// Clients appear during the run and files rotate every few lines: each line is shown once, in
+/// order per client.
 #[test]
 fn new_clients_and_rotated_files_are_followed() {
     const CLIENTS: usize = 50;
@@ -144,7 +144,7 @@ fn new_clients_and_rotated_files_are_followed() {
         "UTC",
     ];
     let mut server = TestServer::start_with_options(&Broker::Embedded, &options);
-    // The workers may have begun before it looks for the first time.
+    // The workers may have written before the first scan.
     let mut tail = Tail::start([OsStr::new("--logdir"), server.logdir().as_os_str()]);
 
     let address = server.address().to_owned();
@@ -174,7 +174,7 @@ fn new_clients_and_rotated_files_are_followed() {
     let (more, status) = tail.end();
     assert_eq!((more, status.code()), (vec![], Some(0)));
 
-    // All of it again from the files, also from those that have ended, in the order of time.
+    // A new tail shows all lines, also those of rotated files, in the order of time.
     let output = once(server.logdir(), &["--json", "-n", "1000000"]);
     let times: Vec<String> = String::from_utf8(output.stdout)
         .unwrap()
@@ -213,7 +213,7 @@ fn a_terminal_shows_each_client_in_its_colour() {
         .map(|(colour, _)| colour)
         .collect();
     assert!(colours.len() >= 2, "{screen:?}");
-    // A client that appears by itself.
+    // A client that appears later.
     std::fs::write(dir.path().join("logs/newcomer.log"), "12:00:00 INFO> hello\n").unwrap();
     wait_for("the new client", || {
         terminal

@@ -1,4 +1,4 @@
-//! `tensorplex tail --redis`: the logs of a server elsewhere.
+//! `tensorplex tail --redis`: logs of a remote server.
 
 use std::process::{Command, Output, Stdio};
 
@@ -7,7 +7,8 @@ use loggerplex::reading::LogId;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{Client, RemoteCall, RemoteError, remote};
 use tensorplex_tests::{
-    Broker, DEADLINE, Messages, Process, Tail, TestServer, Through, log_messages, own_program, program,
+    BoundedGet, BoundedOutput, BoundedStop, Broker, BrokerAddress, DEADLINE, Messages, Process, Tail,
+    TestServer, log_messages, own_program, program,
 };
 
 const ROTATE: [&str; 8] = [
@@ -28,10 +29,10 @@ fn tail(place: [&str; 2], args: &[&str]) -> Output {
         .args(place)
         .args(args)
         .args(["--no-follow", "--time-zone", "UTC"]);
-    command.output().unwrap()
+    command.output_in_time()
 }
 
-/// Every option gives the same from the server as from the files.
+/// Checks that every option gives the same from the server as from the files.
 fn the_same_as_the_files(broker: Broker) {
     let server = TestServer::start_with_options(&broker, &ROTATE);
     let log = Logger::connect(server.address(), "agent/0").unwrap();
@@ -76,7 +77,7 @@ fn a_server_on_redis_shows_what_its_files_show() {
     the_same_as_the_files(Broker::redis());
 }
 
-/// Started before the server, which is killed again and again, while the files rotate.
+/// Tail starts before the server, which is killed repeatedly while files rotate.
 fn nothing_lost_or_doubled(broker: Broker) {
     const LINES: usize = 900;
     let mut server = TestServer::start_with_options(&broker, &ROTATE);
@@ -92,7 +93,8 @@ fn nothing_lost_or_doubled(broker: Broker) {
             log.info(format!("line {line}\nof two {}", "x".repeat(line % 50)));
         }
         if line % 100 == 99 {
-            // What is on its way, on both sides.
+            // Half of the lines are awaited; the others are in flight, to the server or to tail,
+            // during the kill.
             for (client, messages) in tail.messages(clients.len() * 50) {
                 seen.entry(client).or_default().extend(messages);
             }
@@ -111,7 +113,7 @@ fn nothing_lost_or_doubled(broker: Broker) {
     }
 
     server.kill();
-    // Away again: said again, and what comes later is shown.
+    // The server is down again: tail says so again, and shows later lines.
     let says = |tail: &Tail, words| tail.stderr().matches(words).count();
     tensorplex_tests::wait_for("the second word", || {
         (says(&tail, "does not answer") == 2).then_some(())
@@ -131,16 +133,16 @@ fn nothing_lost_or_doubled(broker: Broker) {
 }
 
 #[test]
-fn a_server_may_come_late_and_be_killed() {
+fn tail_follows_a_server_that_starts_late_and_is_killed() {
     nothing_lost_or_doubled(Broker::Embedded);
 }
 
 #[test]
-fn a_server_on_redis_may_come_late_and_be_killed() {
+fn tail_follows_a_server_on_redis_that_starts_late_and_is_killed() {
     nothing_lost_or_doubled(Broker::redis());
 }
 
-/// Fifty processes, and lines of all sizes.
+/// Fifty processes that log lines of all sizes.
 fn fifty_processes(lines: usize, place: impl Fn(&TestServer) -> [String; 2]) {
     const PROCESSES: u64 = 50;
     let options = [
@@ -178,7 +180,7 @@ fn fifty_processes(lines: usize, place: impl Fn(&TestServer) -> [String; 2]) {
     let (more, status) = tail.end();
     assert_eq!((more.len(), status.code()), (0, Some(0)));
 
-    // All of it at once: in the order of time.
+    // A new tail shows all lines in the order of time.
     let [option, value] = place(&server);
     let all = self::tail([&option, &value], &["-n", "1000000", "--json"]);
     let times: Vec<String> = String::from_utf8(all.stdout).unwrap().lines().map(time).collect();
@@ -204,7 +206,7 @@ fn lines_of_fifty_processes_are_followed_in_the_files() {
     fifty_processes(150, in_the_files);
 }
 
-/// Three gigabytes.
+/// The logs have three gigabytes.
 #[test]
 #[ignore = "minutes, and 16 GiB of memory: cargo test --workspace --test system two_thousand_lines -- --ignored"]
 fn two_thousand_lines_of_each_of_fifty_processes_are_followed_in_the_files() {
@@ -218,14 +220,14 @@ fn lines_of_fifty_processes_are_followed_through_the_server() {
 
 struct Old;
 
-/// As servers were before they could be asked.
+/// Object without the read methods, like older servers.
 #[remote(client = OldClient)]
 impl Old {
     pub fn info(&mut self, _message: &str) {}
 }
 
 #[test]
-fn a_server_that_is_too_old_is_an_error_that_says_so() {
+fn a_server_without_log_reading_is_reported() {
     let broker = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into()));
     let address = broker.as_ref().unwrap().own_address();
     let server = RemoteCall::new(Old)
@@ -239,11 +241,11 @@ fn a_server_that_is_too_old_is_an_error_that_says_so() {
         says.contains("does not know list_logs: it is older than this program"),
         "{says}"
     );
-    server.stop().unwrap();
+    server.stop_in_time().unwrap();
 }
 
 #[test]
-fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
+fn tail_takes_one_source_and_options_override_tensorplex_url() {
     let both = tail(["--redis", "localhost:1"], &["--logdir", "runs"]);
     assert_eq!(both.status.code(), Some(2));
     let broken = tail(["--redis", "http://x"], &[]);
@@ -263,7 +265,7 @@ fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
         command
             .env("TENSORPLEX_URL", server.address())
             .current_dir(elsewhere.path());
-        String::from_utf8(command.output().unwrap().stdout)
+        String::from_utf8(command.output_in_time().stdout)
             .unwrap()
             .lines()
             .count()
@@ -272,10 +274,10 @@ fn a_place_is_one_and_tensorplex_url_is_the_last_that_counts() {
     assert_eq!(lines(&["--logdir", "."]), 0);
 }
 
-/// What a hostile caller may ask for.
+/// Paths and ranges that a hostile caller asks for.
 #[test]
-fn nothing_but_logs_can_be_read_through_the_server() {
-    let server = TestServer::through(Through::Own("127.0.0.1:0".to_owned()));
+fn only_logs_can_be_read_through_the_server() {
+    let server = TestServer::start_at(BrokerAddress::Embedded("127.0.0.1:0".to_owned()));
     let log = Logger::connect(server.address(), "a").unwrap();
     log.info("hello");
     log.flush(DEADLINE).unwrap();
@@ -284,7 +286,7 @@ fn nothing_but_logs_can_be_read_through_the_server() {
     std::os::unix::fs::symlink(server.outside(), server.logdir().join("logs/out")).unwrap();
     std::os::unix::fs::symlink("../../secret.log", server.logdir().join("logs/link.log")).unwrap();
     let client = Client::connect(server.address(), loggerplex::QUEUE, "reader").unwrap();
-    let listed: loggerplex::LogListing = client.call("list_logs", &(0, 0)).get().unwrap();
+    let listed: loggerplex::server::LogListing = client.call("list_logs", &(0, 0)).get_in_time().unwrap();
     let paths: Vec<&str> = listed.files.iter().map(|file| &file.path[..]).collect();
     assert_eq!(paths, ["a.log"]);
     let id = |path: &std::path::Path| LogId {
@@ -292,7 +294,7 @@ fn nothing_but_logs_can_be_read_through_the_server() {
         head: Vec::new(),
     };
     let read = |path: &str, id: &LogId, at: u64, max: u64| -> Result<Option<Vec<u8>>, RemoteError> {
-        client.call("read_log", &(path, id, at, max)).get()
+        client.call("read_log", &(path, id, at, max)).get_in_time()
     };
     let own = id(&server.logdir().join("logs/a.log"));
     let text = read("a.log", &own, 0, u64::MAX).unwrap().unwrap();

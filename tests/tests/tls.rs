@@ -1,14 +1,16 @@
-//! TLS to a real redis-server: who is let in, and what is said to who is not.
+//! TLS to a real redis-server: accepted and refused certificates, and the errors.
 
 use std::time::Duration;
 
 use remotecall::{Address, BrokerWatch};
 use tensorplex::Recorder;
-use tensorplex_tests::{Certificates, Named, RedisServer, TestServer, Through, TlsRedis, summary};
+use tensorplex_tests::{
+    BoundedOutput, BrokerAddress, CertificateFiles, Certificates, RedisServer, TestServer, TlsRedis, summary,
+};
 
 const FLUSH: Duration = Duration::from_secs(60);
 
-/// An address with files.
+/// Address with the files of certificates.
 fn with(address: &str, files: &[(&str, &std::path::Path)]) -> String {
     files.iter().fold(address.to_owned(), |address, (name, path)| {
         Address::with_parameter(&address, name, path.to_str().unwrap())
@@ -27,11 +29,11 @@ fn is_refused(address: &str, words: &[&str]) {
 }
 
 #[test]
-fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
+fn workers_and_server_reconnect_over_tls_after_a_redis_restart() {
     let made = Certificates::new();
     let mut broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let address = with(&broker.address("localhost"), &[("ca", &made.ca())]);
-    let mut server = TestServer::through(Through::Redis(address.clone()));
+    let mut server = TestServer::start_at(BrokerAddress::Redis(address.clone()));
     let recorder = Recorder::connect(&address, "agent/0").unwrap();
     for step in 0..100 {
         recorder.scalar("loss", 0.5, step);
@@ -44,7 +46,7 @@ fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
     broker.redis.restart();
     recorder.flush(FLUSH).unwrap();
     server.kill_and_restart();
-    // Larger than what TLS takes in one piece.
+    // Larger than a TLS record, 16 KiB.
     recorder.text("long", &"x".repeat(1 << 20), 0);
     recorder.scalar("loss", 0.5, 200);
     recorder.flush(FLUSH).unwrap();
@@ -54,11 +56,12 @@ fn workers_and_server_meet_over_tls_and_again_after_redis_was_gone() {
 }
 
 #[test]
-fn a_broker_that_asks_for_certificates_gets_ours() {
+fn client_certificates_are_sent_to_a_broker_that_asks() {
     let (made, others) = (Certificates::new(), Certificates::new());
     let broker = TlsRedis::start(&made, &made.host("localhost"), true);
     let known = with(&broker.address("localhost"), &[("ca", &made.ca())]);
-    let shown = |Named { cert, key }: &Named| with(&known, &[("cert", cert), ("key", key)]);
+    let shown =
+        |CertificateFiles { cert, key }: &CertificateFiles| with(&known, &[("cert", cert), ("key", key)]);
     looks(&shown(&made.host("worker"))).unwrap();
     is_refused(&known, &["cert=FILE&key=FILE"]);
     is_refused(&shown(&others.host("worker")), &["alert"]);
@@ -68,7 +71,7 @@ fn a_broker_that_asks_for_certificates_gets_ours() {
 }
 
 #[test]
-fn a_certificate_that_proves_nothing_is_refused_with_the_reason() {
+fn an_invalid_certificate_is_refused_with_the_reason() {
     let (made, others) = (Certificates::new(), Certificates::new());
     let broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let address = broker.address("localhost");
@@ -76,7 +79,7 @@ fn a_certificate_that_proves_nothing_is_refused_with_the_reason() {
         &with(&address, &[("ca", &others.ca())]),
         &["UnknownIssuer", "?ca=FILE"],
     );
-    // The CAs of the system do not know it either.
+    // The system's CAs do not sign it either.
     is_refused(&address, &["UnknownIssuer", "?ca=FILE"]);
     is_refused(
         &with(&broker.address("127.0.0.1"), &[("ca", &made.ca())]),
@@ -88,7 +91,7 @@ fn a_certificate_that_proves_nothing_is_refused_with_the_reason() {
 }
 
 #[test]
-fn tls_and_no_tls_do_not_meet_and_it_is_said_why() {
+fn tls_on_a_plain_port_and_the_reverse_are_explained() {
     let made = Certificates::new();
     let with_tls = TlsRedis::start(&made, &made.host("localhost"), false);
     is_refused(
@@ -102,9 +105,9 @@ fn tls_and_no_tls_do_not_meet_and_it_is_said_why() {
     is_refused(&format!("rediss://localhost:{port}"), &["speak TLS", "redis://"]);
 }
 
-/// The log of a program names the address and the reason, and the files may come by its options.
+/// The log names address and reason; the files may also come from options.
 #[test]
-fn a_program_says_who_was_not_let_in_and_where() {
+fn a_program_logs_address_and_reason_of_a_refusal() {
     let (made, others) = (Certificates::new(), Certificates::new());
     let broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let top = |ca: &Certificates| {
@@ -115,7 +118,7 @@ fn a_program_says_who_was_not_let_in_and_where() {
             .args(["--redis", &address, "--redis-ca"])
             .arg(ca.ca())
             .env_remove("RUST_LOG");
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
+        String::from_utf8(command.output_in_time().stdout).unwrap()
     };
     let refused = top(&others);
     let address = broker.address("localhost");

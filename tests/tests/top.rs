@@ -1,11 +1,11 @@
-//! `tensorplex top` in a real terminal, and once for scripts.
+//! `tensorplex top` in a real terminal, and its output for scripts.
 
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use tensorplex::Recorder;
-use tensorplex_tests::{Broker, TestServer, Tmux, program, wait_for};
+use tensorplex_tests::{BoundedOutput, Broker, TestServer, Tmux, program, wait_for};
 
 const FLUSH: Duration = Duration::from_secs(30);
 
@@ -77,8 +77,7 @@ fn scripts_get_one_object() {
     log(&server, "agent/0", &[1.0, f64::NAN]);
     let output = top(&server)
         .args(["--json", "--tag", "*", "--silent-after", "0s"])
-        .output()
-        .unwrap();
+        .output_in_time();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
     let run = &seen["runs"][0];
@@ -91,15 +90,15 @@ fn scripts_get_one_object() {
     assert!(seen["broker"]["loggerplex"]["server"].is_string(), "{seen}");
     server.stop();
 
-    let output = top(&server).output().unwrap();
+    let output = top(&server).output_in_time();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("agent/0") && !text.contains('\x1b'), "{text}");
-    let output = top(&server).args(["--logdir", "nowhere"]).output().unwrap();
+    let output = top(&server).args(["--logdir", "nowhere"]).output_in_time();
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
-fn what_waits_without_a_server_is_seen() {
+fn frames_that_wait_without_a_server_are_shown() {
     let redis = tensorplex_tests::RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
     let recorder = Recorder::connect(&redis.address(), "agent/0").unwrap();
@@ -109,7 +108,7 @@ fn what_waits_without_a_server_is_seen() {
         command
             .args(["top", "--json", "--redis", &redis.address(), "--logdir"])
             .arg(dir.path());
-        let seen: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        let seen: Value = serde_json::from_slice(&command.output_in_time().stdout).unwrap();
         let queue = &seen["broker"]["tensorplex"];
         (queue["frames"] == 1 && queue["age_s"].as_f64() > Some(0.0) && queue["server"].is_null())
             .then_some(())

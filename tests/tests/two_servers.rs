@@ -1,4 +1,4 @@
-//! One server per queue and per directory: who comes second is told who came first.
+//! One server per queue and per directory: the second server names the holder of the lease or lock.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use remotecall::{Args, CallContext, CallError, Client, Durable, Remote, RemoteCall};
 use tensorplex::Recorder;
-use tensorplex_tests::{DEADLINE, RedisServer, TestServer, Through, program, summary, wait_for};
+use tensorplex_tests::{
+    BoundedOutput, BoundedStop, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
+};
 
-/// What a server says that does not start.
+/// Standard error of a server that does not start.
 fn refused(redis: &RedisServer, logdir: &std::path::Path) -> String {
     let mut command = Command::new(program("tensorplex-server"));
     command.arg("--logdir").arg(logdir);
     command.args(["--redis", &redis.address()]).stdout(Stdio::null());
-    let output = command.output().unwrap();
+    let output = command.output_in_time();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
 }
@@ -28,9 +30,9 @@ fn says_who(text: &str, pid: u32) {
 }
 
 #[test]
-fn the_second_is_told_who_came_first_and_follows_when_it_is_dead() {
+fn a_second_server_names_the_first_and_takes_over_after_its_death() {
     let redis = RedisServer::start();
-    let mut first = TestServer::through(Through::Redis(redis.address()));
+    let mut first = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     wait_for("the lease", || {
         let lease = redis.command(&["EXISTS", "rc:{tensorplex.0}:lease"]);
         (lease == redis::Value::Int(1)).then_some(())
@@ -49,7 +51,7 @@ fn the_second_is_told_who_came_first_and_follows_when_it_is_dead() {
     says_who(&other, pid);
 
     first.kill();
-    let mut second = TestServer::through(Through::Redis(redis.address()));
+    let mut second = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     recorder.scalar("loss", 0.5, 1);
     recorder.flush(DEADLINE).unwrap();
     second.stop();
@@ -59,7 +61,7 @@ fn the_second_is_told_who_came_first_and_follows_when_it_is_dead() {
     }
 }
 
-/// An object whose disk is full until it is told otherwise.
+/// Object whose commits fail, as on a full disk, until the test ends that.
 struct Stuck(Arc<AtomicBool>);
 
 impl Remote for Stuck {
@@ -96,7 +98,7 @@ impl Durable for Stuck {
     }
 }
 
-/// It has calls in its hands that it will acknowledge when it can: nobody else may take them meanwhile.
+/// A server that waits for its disk keeps its lease, because it will acknowledge its frames later.
 #[test]
 fn a_server_that_waits_for_its_disk_keeps_its_queue() {
     let redis = RedisServer::start();
@@ -115,10 +117,10 @@ fn a_server_that_waits_for_its_disk_keeps_its_queue() {
     wait_for("the call to arrive", || (first.stats().calls == 2).then_some(()));
     let second = start(&dirs[1], &Arc::default());
     wait_for("the second to give up", || second.has_ended().then_some(()));
-    let error = second.stop().unwrap_err().to_string();
+    let error = second.stop_in_time().unwrap_err().to_string();
     assert!(error.contains("held by the server at"), "{error}");
     client.flush(Duration::from_millis(10)).unwrap_err();
     is_full.store(false, Relaxed);
     client.flush(DEADLINE).unwrap();
-    first.stop().unwrap();
+    first.stop_in_time().unwrap();
 }

@@ -1,4 +1,4 @@
-//! The program `tensorplex-server`.
+//! Program `tensorplex-server`: parses the command line and serves.
 
 use std::process::ExitCode;
 

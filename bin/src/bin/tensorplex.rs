@@ -1,15 +1,14 @@
-//! The program `tensorplex`.
+//! Program `tensorplex`: parses the command line and runs one command.
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tensorplex_bin::{
-    completions, demo, doctor, drain, exit, export, inspect, logging, run, send, tail, top,
-};
+use tensorplex_bin::{completions, doctor, drain, exit, export, inspect, logging, run, send, tail, top};
 
-/// Tools for Tensorplex: hundreds of training workers, one TensorBoard, nothing lost
+/// Tools for Tensorplex: hundreds of training workers log into one TensorBoard directory
 #[derive(Parser)]
 #[command(
+    name = "tensorplex",
     version,
     propagate_version = true,
     after_help = "\
@@ -20,7 +19,7 @@ Examples:
   tensorplex export runs/ > scalars.csv
   tensorplex doctor runs/
 
-tensorplex COMMAND --help has more."
+See tensorplex COMMAND --help for the options of a command."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -37,15 +36,12 @@ enum Command {
     Export(export::Export),
     Inspect(inspect::Inspect),
     Doctor(doctor::Doctor),
-    Demo(demo::Demo),
     Completions(completions::Completions),
-    #[command(hide = true)]
-    DemoWorker(demo::Worker),
 }
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    // `tail` says itself, once, that the server is away.
+    // `tail` reports an outage itself, once, so warnings of the connection are hidden.
     logging::start(if matches!(command, Command::Tail(_)) {
         "error"
     } else {
@@ -60,19 +56,7 @@ fn main() -> ExitCode {
         Command::Export(export) => exit::code("export", export.run()),
         Command::Inspect(inspect) => exit::code("inspect", inspect.run()),
         Command::Doctor(doctor) => exit::code("doctor", doctor.run()),
-        Command::Demo(demo) => run_demo(demo.run()),
         Command::Completions(shell) => exit::code("completions", shell.run(Cli::command())),
-        Command::DemoWorker(worker) => run_demo(worker.run()),
-    }
-}
-
-fn run_demo<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tensorplex: {error}");
-            ExitCode::FAILURE
-        }
     }
 }
 
@@ -102,7 +86,7 @@ fn run_send(send: &send::Send) -> ExitCode {
     };
     if outcome.outstanding > 0 {
         eprintln!(
-            "tensorplex send: {} lines were not acknowledged in time",
+            "tensorplex send: {} lines not acknowledged in time; they may still arrive",
             outcome.outstanding
         );
     }

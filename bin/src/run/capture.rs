@@ -1,4 +1,4 @@
-//! What stands between a program and its output: it sees a terminal where it would have seen one.
+//! Output capture: pipes, or pseudo-terminals where the program would see a terminal.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -7,21 +7,23 @@ use std::process::Stdio;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use loggerplex::{Logger, Text};
+use loggerplex::Logger;
+use loggerplex::message::Text;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, OutputModes};
 
-use super::fold::Fold;
+use super::line_splitter::LineSplitter;
 
-/// After so much output the copy waits until the server has it.
-const AHEAD: usize = 16 << 20;
-/// How long it waits; when nothing was acknowledged, it does not wait again until something is.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// What a line costs in memory besides its text.
-const PER_LINE: usize = 64;
+/// Output after which the copy waits for acknowledgement: 16 MiB.
+const MAX_UNACKNOWLEDGED: usize = 16 << 20;
+/// Time limit of that wait: 1 s. After a timeout, the copy does not wait again until something is acknowledged.
+const ACK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Approximate memory of a line besides its text, in bytes.
+const LINE_OVERHEAD: usize = 64;
 
-/// Both outputs of a program; one channel when both go to the same place, so that their order stays.
+/// Standard output and standard error of a program. Both share one channel when they go to the same file, which keeps
+/// their order.
 pub(super) struct Capture {
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -38,7 +40,7 @@ impl Capture {
         let (out, err) = (io::stdout(), io::stderr());
         let (first, stdout) = Channel::open(out.as_fd(), out.is_terminal())?;
         let mut channels = vec![first];
-        let stderr = if is_same(out.as_fd(), err.as_fd())? {
+        let stderr = if is_same_file(out.as_fd(), err.as_fd())? {
             stdout.try_clone()?
         } else {
             let (second, stderr) = Channel::open(err.as_fd(), err.is_terminal())?;
@@ -52,17 +54,17 @@ impl Capture {
         })
     }
 
-    /// For the program to write to.
+    /// Standard output for the program.
     pub fn stdout(&self) -> io::Result<Stdio> {
         Ok(self.stdout.try_clone()?.into())
     }
 
-    /// For the program to write to.
+    /// Standard error for the program.
     pub fn stderr(&self) -> io::Result<Stdio> {
         Ok(self.stderr.try_clone()?.into())
     }
 
-    /// Files to tell the size of the terminal to.
+    /// Pseudo-terminals, whose size must follow the terminal's.
     pub fn terminals(&self) -> io::Result<Vec<File>> {
         let froms = self.channels.iter().map(|channel| &channel.from);
         froms
@@ -71,7 +73,8 @@ impl Capture {
             .collect()
     }
 
-    /// Copies everything to where it would have gone, and logs its lines. A thread ends when nobody can write any more.
+    /// Starts threads that copy the output to its destination, and log its lines. A thread ends when no process has its
+    /// channel open any more.
     pub fn copy(self, log: &Logger) -> Vec<JoinHandle<()>> {
         let start = |channel: Channel| {
             let log = log.clone();
@@ -82,7 +85,7 @@ impl Capture {
 }
 
 impl Channel {
-    /// The channel, and the end that the program writes to.
+    /// Opens a channel. Returns it with the end that the program writes to.
     fn open(to: BorrowedFd<'_>, is_terminal: bool) -> io::Result<(Self, OwnedFd)> {
         let to = File::from(to.try_clone_to_owned()?);
         if !is_terminal {
@@ -96,7 +99,7 @@ impl Channel {
         let path = rustix::pty::ptsname(&from, Vec::new())?;
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let write = rustix::fs::open(path.as_c_str(), flags, Mode::empty())?;
-        // The terminal behind us does what is to be done with ends of lines.
+        // The real terminal converts line ends; converting them twice would break the output.
         let mut modes = rustix::termios::tcgetattr(&write)?;
         modes.output_modes.remove(OutputModes::OPOST);
         rustix::termios::tcsetattr(&write, OptionalActions::Now, &modes)?;
@@ -106,60 +109,61 @@ impl Channel {
     }
 
     fn copy(mut self, log: &Logger) {
-        let mut fold = Fold::default();
-        let mut pace = Pace::default();
+        let mut splitter = LineSplitter::default();
+        let mut throttle = Throttle::default();
         let mut buffer = vec![0; 64 << 10];
         let line = |line: &[u8]| log.info(Text::from_bytes(line));
         loop {
             let read = match self.from.read(&mut buffer) {
-                // A pseudo-terminal that nobody holds any more gives an error.
+                // A pseudo-terminal that is closed on the other side returns an error.
                 Ok(0) | Err(_) => break,
-                Ok(read) => &buffer[..read],
+                Ok(read) => buffer.get(..read).unwrap_or_default(),
             };
-            // Whoever read it has gone: the program is to notice that as it would without us.
+            // The reader is gone. Closing the channel lets the program notice, as it would without the capture.
             if self.to.write_all(read).is_err() {
                 break;
             }
             let mut lines = 0;
-            fold.push(read, |text| {
+            splitter.push(read, |text| {
                 lines += 1;
                 line(text);
             });
-            pace.after(read.len() + lines * PER_LINE, log);
+            throttle.after(read.len() + lines * LINE_OVERHEAD, log);
         }
-        fold.end(line);
+        splitter.finish(line);
     }
 }
 
-/// Keeps a quick program from running away from a server that is there.
+/// Throttle: a fast program waits for a server that is reachable, instead of overflowing the send window.
 #[derive(Default)]
-struct Pace {
+struct Throttle {
     bytes: usize,
-    /// What was acknowledged when the server did not answer in time.
-    given_up_at: Option<u64>,
+    /// Acknowledged calls at the last timeout.
+    timed_out_at: Option<u64>,
 }
 
-impl Pace {
+impl Throttle {
     fn after(&mut self, bytes: usize, log: &Logger) {
         self.bytes += bytes;
         let acked = || log.client().client().stats().acked;
-        if self.bytes < AHEAD || self.given_up_at == Some(acked()) {
+        if self.bytes < MAX_UNACKNOWLEDGED || self.timed_out_at == Some(acked()) {
             return;
         }
         self.bytes = 0;
-        self.given_up_at = log.flush(PATIENCE).is_err().then(acked);
+        self.timed_out_at = log.flush(ACK_TIMEOUT).is_err().then(acked);
     }
 }
 
-/// Makes a terminal as large as another.
+/// Copies the size of a terminal to another.
 pub(super) fn copy_size(from: &impl AsFd, to: &impl AsFd) {
-    // A size that cannot be told is no reason not to run.
+    // Errors are ignored: the size is not essential.
     if let Ok(size) = rustix::termios::tcgetwinsize(from) {
         let _ = rustix::termios::tcsetwinsize(to, size);
     }
 }
 
-fn is_same(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> io::Result<bool> {
+/// Returns whether two descriptors refer to the same file.
+fn is_same_file(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> io::Result<bool> {
     let (a, b) = (rustix::fs::fstat(a)?, rustix::fs::fstat(b)?);
     Ok((a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
 }

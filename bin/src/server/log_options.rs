@@ -5,94 +5,87 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use loggerplex::{Level, LineFormat, Loggerplex, Preamble, Rotation, TextFormat, TimeFormat, Zone};
+use loggerplex::format::{LineFormat, Preamble, TextFormat, TimeFormat, TimeFormatError, Zone};
+use loggerplex::server::Rotation;
+use loggerplex::{Level, Loggerplex};
 
-/// How the log files of the workers look.
+use crate::units::{parse_duration, parse_size};
+
+/// Format, level and rotation of the log files.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Log files")]
 pub(super) struct LogOptions {
-    /// Ignore log lines below this level: debug, info3, warning, … or a number
+    /// Lowest level that is written: debug, info3, warning, … or a number
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: Level,
-    /// Text lines in ID.log, or JSON lines in ID.jsonl
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
-    log_format: Format,
-    /// Time of text lines: yd, ydhm, ydhms, dhm, dhms, hms, hm, a strftime pattern, or none
-    #[arg(long, value_name = "FORMAT", default_value = "hms", value_parser = time_format)]
-    time_format: TimeChoice,
-    /// Zone of that time: local, UTC, or a name such as Europe/Berlin
+    /// Format of the log files
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// Time of text lines: hms, hm, dhms, dhm, ydhms, ydhm, yd, a strftime pattern, or none
+    ///
+    /// h, m and s are hours, minutes and seconds; d is the month and day, and yd the month, day and year.
+    #[arg(long, value_name = "FORMAT", default_value = "hms", value_parser = parse_time_format)]
+    time_format: OptionalTimeFormat,
+    /// Time zone of text lines: local, UTC, or a name such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "local")]
     time_zone: Zone,
-    /// What stands before the level instead of the time: '[{asctime}] {client_id} ', also {levelname} and {levelno}
+    /// Text before the level, instead of the time, such as '[{asctime}] {client_id} '
+    ///
+    /// Fields: {asctime}, {levelname}, {levelno}, {client_id}.
     #[arg(long, value_name = "TEXT")]
     log_preamble: Option<Preamble>,
-    /// Text lines without their level
+    /// Leave the level out of text lines
     #[arg(long)]
     hide_level: bool,
-    /// Remove what others, or an earlier log directory, left in a log file; lines of this one always stay
+    /// Replace log files that this server did not write, instead of appending to them
     #[arg(long)]
     overwrite_logs: bool,
-    /// Begin a new log file when one would grow beyond this size, such as 100M: B, K, M or G, in powers of 1024
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    /// Rotate a log file before it exceeds this size, such as 100M (B, K, M or G: powers of 1024)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     rotate_size: Option<NonZeroU64>,
-    /// Begin a new log file when its first line is older than this, such as 24h, by the times of the lines
-    #[arg(long, value_name = "TIME", value_parser = crate::client_options::duration)]
+    /// Rotate a log file when its first line is older than this, such as 24h, by the times of the lines
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     rotate_age: Option<Duration>,
-    /// Earlier files that are kept of each client, when they rotate: ID.log.20180309-123456-1
+    /// Rotated files to keep per client, named like ID.log.20180309-123456-1
     #[arg(long, value_name = "N", default_value_t = 5)]
     rotate_keep: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum LogFormat {
+    /// Text lines in ID.log
     Text,
+    /// JSON lines in ID.jsonl, with times in UTC
     Json,
 }
 
-/// A time format, or none.
+/// Time format; none leaves the time out.
 #[derive(Clone, Debug)]
-struct TimeChoice(Option<TimeFormat>);
+struct OptionalTimeFormat(Option<TimeFormat>);
 
-fn time_format(text: &str) -> Result<TimeChoice, loggerplex::TimeFormatError> {
+fn parse_time_format(text: &str) -> Result<OptionalTimeFormat, TimeFormatError> {
     match text {
-        "none" => Ok(TimeChoice(None)),
-        text => text.parse().map(|format| TimeChoice(Some(format))),
+        "none" => Ok(OptionalTimeFormat(None)),
+        text => text.parse().map(|format| OptionalTimeFormat(Some(format))),
     }
-}
-
-/// Reads a size such as `100M`.
-fn size(text: &str) -> Result<NonZeroU64, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let unit: u64 = match unit {
-        "B" | "" => 1,
-        "K" => 1 << 10,
-        "M" => 1 << 20,
-        "G" => 1 << 30,
-        _ => return Err(format!("{unit:?} is not a unit of size: use B, K, M or G")),
-    };
-    let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
-    let bytes = bytes.and_then(NonZeroU64::new);
-    bytes.ok_or_else(|| format!("{text:?} is not a size: write it like 100M"))
 }
 
 impl LogOptions {
-    /// The logs with these options; `reopen` is set by SIGHUP.
+    /// Applies the options to `logs`. SIGHUP sets `reopen`.
     pub fn apply(&self, logs: Loggerplex, reopen: Arc<AtomicBool>) -> Loggerplex {
         let rotates = self.rotate_size.is_some() || self.rotate_age.is_some();
+        let rotation = Rotation::keep(self.rotate_keep)
+            .max_bytes(self.rotate_size)
+            .max_age(self.rotate_age);
         logs.reopen_when(reopen)
-            .rotation(rotates.then_some(Rotation {
-                max_bytes: self.rotate_size,
-                max_age: self.rotate_age,
-                keep: self.rotate_keep,
-            }))
+            .rotation(rotates.then_some(rotation))
             .level(self.log_level)
-            .lines(self.lines())
+            .lines(self.line_format())
             .overwrite(self.overwrite_logs)
     }
 
-    fn lines(&self) -> LineFormat {
-        if self.log_format == Format::Json {
+    fn line_format(&self) -> LineFormat {
+        if self.log_format == LogFormat::Json {
             return LineFormat::Json;
         }
         let lines = TextFormat::default()
@@ -102,28 +95,6 @@ impl LogOptions {
         match &self.log_preamble {
             Some(preamble) => lines.preamble(preamble.clone()).into(),
             None => lines.into(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        let sizes = [
-            ("7", 7),
-            ("7B", 7),
-            ("2K", 2048),
-            ("100M", 100 << 20),
-            ("3G", 3 << 30),
-        ];
-        for (text, bytes) in sizes {
-            assert_eq!(size(text).map(NonZeroU64::get), Ok(bytes), "{text}");
-        }
-        for text in ["", "0", "K", "1.5M", "-1", "1k", "99999999999G", "1 M"] {
-            assert!(size(text).is_err(), "{text:?}");
         }
     }
 }

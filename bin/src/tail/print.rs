@@ -1,4 +1,4 @@
-//! Entries of many clients, one below the other.
+//! Printing of entries: one column of client ids, then the text.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Write};
@@ -8,17 +8,17 @@ use loggerplex::Level;
 use loggerplex::reading::LogEntry;
 use serde_json::json;
 
-use crate::terminal::{has_colours, shown};
+use crate::terminal::{escape, supports_colour};
 
-/// Colours of clients: those that are seen on a light ground and on a dark one.
+/// Colours of client ids (SGR codes), readable on light and dark backgrounds.
 const COLOURS: [u8; 6] = [36, 32, 35, 34, 33, 31];
-/// Widest column of clients.
+/// Limit on the width of the client column, in characters.
 const MAX_WIDTH: usize = 32;
 
 pub(super) struct Printer {
     json: bool,
     colours: bool,
-    /// The column is as wide as the longest client so far.
+    /// Width of the client column: that of the longest client id so far.
     width: usize,
 }
 
@@ -26,7 +26,7 @@ impl Printer {
     pub fn new(json: bool) -> Self {
         Self {
             json,
-            colours: has_colours(&io::stdout()),
+            colours: supports_colour(&io::stdout()),
             width: 0,
         }
     }
@@ -37,30 +37,31 @@ impl Printer {
             self.width = self.width.max(entry.client.len().min(MAX_WIDTH));
         }
         for entry in &entries {
-            match self.json {
-                true => writeln!(out, "{}", as_json(entry))?,
-                false => self.lines(&mut out, entry)?,
+            if self.json {
+                writeln!(out, "{}", as_json(entry))?;
+            } else {
+                self.print_text(&mut out, entry)?;
             }
         }
         out.flush()
     }
 
-    fn lines(&self, out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
-        let client = format!("{:width$}", shown(&entry.client), width = self.width);
+    fn print_text(&self, out: &mut impl Write, entry: &LogEntry) -> io::Result<()> {
+        let client = format!("{:width$}", escape(&entry.client), width = self.width);
         for line in entry.text.split('\n') {
-            let line = shown(line);
+            let line = escape(line);
             if !self.colours {
                 writeln!(out, "{client}  {line}")?;
                 continue;
             }
-            let strong = match entry.level {
+            let style = match entry.level {
                 Some(level) if level >= Level::ERROR => "\x1b[1;31m",
                 Some(level) if level >= Level::WARNING => "\x1b[33m",
                 _ => "",
             };
             writeln!(
                 out,
-                "\x1b[{}m{client}\x1b[0m  {strong}{line}\x1b[0m",
+                "\x1b[{}m{client}\x1b[0m  {style}{line}\x1b[0m",
                 colour(&entry.client)
             )?;
         }
@@ -68,11 +69,12 @@ impl Printer {
     }
 }
 
-/// The same client has the same colour every time.
+/// Colour of a client id, stable across runs.
 fn colour(client: &str) -> u8 {
     let mut hasher = DefaultHasher::new();
     client.hash(&mut hasher);
-    COLOURS[(hasher.finish() % COLOURS.len() as u64) as usize]
+    let index = (hasher.finish() % COLOURS.len() as u64) as usize;
+    COLOURS.get(index).copied().unwrap_or(0)
 }
 
 fn as_json(entry: &LogEntry) -> serde_json::Value {

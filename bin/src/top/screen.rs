@@ -1,32 +1,32 @@
-//! A terminal that is drawn on, and that is as it was when this ends.
+//! Full-screen terminal output, restored when the screen is dropped.
 
 use std::io::{self, Write};
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
-/// The screen. What was on it comes back.
+/// Alternate screen of the terminal, with unbuffered keys.
 pub(super) struct Screen {
-    /// How the keyboard was, where there is one.
-    before: Option<Termios>,
+    /// Original modes of the keyboard; none when standard input is not a terminal.
+    original_modes: Option<Termios>,
 }
 
 impl Screen {
     pub fn open() -> io::Result<Self> {
-        let before = rustix::termios::tcgetattr(io::stdin()).ok();
-        if let Some(before) = &before {
-            let mut modes = before.clone();
+        let original_modes = rustix::termios::tcgetattr(io::stdin()).ok();
+        if let Some(original) = &original_modes {
+            let mut modes = original.clone();
             modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
             modes.special_codes[SpecialCodeIndex::VMIN] = 0;
             modes.special_codes[SpecialCodeIndex::VTIME] = 0;
             rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, &modes)?;
         }
-        let screen = Self { before };
-        // Another screen, without a cursor.
+        let screen = Self { original_modes };
+        // Switch to the alternate screen, and hide the cursor.
         write!(io::stdout(), "\x1b[?1049h\x1b[?25l")?;
         Ok(screen)
     }
 
-    /// Columns and rows.
+    /// Returns columns and rows; 80 and 24 when the size is unknown.
     pub fn size(&self) -> (usize, usize) {
         match rustix::termios::tcgetwinsize(io::stdout()) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
@@ -36,19 +36,19 @@ impl Screen {
 
     pub fn draw(&self, lines: &[String]) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        // What is beyond the end of each line, and below the last one, is cleared; nothing flickers.
+        // Overwrites in place and clears only the rests, which avoids flicker.
         write!(out, "\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n"))?;
         out.flush()
     }
 
-    /// Whether somebody pressed q.
-    pub fn wants_to_end(&self) -> io::Result<bool> {
-        if self.before.is_none() {
+    /// Returns whether q was pressed since the last call.
+    pub fn quit_pressed(&self) -> io::Result<bool> {
+        if self.original_modes.is_none() {
             return Ok(false);
         }
         let mut keys = [0; 64];
         let pressed = rustix::io::read(io::stdin(), &mut keys)?;
-        Ok(keys[..pressed].contains(&b'q'))
+        Ok(keys.iter().take(pressed).any(|&key| key == b'q'))
     }
 }
 
@@ -57,8 +57,8 @@ impl Drop for Screen {
         let mut out = io::stdout().lock();
         let _ = write!(out, "\x1b[?25h\x1b[?1049l");
         let _ = out.flush();
-        if let Some(before) = &self.before {
-            let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, before);
+        if let Some(original) = &self.original_modes {
+            let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Now, original);
         }
     }
 }

@@ -1,17 +1,18 @@
-//! One pair of methods per level: the message itself, and a template with its values.
+//! Level methods: one for a message and one for a template, per level.
 
 use super::Logger;
-use crate::{Level, Text, Words};
+use crate::level::Level;
+use crate::message::{Text, Words};
 
 macro_rules! levels {
     ($($level:expr, $name:ident, $fmt:ident;)*) => {
         impl Logger {$(
-            #[doc = concat!("Logs with the level `", stringify!($name), "`.")]
+            #[doc = concat!("Logs a message with the level `", stringify!($name), "`.")]
             pub fn $name<'a>(&self, message: impl Into<Text<'a>>) {
                 self.log($level, message);
             }
 
-            #[doc = concat!("Logs a template with the level `", stringify!($name), "`; see [`Words::format`].")]
+            #[doc = concat!("Logs a filled template with the level `", stringify!($name), "`; see [`Words::format`].")]
             pub fn $fmt(&self, template: &str, words: Words) {
                 self.log_fmt($level, template, words);
             }

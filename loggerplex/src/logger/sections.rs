@@ -1,16 +1,26 @@
-//! Titles between bars.
+//! Sections: titles between bars.
 
 use super::Logger;
-use crate::{Level, Text};
+use crate::level::Level;
+use crate::message::Text;
 
-/// How a title is set: `========== title ==========`.
+/// Style of a section title. Default: `========== title ==========` with the level `INFO`.
+///
+/// ```
+/// use loggerplex::{Level, Logger, Section};
+///
+/// let log = Logger::connect("127.0.0.1:1", "agent/17")?;
+/// log.section_as(Section::at(Level::WARNING).sep("!").repeat(8), "hot"); // !!!! hot !!!!
+/// # Ok::<(), remotecall::ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Section<'a> {
-    /// Its level.
+    /// Level of the line.
     pub level: Level,
-    /// What the bars are made of.
+    /// Symbol of the bars. A bar has at most 256 bytes; the server refuses longer ones.
     pub sep: &'a str,
-    /// How often it comes, on both sides together.
+    /// Number of symbols in both bars together.
     pub repeat: u32,
 }
 
@@ -24,13 +34,27 @@ impl Default for Section<'_> {
     }
 }
 
-impl Section<'_> {
-    /// The usual bars with another level.
+impl<'a> Section<'a> {
+    /// Returns the default bars with this level.
     pub fn at(level: Level) -> Self {
         Self {
             level,
             ..Self::default()
         }
+    }
+
+    /// Sets the symbol of the bars.
+    #[must_use]
+    pub fn sep(mut self, sep: &'a str) -> Self {
+        self.sep = sep;
+        self
+    }
+
+    /// Sets the number of symbols in both bars together.
+    #[must_use]
+    pub fn repeat(mut self, repeat: u32) -> Self {
+        self.repeat = repeat;
+        self
     }
 }
 

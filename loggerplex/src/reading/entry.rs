@@ -1,31 +1,36 @@
-//! Entries, as they stand in the files.
+//! Entries of log files: splitting and parsing.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::times::time_of;
-use crate::{Level, Zone};
+use super::timestamp::parse_timestamp;
+use crate::format::Zone;
+use crate::level::Level;
 
-/// What stands before further lines of an entry.
+/// Marker of a continuation line.
 const CONTINUATION: &[u8] = b"    | ";
 
-/// A message in a log file.
+/// Entry of a log file: one message with its time and level.
+///
+/// [`read_history`](super::read_history) and [`Follower::poll`](super::Follower::poll) return entries; both have an
+/// example in the [module](super).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LogEntry {
-    /// Who logged it.
+    /// Client id.
     pub client: String,
-    /// When, as far as the line tells.
+    /// Time, with the parts guessed that the line does not have.
     pub time: DateTime<Utc>,
-    /// How important it is, where the line tells.
+    /// Level; none when the line has none.
     pub level: Option<Level>,
-    /// What stands in the file, without the marks of further lines.
+    /// Text of the entry in the file, without the markers of continuation lines.
     pub text: String,
-    /// The message alone.
+    /// Message without time and level.
     pub message: String,
 }
 
 #[derive(Deserialize)]
-struct Json {
+struct JsonLine {
     time: String,
     level: String,
     levelno: u8,
@@ -33,12 +38,18 @@ struct Json {
 }
 
 impl LogEntry {
-    /// Reads the lines of one entry; `known` is a time that it is not much later than.
-    pub(super) fn parse(client: &str, lines: &[u8], json: bool, known: DateTime<Utc>, zone: Zone) -> Self {
+    /// Parses the lines of one entry. `reference` fills in the missing parts of its time.
+    pub(super) fn parse(
+        client: &str,
+        lines: &[u8],
+        json: bool,
+        reference: DateTime<Utc>,
+        zone: Zone,
+    ) -> Self {
         let text = String::from_utf8_lossy(lines);
         let text = text.strip_suffix('\n').unwrap_or(&text);
         if json
-            && let Ok(entry) = serde_json::from_str::<Json>(text)
+            && let Ok(entry) = serde_json::from_str::<JsonLine>(text)
             && let Ok(time) = entry.time.parse::<DateTime<Utc>>()
         {
             return Self {
@@ -50,8 +61,8 @@ impl LogEntry {
             };
         }
         let text = text.replace("\n    | ", "\n");
-        let (time, rest) = time_of(&text, known, zone).unwrap_or((known, &text));
-        let (level, message) = level_of(rest);
+        let (time, rest) = parse_timestamp(&text, reference, zone).unwrap_or((reference, &text));
+        let (level, message) = parse_level(rest);
         let message = message.to_owned();
         Self {
             client: client.to_owned(),
@@ -63,33 +74,35 @@ impl LogEntry {
     }
 }
 
-/// The level at the beginning of a line, and what follows it.
-fn level_of(rest: &str) -> (Option<Level>, &str) {
+/// Parses the level at the beginning of a text. Returns it with the rest.
+fn parse_level(rest: &str) -> (Option<Level>, &str) {
     let split = rest
         .split_once("> ")
         .or_else(|| Some((rest.strip_suffix('>')?, "")));
-    let known = split.and_then(|(word, message)| {
+    let parsed = split.and_then(|(word, message)| {
         let number = word.strip_prefix("Level ").unwrap_or(word);
         Some((number.parse().ok()?, message))
     });
-    known.map_or((None, rest), |(level, message)| (Some(level), message))
+    parsed.map_or((None, rest), |(level, message)| (Some(level), message))
 }
 
-/// Splits bytes of a log file into the lines of entries; the last one may go on.
+/// Splits bytes of a log file into entries. The last one may be incomplete.
 pub(super) fn split_entries(bytes: &[u8]) -> Vec<&[u8]> {
     let mut entries = Vec::new();
-    let (mut start, mut at) = (0, 0);
+    // Bytes that are not split yet, and the length of the entry at their beginning.
+    let (mut rest, mut length) = (bytes, 0);
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        // The mark itself may be cut where the bytes end.
-        let goes_on = line.starts_with(CONTINUATION) || CONTINUATION.starts_with(line);
-        if at > start && !goes_on {
-            entries.push(&bytes[start..at]);
-            start = at;
+        // The marker itself may be cut off at the end of the bytes.
+        let is_continuation = line.starts_with(CONTINUATION) || CONTINUATION.starts_with(line);
+        if length > 0 && !is_continuation {
+            let (entry, tail) = rest.split_at(length);
+            entries.push(entry);
+            (rest, length) = (tail, 0);
         }
-        at += line.len();
+        length += line.len();
     }
-    if at > start {
-        entries.push(&bytes[start..at]);
+    if length > 0 {
+        entries.push(rest);
     }
     entries
 }
@@ -99,12 +112,12 @@ mod tests {
     use super::*;
 
     fn parse(lines: &str, json: bool) -> LogEntry {
-        let known = "2018-03-09T12:34:56Z".parse().unwrap();
-        LogEntry::parse("a", lines.as_bytes(), json, known, Zone::Utc)
+        let reference = "2018-03-09T12:34:56Z".parse().unwrap();
+        LogEntry::parse("a", lines.as_bytes(), json, reference, Zone::Utc)
     }
 
     #[test]
-    fn a_line_tells_time_level_and_message() {
+    fn a_line_has_time_level_and_message() {
         let entry = parse("12:00:01 WARNING> careful\n    | now\n", false);
         assert_eq!(
             entry.time,
@@ -119,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_line_does_not_tell_is_left_open() {
+    fn a_line_without_time_or_level_is_kept() {
         let entry = parse("just a line\n", false);
         assert_eq!((entry.level, &entry.message[..]), (None, "just a line"));
         assert_eq!(
@@ -130,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn json_lines_are_read_and_others_among_them_kept() {
+    fn json_lines_are_parsed_and_other_lines_kept() {
         let line = r#"{"time":"2018-03-09T12:34:56.5Z","level":"INFO","levelno":20,"message":"two\nlines"}"#;
         let entry = parse(line, true);
         assert_eq!(
@@ -141,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn further_lines_stay_with_their_entry() {
+    fn continuation_lines_belong_to_their_entry() {
         let entries = split_entries(b"a\n    | b\n    | c\nd\ne");
         assert_eq!(entries, [&b"a\n    | b\n    | c\n"[..], b"d\n", b"e"]);
         assert!(split_entries(b"").is_empty());

@@ -1,4 +1,4 @@
-//! The last entries of a client.
+//! History: the last entries of a client.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,132 +6,196 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::entry::{LogEntry, split_entries};
-use super::follow::Follow;
-use super::places::LogPlace;
-use super::source::{LogId, OpenLog, Source};
-use crate::Zone;
+use super::follower::Follower;
+use super::source::{OpenLog, Source};
+use crate::files::{ClientFiles, LogId};
+use crate::format::Zone;
 
-/// Most bytes at the end of a file that are looked at for what was logged before: 64 MiB.
+/// Limit on the bytes at the end of a file that are searched: 64 MiB.
 pub const MAX_HISTORY: u64 = 64 << 20;
-/// Bytes that are looked at first.
-const BLOCK: u64 = 64 << 10;
+/// Bytes of the first search step: 64 KiB. Each further step quadruples them.
+const FIRST_BLOCK: u64 = 64 << 10;
 
-/// Which entries are wanted.
-pub struct Wanted<'a> {
-    /// Most entries.
-    pub count: usize,
-    /// Not before this time.
+/// Selection of past entries.
+///
+/// ```
+/// use loggerplex::Level;
+/// use loggerplex::reading::HistoryQuery;
+///
+/// // The last ten errors.
+/// let is_error = |entry: &loggerplex::reading::LogEntry| entry.level >= Some(Level::ERROR);
+/// let query = HistoryQuery::last(10).filter(&is_error);
+/// assert_eq!(query.limit, 10);
+/// ```
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct HistoryQuery<'a> {
+    /// Limit on the number of entries.
+    pub limit: usize,
+    /// Earliest time of an entry. Default: none.
     pub since: Option<DateTime<Utc>>,
-    /// The zone of times without one.
+    /// Zone of times that name none. Default: local.
     pub zone: Zone,
-    /// Whether an entry counts.
-    pub fits: &'a dyn Fn(&LogEntry) -> bool,
+    /// Filter of entries. Default: all pass.
+    pub filter: &'a dyn Fn(&LogEntry) -> bool,
 }
 
-/// The last entries of a client, the oldest first, and the place behind them, where what is added next follows.
+impl<'a> HistoryQuery<'a> {
+    /// Selects the last entries, at most `limit`.
+    pub fn last(limit: usize) -> Self {
+        Self {
+            limit,
+            since: None,
+            zone: Zone::default(),
+            filter: &|_| true,
+        }
+    }
+
+    /// Sets the earliest time.
+    #[must_use]
+    pub fn since(mut self, since: impl Into<Option<DateTime<Utc>>>) -> Self {
+        self.since = since.into();
+        self
+    }
+
+    /// Sets the zone of times that name none.
+    #[must_use]
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// Sets the filter.
+    #[must_use]
+    pub fn filter(mut self, filter: &'a dyn Fn(&LogEntry) -> bool) -> Self {
+        self.filter = filter;
+        self
+    }
+}
+
+/// Reads the last entries of a client, oldest first, and returns a [`Follower`] positioned after them.
+///
+/// The [module](super) has an example. Files that vanish meanwhile are left out.
 ///
 /// # Errors
-/// When a file cannot be read; one that vanishes is left out.
-pub fn begin<S: Source>(
+/// Fails when a file cannot be read.
+pub fn read_history<S: Source>(
     source: &mut S,
-    place: &LogPlace,
-    wanted: &Wanted<'_>,
-) -> io::Result<(Follow, Vec<LogEntry>)> {
-    let growing = found(source.open(&place.path))?;
-    // Listed after it was opened: whatever ended before it is there.
-    let mut earlier = source.earlier(&place.path)?;
-    if let Some(log) = &growing {
-        leave_out_what_follows(source, place, &log.id, &mut earlier);
+    files: &ClientFiles,
+    query: &HistoryQuery<'_>,
+) -> io::Result<(Follower, Vec<LogEntry>)> {
+    let current = none_if_missing(source.open(&files.path))?;
+    // Rotated files are listed after the current one was opened, so none between them is missed.
+    let mut rotated = source.rotated(&files.path)?;
+    if let Some(log) = &current {
+        drop_from_current(source, files, &log.id, &mut rotated);
     }
-    let done = earlier.last().map_or(0, |(number, _)| *number);
-    let follow = Follow::at_end_of(growing.as_ref(), done);
+    let last_rotated = rotated.last().map_or(0, |(number, _)| *number);
+    let follower = Follower::at_end_of(current.as_ref(), last_rotated);
 
     let mut entries: Vec<LogEntry> = Vec::new();
-    let mut earlier = earlier.into_iter().rev();
-    let mut next = growing;
+    let mut rotated = rotated.into_iter().rev();
+    let mut next = current;
     loop {
         if let Some(log) = &next {
-            let missing = Wanted {
-                count: wanted.count - entries.len(),
-                ..*wanted
+            let missing = HistoryQuery {
+                limit: query.limit - entries.len(),
+                ..*query
             };
             let (mut of_file, more) =
-                found(last_of(source, log, place, &missing))?.unwrap_or((Vec::new(), true));
+                none_if_missing(last_entries(source, log, files, &missing))?.unwrap_or((Vec::new(), true));
             of_file.append(&mut entries);
             entries = of_file;
             if !more {
                 break;
             }
         }
-        let Some((_, path)) = earlier.next() else { break };
-        next = found(source.open(&path))?;
+        let Some((_, path)) = rotated.next() else { break };
+        next = none_if_missing(source.open(&path))?;
     }
-    Ok((follow, entries))
+    Ok((follower, entries))
 }
 
-/// Says to `source` what [`begin`] will read first of a file of this length.
-pub fn expect_history<S: Source>(source: &mut S, place: &LogPlace) {
-    source.expect(&place.path, &|_, length| length.saturating_sub(BLOCK));
+/// Announces a [`read_history`] to the source, so that a remote source requests several files together.
+///
+/// ```
+/// use loggerplex::reading::{FolderSource, HistoryQuery, Source, prefetch_history, read_history};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("agent.log"), "12:00:00 INFO> hi\n")?;
+/// let mut source = FolderSource::new(folder.path());
+/// let clients = source.list()?.unwrap_or_default();
+/// for files in &clients {
+///     prefetch_history(&mut source, files);
+/// }
+/// for files in &clients {
+///     let (_, entries) = read_history(&mut source, files, &HistoryQuery::last(1))?;
+///     assert_eq!(entries[0].message, "hi");
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn prefetch_history<S: Source>(source: &mut S, files: &ClientFiles) {
+    source.prefetch(&files.path, &|_, length| length.saturating_sub(FIRST_BLOCK));
 }
 
-/// The file may have ended after it was opened: then it and those behind it are among the earlier ones, and their turn
-/// comes when the client is followed.
-fn leave_out_what_follows<S: Source>(
+/// Drops the current file and those after it from the rotated files.
+///
+/// They are there when the current file was rotated after it was opened. The follower reads them.
+fn drop_from_current<S: Source>(
     source: &mut S,
-    place: &LogPlace,
-    id: &LogId,
-    earlier: &mut Vec<(u64, PathBuf)>,
+    files: &ClientFiles,
+    current: &LogId,
+    rotated: &mut Vec<(u64, PathBuf)>,
 ) {
-    let known = place.earlier.last().map_or(0, |(number, _)| *number);
-    let is_it = |(number, path): &(u64, PathBuf)| {
-        *number > known && source.open(path).is_ok_and(|log| id.is_now(&log.id))
+    let last_listed = files.rotated.last().map_or(0, |(number, _)| *number);
+    let is_current = |(number, path): &(u64, PathBuf)| {
+        *number > last_listed && source.open(path).is_ok_and(|log| current.is_same_file(&log.id))
     };
-    if let Some(at) = earlier.iter().position(is_it) {
-        earlier.truncate(at);
+    if let Some(at) = rotated.iter().position(is_current) {
+        rotated.truncate(at);
     }
 }
 
-/// None for what is not there.
-fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+fn none_if_missing<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
 }
 
-/// The last entries of a file, and whether earlier files may hold more.
-fn last_of<S: Source>(
+/// Last entries of one file, and whether older files may hold more.
+fn last_entries<S: Source>(
     source: &mut S,
     log: &OpenLog<S::File>,
-    place: &LogPlace,
-    wanted: &Wanted<'_>,
+    files: &ClientFiles,
+    query: &HistoryQuery<'_>,
 ) -> io::Result<(Vec<LogEntry>, bool)> {
-    let mut block = BLOCK;
+    let mut block = FIRST_BLOCK;
     loop {
         let start = log.length.saturating_sub(block.min(MAX_HISTORY));
-        let bytes = range(source, log, start)?;
+        let bytes = read_from(source, log, start)?;
         let mut entries = split_entries(&bytes);
         if start > 0 && !entries.is_empty() {
-            // Its beginning may be missing.
+            // The first one may lack its beginning.
             entries.remove(0);
         }
-        let (found, over) = from_the_end(&entries, place, log.modified, wanted);
-        if over || start == 0 || block >= MAX_HISTORY {
-            return Ok((found, !over));
+        let (found, is_complete) = search_backwards(&entries, files, log.modified, query);
+        if is_complete || start == 0 || block >= MAX_HISTORY {
+            return Ok((found, !is_complete));
         }
         block *= 4;
     }
 }
 
-/// The bytes of a file from `start` to where it ended when it was opened.
-fn range<S: Source>(source: &mut S, log: &OpenLog<S::File>, start: u64) -> io::Result<Vec<u8>> {
+/// Reads a file from `start` to the end that it had when it was opened.
+fn read_from<S: Source>(source: &mut S, log: &OpenLog<S::File>, start: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
-        let at = start + bytes.len() as u64;
-        let left = usize::try_from(log.length.saturating_sub(at)).unwrap_or(usize::MAX);
+        let offset = start + bytes.len() as u64;
+        let left = usize::try_from(log.length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let part = match left {
             0 => return Ok(bytes),
-            _ => source.read_at(log, at, left)?,
+            _ => source.read_at(log, offset, left)?,
         };
         if part.is_empty() {
             return Ok(bytes);
@@ -140,61 +204,60 @@ fn range<S: Source>(source: &mut S, log: &OpenLog<S::File>, start: u64) -> io::R
     }
 }
 
-/// What is wanted of some entries, and whether nothing before them is.
-fn from_the_end(
+/// Selects entries from the last one backwards. Also returns whether older entries cannot be selected any more.
+fn search_backwards(
     entries: &[&[u8]],
-    place: &LogPlace,
-    mut known: DateTime<Utc>,
-    wanted: &Wanted<'_>,
+    files: &ClientFiles,
+    mut reference: DateTime<Utc>,
+    query: &HistoryQuery<'_>,
 ) -> (Vec<LogEntry>, bool) {
     let mut found = Vec::new();
-    let mut over = wanted.count == 0;
+    let mut is_complete = query.limit == 0;
     for lines in entries.iter().rev() {
-        if over {
+        if is_complete {
             break;
         }
-        let entry = LogEntry::parse(&place.client, lines, place.json, known, wanted.zone);
-        known = entry.time;
-        if wanted.since.is_some_and(|since| entry.time < since) {
-            over = true;
-        } else if (wanted.fits)(&entry) {
+        let entry = LogEntry::parse(&files.client, lines, files.json, reference, query.zone);
+        reference = entry.time;
+        if query.since.is_some_and(|since| entry.time < since) {
+            is_complete = true;
+        } else if (query.filter)(&entry) {
             found.push(entry);
-            over = found.len() == wanted.count;
+            is_complete = found.len() == query.limit;
         }
     }
     found.reverse();
-    (found, over)
+    (found, is_complete)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::super::Folder;
     use super::*;
+    use crate::reading::FolderSource;
 
-    fn place(dir: &Path) -> LogPlace {
-        LogPlace {
+    fn files(dir: &Path) -> ClientFiles {
+        ClientFiles {
             client: "a".to_owned(),
             json: false,
             path: dir.join("a.log"),
-            earlier: vec![(1, dir.join("a.log.x-1")), (2, dir.join("a.log.x-2"))],
+            rotated: vec![(1, dir.join("a.log.x-1")), (2, dir.join("a.log.x-2"))],
         }
     }
 
     fn messages(
         dir: &Path,
-        count: usize,
+        limit: usize,
         since: Option<&str>,
-        fits: &dyn Fn(&LogEntry) -> bool,
+        filter: &dyn Fn(&LogEntry) -> bool,
     ) -> Vec<String> {
-        let wanted = Wanted {
-            count,
-            since: since.map(|time| time.parse().unwrap()),
-            zone: Zone::Utc,
-            fits,
-        };
-        let (_, entries) = begin(&mut Folder::new(dir), &place(dir), &wanted).unwrap();
+        let since: Option<DateTime<Utc>> = since.map(|time| time.parse().unwrap());
+        let query = HistoryQuery::last(limit)
+            .since(since)
+            .zone(Zone::Utc)
+            .filter(filter);
+        let (_, entries) = read_history(&mut FolderSource::new(dir), &files(dir), &query).unwrap();
         entries.into_iter().map(|entry| entry.message).collect()
     }
 
@@ -210,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_entries_come_from_as_many_files_as_it_takes() {
+    fn the_last_entries_may_span_several_files() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), "a.log.x-1", 0..10);
         write(dir.path(), "a.log.x-2", 10..20);
@@ -227,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_file_is_read_from_its_end() {
+    fn a_long_file_is_searched_from_its_end() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), "a.log", 0..3000);
         let first = messages(dir.path(), 2900, None, &|_| true);

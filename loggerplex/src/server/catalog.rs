@@ -1,13 +1,12 @@
-//! The log files that a server has: who reads from elsewhere is told of them, and of nothing else.
+//! Catalog of a server's log files, for remote readers.
 //!
-//! A file is served when it was listed, under the path and with the id that the list has. What is listed are regular files
-//! below the log folder that are called like log files. No text of a caller is ever part of a path, and no link is
-//! followed when one is opened, so nothing outside the folder is reached.
+//! The catalog lists regular files below the log folder that have the name of a log file. It serves only listed files,
+//! under their listed path and identity. Opening follows no symbolic link, so nothing outside the folder is reachable.
 //!
-//! A look at the folder costs one `stat` per file. It is made when somebody asks, at most every tenth of a second, and
-//! takes at most a twentieth of the time; the first bytes of a file are read once.
+//! A scan of the folder costs one `stat` per file. Calls trigger it, at most every 100 ms, and it takes at most 1/20 of
+//! the time. The first bytes of a file are read once.
 
-mod beneath;
+mod safe_open;
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -18,49 +17,51 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use crate::listing::{ListedLog, LogListing, LogState, MAX_LISTED, MAX_PART};
-use crate::reading::LogId;
-use crate::reading::places::{earlier_files, walk};
-use crate::reading::source::{HEAD, bytes_at};
+use super::listing::{FileSnapshot, ListedLog, LogListing, MAX_LISTED, MAX_PART};
+use crate::files::{HEAD, LogId, read_at, rotated_files, walk};
 
-/// Most files that are listed.
+/// Limit on listed files.
 const MAX_FILES: usize = 200_000;
-/// Files that were removed and are remembered for those who know them; beyond that everybody begins a new list.
+/// Limit on remembered removals. Beyond it the catalog begins a new list, and readers start over.
 const MAX_REMOVED: usize = 20_000;
-/// Shortest time from one look to the next.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Time from one look to the next, as a multiple of how long it took.
-const REST: u32 = 20;
+/// Shortest time between two scans.
+const SCAN_INTERVAL: Duration = Duration::from_millis(100);
+/// Shortest time between two scans, as a multiple of the duration of the first.
+const SCAN_PAUSE_FACTOR: u32 = 20;
 
-/// The files of one log folder.
+/// Listed files of one log folder.
 pub(super) struct Catalog {
     root: PathBuf,
-    /// Names this list: another server, or this one after a restart, numbers its changes anew.
+    /// Number of this list. Changes are numbered within a list, and a restart begins another one.
     list: u64,
-    look: u64,
-    look_again: Option<Instant>,
-    files: BTreeMap<String, Known>,
-    /// The path of each file by the number of its last change.
+    /// Number of the last scan.
+    scan: u64,
+    /// Time of the next scan; none before the first one.
+    next_scan: Option<Instant>,
+    files: BTreeMap<String, CatalogEntry>,
+    /// Path of each file by the number of its last change.
     changes: BTreeMap<u64, String>,
     last_change: u64,
+    /// Number of removed files in `files`.
     removed: usize,
 }
 
-struct Known {
+struct CatalogEntry {
+    /// Number of the last change.
     change: u64,
-    /// The look that saw it last.
-    look: u64,
-    /// None when it was removed.
-    log: Option<LogState>,
+    /// Number of the scan that saw the file last.
+    scan: u64,
+    /// The file; none after its removal.
+    log: Option<FileSnapshot>,
 }
 
 impl Catalog {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            list: name_of_list(),
-            look: 0,
-            look_again: None,
+            list: new_list_number(),
+            scan: 0,
+            next_scan: None,
             files: BTreeMap::new(),
             changes: BTreeMap::new(),
             last_change: 0,
@@ -68,9 +69,9 @@ impl Catalog {
         }
     }
 
-    /// What changed after a change of a list; everything for another list.
+    /// Lists what changed after change `after` of `list`; lists everything for any other list.
     pub fn list(&mut self, list: u64, after: u64) -> io::Result<LogListing> {
-        self.look_when_due()?;
+        self.scan_when_due()?;
         let after = if list == self.list { after } else { 0 };
         let mut changes = self.changes.range(after.saturating_add(1)..);
         let some: Vec<_> = changes.by_ref().take(MAX_LISTED).collect();
@@ -84,16 +85,16 @@ impl Catalog {
         Ok(LogListing {
             list: self.list,
             change: some.last().map_or(after, |(change, _)| **change),
-            look: self.look,
+            look: self.scan,
             more: changes.next().is_some(),
             files: files.collect(),
         })
     }
 
-    /// Bytes of the file with this id that is or was at this path; none when it is not there any more.
+    /// Reads the file with this identity that is or was at `path`, from byte `at` on. Returns none when it is gone.
     pub fn read(&mut self, path: &str, id: &LogId, at: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
         if !self.is_listed(path) {
-            self.look_when_due()?;
+            self.scan_when_due()?;
         }
         if !self.is_listed(path) {
             return Ok(None);
@@ -101,29 +102,29 @@ impl Catalog {
         let max = usize::try_from(max).unwrap_or(MAX_PART).min(MAX_PART);
         match self.find(path, id)? {
             Some(file) if at >= file.metadata()?.len() => Ok(Some(Vec::new())),
-            Some(file) => bytes_at(&file, at, max).map(Some),
+            Some(file) => read_at(&file, at, max).map(Some),
             None => Ok(None),
         }
     }
 
     fn is_listed(&self, path: &str) -> bool {
-        self.files.get(path).is_some_and(|known| known.log.is_some())
+        self.files.get(path).is_some_and(|entry| entry.log.is_some())
     }
 
-    /// The file with this id: at its path, or among the earlier files of its client.
+    /// Opens the file with this identity: at its path, or among the rotated files of its client.
     fn find(&mut self, path: &str, id: &LogId) -> io::Result<Option<File>> {
         if let Some(file) = self.open(path, id)? {
             return Ok(Some(file));
         }
-        // What is known of this path is out of date.
-        if let Some(known) = self.files.get_mut(path) {
-            known.log.iter_mut().for_each(|log| log.id.head.clear());
+        // The listed identity is out of date; clearing it makes the next scan read it again.
+        if let Some(entry) = self.files.get_mut(path) {
+            entry.log.iter_mut().for_each(|log| log.id.head.clear());
         }
-        let earlier = match earlier_files(&self.root.join(path)) {
+        let rotated = match rotated_files(&self.root.join(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        for (_, path) in earlier.into_iter().rev() {
+        for (_, path) in rotated.into_iter().rev() {
             let path = path.strip_prefix(&self.root).ok().and_then(Path::to_str);
             if let Some(file) = path.map(|path| self.open(path, id)).transpose()?.flatten() {
                 return Ok(Some(file));
@@ -132,43 +133,43 @@ impl Catalog {
         Ok(None)
     }
 
-    /// The file at a path, if it is the one with this id.
+    /// Opens the file at a path, if it has this identity.
     fn open(&self, path: &str, id: &LogId) -> io::Result<Option<File>> {
-        let Some(file) = beneath::open(&self.root, path)? else {
+        let Some(file) = safe_open::open_below(&self.root, path)? else {
             return Ok(None);
         };
-        let is_it = id.is_now(&LogId::of(&file)?);
-        Ok(is_it.then_some(file))
+        let matches = id.is_same_file(&LogId::of(&file)?);
+        Ok(matches.then_some(file))
     }
 
-    fn look_when_due(&mut self) -> io::Result<()> {
+    fn scan_when_due(&mut self) -> io::Result<()> {
         let start = Instant::now();
-        if self.look_again.is_some_and(|at| start < at) {
+        if self.next_scan.is_some_and(|at| start < at) {
             return Ok(());
         }
-        let looked = self.look();
-        self.look_again = Some(start + LOOK_EVERY.max(start.elapsed() * REST));
-        looked
+        let scanned = self.scan();
+        self.next_scan = Some(start + SCAN_INTERVAL.max(start.elapsed() * SCAN_PAUSE_FACTOR));
+        scanned
     }
 
-    fn look(&mut self) -> io::Result<()> {
-        self.look += 1;
+    fn scan(&mut self) -> io::Result<()> {
+        self.scan += 1;
         let root = self.root.clone();
-        let seen = walk(&root, &mut |path, entry| match entry.metadata() {
-            // Of a link this is the link itself.
-            Ok(metadata) if metadata.is_file() => self.see(path, &metadata),
+        let walked = walk(&root, &mut |path, entry| match entry.metadata() {
+            // `metadata` does not follow links, so a link is not a file here.
+            Ok(metadata) if metadata.is_file() => self.update(path, &metadata),
             _ => Ok(()),
         });
-        match seen {
-            // Somebody removed the folder; the next line brings it back.
+        match walked {
+            // The folder was removed; the next log line makes it again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
-        let gone = |known: &Known| known.log.is_some() && known.look != self.look;
-        let gone = self.files.iter().filter(|(_, known)| gone(known));
+        let is_gone = |entry: &CatalogEntry| entry.log.is_some() && entry.scan != self.scan;
+        let gone = self.files.iter().filter(|(_, entry)| is_gone(entry));
         let gone: Vec<String> = gone.map(|(path, _)| path.clone()).collect();
         for path in gone {
-            self.note(path, None);
+            self.record_change(path, None);
         }
         if self.removed > MAX_REMOVED {
             self.forget_removed();
@@ -176,15 +177,15 @@ impl Catalog {
         Ok(())
     }
 
-    /// A file is there.
-    fn see(&mut self, path: String, metadata: &Metadata) -> io::Result<()> {
+    /// Updates the entry of a file that the scan found.
+    fn update(&mut self, path: String, metadata: &Metadata) -> io::Result<()> {
         let (length, modified_ns) = (metadata.len(), modified_ns(metadata));
-        let known = self.files.get_mut(&path);
-        let before = known.and_then(|known| {
-            known.look = self.look;
-            known.log.as_ref()
+        let entry = self.files.get_mut(&path);
+        let before = entry.and_then(|entry| {
+            entry.scan = self.scan;
+            entry.log.as_ref()
         });
-        let same_head = |log: &&LogState| {
+        let same_head = |log: &&FileSnapshot| {
             let whole = log.id.head.len() == HEAD;
             log.id.number == metadata.ino() && log.length <= length && (whole || log.length == length)
         };
@@ -193,33 +194,39 @@ impl Catalog {
                 return Ok(());
             }
             Some(log) if log.has_head() => log.id.clone(),
-            _ => match beneath::open(&self.root, &path)? {
+            _ => match safe_open::open_below(&self.root, &path)? {
                 Some(file) => LogId::of(&file)?,
-                None => return Ok(()), // it has vanished
+                None => return Ok(()), // removed meanwhile
             },
         };
         if before.is_none() {
-            let there = self.files.len() - self.removed;
-            if there >= MAX_FILES {
-                let why = format!("more than {MAX_FILES} log files below {}", self.root.display());
-                return Err(io::Error::other(why));
+            let listed = self.files.len() - self.removed;
+            if listed >= MAX_FILES {
+                let message = format!(
+                    "cannot list the log files below {}: more than {MAX_FILES}",
+                    self.root.display()
+                );
+                return Err(io::Error::other(message));
             }
         }
-        let log = LogState {
+        let log = FileSnapshot {
             id,
             length,
             modified_ns,
         };
-        self.note(path, Some(log));
+        self.record_change(path, Some(log));
         Ok(())
     }
 
-    /// A file has changed.
-    fn note(&mut self, path: String, log: Option<LogState>) {
+    /// Records the next change: a file is new, has changed, or was removed.
+    fn record_change(&mut self, path: String, log: Option<FileSnapshot>) {
         self.last_change += 1;
-        let (change, look) = (self.last_change, self.look);
+        let (change, scan) = (self.last_change, self.scan);
         self.removed += usize::from(log.is_none());
-        if let Some(before) = self.files.insert(path.clone(), Known { change, look, log }) {
+        if let Some(before) = self
+            .files
+            .insert(path.clone(), CatalogEntry { change, scan, log })
+        {
             self.removed -= usize::from(before.log.is_none());
             self.changes.remove(&before.change);
         }
@@ -227,25 +234,25 @@ impl Catalog {
     }
 
     fn forget_removed(&mut self) {
-        self.files.retain(|_, known| known.log.is_some());
-        let there = self
+        self.files.retain(|_, entry| entry.log.is_some());
+        let changes = self
             .files
             .iter()
-            .map(|(path, known)| (known.change, path.clone()));
-        self.changes = there.collect();
-        (self.list, self.removed) = (name_of_list().max(self.list + 1), 0);
+            .map(|(path, entry)| (entry.change, path.clone()));
+        self.changes = changes.collect();
+        (self.list, self.removed) = (new_list_number().max(self.list + 1), 0);
     }
 }
 
-impl LogState {
-    /// An empty file has none, and so has one of which it is not known.
+impl FileSnapshot {
+    /// Returns whether the first bytes are known. An empty file has none to know.
     fn has_head(&self) -> bool {
         self.length == 0 || !self.id.head.is_empty()
     }
 }
 
-/// Never 0, which is the list of somebody who has none.
-fn name_of_list() -> u64 {
+/// Number of a new list: the time, so that a restart differs. Never 0, which stands for a reader's missing list.
+fn new_list_number() -> u64 {
     let now = Utc::now().timestamp_nanos_opt();
     now.and_then(|ns| u64::try_from(ns).ok()).unwrap_or(1)
 }

@@ -1,6 +1,6 @@
-//! Which file an entry goes to.
+//! Log files of all clients: appending, rotation, checkpoints.
 
-mod state;
+mod checkpoint;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,24 +12,22 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use remotecall::{CallContext, ClientId, FileId, FileSet, NewFile};
 
 use super::LogError;
-use crate::Rotation;
-use crate::rotation::Generation;
+use super::rotation::{RotatedFiles, Rotation};
 
-/// Bytes that may gather in memory before they are written: 64 MiB.
+/// Limit on unwritten bytes in memory: 64 MiB. Above it, entries are written before the next commit.
 pub(super) const MAX_PENDING: usize = 64 << 20;
 
-/// The files of all clients.
+/// Log files of all clients.
 pub(super) struct LogFiles {
     files: FileSet,
     pub overwrite: bool,
     pub rotation: Option<Rotation>,
     pub reopen: Arc<AtomicBool>,
-    /// By the path of the file that grows; only of files that are or were under a rotation.
-    generations: BTreeMap<String, Generation>,
-    /// Earlier files that are removed with the next commit.
+    /// Rotation progress by path of the current file; only for clients that ever had a rotation.
+    rotations: BTreeMap<String, RotatedFiles>,
+    /// Rotated files that the next commit removes.
     expired: Vec<String>,
-    /// Bytes since the last commit. Entries are written early when there are too many; a failure then is
-    /// not lost, because the next commit meets it again.
+    /// Bytes appended since the last commit.
     pending: usize,
 }
 
@@ -42,55 +40,55 @@ impl LogFiles {
             overwrite: false,
             rotation: None,
             reopen: Arc::default(),
-            generations: BTreeMap::new(),
+            rotations: BTreeMap::new(),
             expired: Vec::new(),
             pending: 0,
         })
     }
 
-    /// Adds an entry to the client's file, whose name ends in `ending`.
-    pub fn add(&mut self, cx: &CallContext<'_>, ending: &str, entry: &[u8]) -> Result<(), LogError> {
+    /// Appends an entry to the client's file with this extension.
+    pub fn append(&mut self, cx: &CallContext<'_>, extension: &str, entry: &[u8]) -> Result<(), LogError> {
         check_folders(cx.client_id)?;
-        let path = format!("{}{ending}", cx.client_id.as_str());
+        let path = format!("{}{extension}", cx.client_id.as_str());
         let key = self.key(&path, cx.time_ns, entry.len() as u64);
         let file = match self.files.find(&key) {
             Some(file) => file,
-            None => self.begin(&key, path),
+            None => self.open_new(&key, path),
         };
         self.files.pending(file).extend_from_slice(entry);
         self.pending += entry.len();
         if self.pending > MAX_PENDING {
-            // What fails here fails again at the next commit, and is reported there.
+            // A failure here repeats at the next commit, which reports it.
             let _ = self.commit();
         }
         Ok(())
     }
 
-    /// The key of the file at `path`, or of the next one when this entry is too much for it.
+    /// Key of the file that takes this entry. Rotates the current file first when the entry exceeds a limit.
     fn key(&mut self, path: &str, time_ns: i64, bytes: u64) -> String {
         let rotation = match self.rotation {
             Some(rotation) => rotation,
-            None if self.generations.contains_key(path) => Rotation::default(),
+            None if self.rotations.contains_key(path) => Rotation::default(),
             None => return path.to_owned(),
         };
-        let generation = self.generations.entry(path.to_owned()).or_default();
-        if generation.ends_before(rotation, time_ns, bytes)
-            && let Some(full) = self.files.find(&generation.key(path))
+        let rotated = self.rotations.entry(path.to_owned()).or_default();
+        if rotated.must_rotate(rotation, time_ns, bytes)
+            && let Some(full) = self.files.find(&rotated.key(path))
         {
-            self.files.retire(full, generation.kept(path));
-            self.expired.extend(generation.next(path, rotation.keep));
+            self.files.retire(full, rotated.rotated_path(path));
+            self.expired.extend(rotated.rotate(path, rotation.keep));
         }
-        generation.add(time_ns, bytes);
-        generation.key(path)
+        rotated.count_line(time_ns, bytes);
+        rotated.key(path)
     }
 
-    fn begin(&mut self, key: &str, path: String) -> FileId {
-        let place = if self.overwrite {
+    fn open_new(&mut self, key: &str, path: String) -> FileId {
+        let mode = if self.overwrite {
             NewFile::Overwrite(path)
         } else {
             NewFile::Append(path)
         };
-        self.files.add(key, place)
+        self.files.add(key, mode)
     }
 
     pub fn commit(&mut self) -> io::Result<()> {
@@ -105,22 +103,22 @@ impl LogFiles {
         Ok(())
     }
 
-    pub fn want_checkpoint(&self) -> bool {
+    pub fn wants_checkpoint(&self) -> bool {
         self.reopen.load(Relaxed) || self.files.wants_checkpoint()
     }
 
-    /// Makes everything durable; the moment to open files again, since a state is saved.
+    /// Syncs all files and encodes their checkpoint. Files are reopened here, because their lengths have just been saved.
     pub fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
         self.files.sync()?;
         if self.reopen.swap(false, Relaxed) {
             self.files.reopen();
         }
-        state::encode(&self.generations, &self.files.state())
+        checkpoint::encode(&self.rotations, &self.files.state())
     }
 
     pub fn restore(&mut self, state: &[u8]) -> io::Result<()> {
-        let (generations, files) = state::decode(state)?;
-        self.generations = generations;
+        let (rotations, files) = checkpoint::decode(state)?;
+        self.rotations = rotations;
         self.files.restore(files)
     }
 
@@ -132,23 +130,20 @@ impl LogFiles {
 
 fn check_folders(client_id: &ClientId) -> Result<(), LogError> {
     let mut folders = client_id.as_str().rsplit('/').skip(1);
-    if folders.any(is_like_a_file) {
+    if folders.any(looks_like_log_file) {
         return Err(LogError::FolderLikeFile(client_id.clone()));
     }
     Ok(())
 }
 
-/// Whether a folder of this name could be in the way of another client's file, in any format.
-fn is_like_a_file(folder: &str) -> bool {
-    let ends = |ending: &str| {
-        let rests = folder
-            .match_indices(ending)
-            .map(|(at, _)| &folder[at + ending.len()..]);
-        rests
-            .into_iter()
-            .any(|rest| rest.is_empty() || rest.starts_with('.'))
+/// Returns whether a folder of this name could collide with another client's log file, current or rotated.
+fn looks_like_log_file(folder: &str) -> bool {
+    let has_extension = |extension: &str| {
+        // The first piece is before the first extension.
+        let mut after = folder.split(extension).skip(1);
+        after.any(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    ends(".log") || ends(".jsonl")
+    has_extension(".log") || has_extension(".jsonl")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fs;
 
 use super::log_files::MAX_PENDING;
 use super::*;
-use crate::{TextFormat, Zone};
+use crate::format::{TextFormat, Zone};
 
 /// 2018-03-09 12:34:56 UTC
 const TIME: i64 = 1_520_598_896_000_000_000;
@@ -63,7 +63,7 @@ pub(super) fn call_at(
     logs.call(&cx, index, &Args::parse(&args, false).unwrap(), &mut Vec::new())
 }
 
-/// Calls one method and reads what it wrote.
+/// Asserts the line that one call writes.
 #[track_caller]
 fn check(method: &str, args: impl Serialize, expect: &str) {
     let disk = Disk::new();
@@ -95,12 +95,12 @@ fn each_method_has_its_level() {
 }
 
 #[test]
-fn a_message_may_have_a_time_of_its_own() {
+fn log_at_takes_an_explicit_time() {
     check("log_at", (23, "x", TIME - 1_000_000_000), "12:34:55 INFO3> x\n");
 }
 
 #[test]
-fn sections_and_exceptions_look_as_in_the_original() {
+fn sections_have_bars_and_exceptions_a_traceback() {
     check("section", ("Yo",), "12:34:56 INFO> ========== Yo ==========\n");
     check("section", ("Yo", 40, "!", 4), "12:34:56 ERROR> !! Yo !!\n");
     let bar = format!("12:34:56 INFO> {}\n", "=".repeat(20));
@@ -113,7 +113,7 @@ fn sections_and_exceptions_look_as_in_the_original() {
 }
 
 #[test]
-fn lines_below_the_threshold_leave_nothing_behind() {
+fn lines_below_the_threshold_create_no_file() {
     let disk = Disk::new();
     let mut logs = disk.open();
     call(&mut logs, "a", "debug", ("x",)).unwrap();
@@ -129,7 +129,7 @@ fn lines_below_the_threshold_leave_nothing_behind() {
 }
 
 #[test]
-fn options_change_what_stands_before_a_message() {
+fn format_options_change_the_part_before_the_message() {
     let disk = Disk::new();
     let mut logs = disk.open().lines(utc().time("ydhm".parse().ok()));
     call(&mut logs, "a", "info", ("1",)).unwrap();
@@ -161,7 +161,7 @@ fn each_client_has_its_own_file() {
 }
 
 #[test]
-fn a_client_and_a_folder_of_clients_can_have_the_same_name() {
+fn a_client_and_a_folder_of_clients_may_share_a_name() {
     let disk = Disk::new();
     let mut logs = disk.open();
     for id in ["agent", "agent/1", "a.log", "b.logs/1"] {
@@ -174,7 +174,7 @@ fn a_client_and_a_folder_of_clients_can_have_the_same_name() {
 }
 
 #[test]
-fn a_folder_cannot_have_the_name_of_a_file() {
+fn a_folder_with_the_name_of_a_log_file_is_refused() {
     for id in [
         "agent.log/1",
         "x/agent.log/y/1",
@@ -182,27 +182,26 @@ fn a_folder_cannot_have_the_name_of_a_file() {
         "agent.log.20180309-1/x",
     ] {
         let why = format!(
-            "LogError: client id {id} has no file: only its last part may be named like a log file, such as x.log or x.jsonl"
+            "LogError: client id {id} is refused: only its last part may have the name of a log file, such as x.log or x.jsonl"
         );
         refused(id, "info", ("x",), &why);
     }
 }
 
 #[test]
-fn what_is_too_long_is_refused() {
+fn overlong_messages_and_bars_are_refused() {
     let long = "x".repeat(MAX_MESSAGE + 1);
     let why = "LogError: message of 16777217 bytes is too long: at most 16777216 are allowed";
     refused("a", "info", (&long,), why);
     refused("a", "section", (&long,), why);
     refused("a", "exception", ("x", &long[1..]), why);
-    let why =
-        "LogError: bar of 1000000000 times 2 bytes is too long: at most 256 bytes on each side are allowed";
+    let why = "LogError: section bar of 1000000000 times 2 bytes is too long: at most 256 bytes on each side are allowed";
     refused("a", "section", ("x", 20, "ab", 1_000_000_000), why);
     check("info", (&long[1..],), &format!("12:34:56 INFO> {}\n", &long[1..]));
 }
 
 #[test]
-fn arguments_of_another_type_are_refused() {
+fn arguments_of_the_wrong_type_are_refused() {
     for args in [(256, "x"), (-1, "x")] {
         let error = call(&mut Disk::new().open(), "a", "log", args).unwrap_err();
         assert!(error.to_string().starts_with("argument level: "), "{error}");
@@ -212,7 +211,7 @@ fn arguments_of_another_type_are_refused() {
 }
 
 #[test]
-fn one_message_is_one_entry_whatever_it_holds() {
+fn one_message_is_one_entry_whatever_its_text() {
     let disk = Disk::new();
     let mut logs = disk.open();
     let pieces = [
@@ -233,7 +232,7 @@ fn one_message_is_one_entry_whatever_it_holds() {
     assert!(!text.contains(breaks), "{text:?}");
 }
 
-/// A day of two clients; hostile text included.
+/// Logs rounds of two clients, with control characters and refused calls among them.
 fn replay(logs: &mut Loggerplex, rounds: std::ops::Range<u32>) {
     for round in rounds {
         call(logs, "agent/1", "info", (format!("round {round}\nof 4"),)).unwrap();
@@ -247,7 +246,7 @@ fn replay(logs: &mut Loggerplex, rounds: std::ops::Range<u32>) {
 }
 
 #[test]
-fn a_replay_completes_a_file_cut_at_any_byte() {
+fn a_replay_completes_a_file_truncated_at_any_byte() {
     let disk = Disk::new();
     replay(&mut disk.open(), 0..4);
     let whole = (disk.read("agent/1"), disk.read("b"));
@@ -260,7 +259,7 @@ fn a_replay_completes_a_file_cut_at_any_byte() {
 }
 
 #[test]
-fn a_replay_from_a_checkpoint_completes_a_file_cut_behind_it() {
+fn a_replay_from_a_checkpoint_completes_a_file_truncated_after_it() {
     let disk = Disk::new();
     let mut logs = disk.open();
     replay(&mut logs, 0..2);
@@ -277,7 +276,7 @@ fn a_replay_from_a_checkpoint_completes_a_file_cut_behind_it() {
 }
 
 #[test]
-fn what_is_there_before_the_first_line_stays() {
+fn existing_file_content_stays() {
     let disk = Disk::new();
     disk.open();
     fs::write(disk.path("b"), "of another day\n").unwrap();
@@ -289,7 +288,7 @@ fn what_is_there_before_the_first_line_stays() {
 }
 
 #[test]
-fn bytes_that_are_no_state_are_refused() {
+fn an_invalid_checkpoint_is_refused() {
     for bytes in [
         &b""[..],
         b"\xc1",
@@ -302,7 +301,7 @@ fn bytes_that_are_no_state_are_refused() {
 }
 
 #[test]
-fn too_much_to_keep_is_written_early() {
+fn entries_above_the_memory_limit_are_written_before_the_commit() {
     let disk = Disk::new();
     let mut logs = disk.open();
     let long = "x".repeat(MAX_MESSAGE);
@@ -318,7 +317,7 @@ fn too_much_to_keep_is_written_early() {
 }
 
 #[test]
-fn json_lines_are_in_a_file_of_their_own() {
+fn json_lines_go_to_a_separate_file() {
     let disk = Disk::new();
     let mut logs = disk.open();
     call(&mut logs, "a", "info", ("text",)).unwrap();
@@ -333,7 +332,7 @@ fn json_lines_are_in_a_file_of_their_own() {
 }
 
 #[test]
-fn overwriting_replaces_what_others_left_but_no_line_of_its_own() {
+fn overwriting_replaces_foreign_content_but_not_the_servers_own_lines() {
     let disk = Disk::new();
     disk.open();
     fs::write(disk.path("b"), "of another day\n").unwrap();
@@ -342,7 +341,7 @@ fn overwriting_replaces_what_others_left_but_no_line_of_its_own() {
     assert!(whole.starts_with("12:34:56 WARNING> "), "{whole}");
     replay(&mut disk.open().overwrite(true), 0..4);
     assert_eq!(disk.read("b"), whole);
-    // A line of its own stays, also when somebody has cut the file.
+    // The server's own lines stay, also when the file was truncated.
     let mut logs = disk.open().overwrite(true);
     replay(&mut logs, 0..4);
     let state = logs.checkpoint().unwrap();
@@ -352,4 +351,21 @@ fn overwriting_replaces_what_others_left_but_no_line_of_its_own() {
     call(&mut logs, "b", "info", ("more",)).unwrap();
     logs.commit().unwrap();
     assert!(disk.read("b").starts_with(&whole[..20]));
+}
+
+#[test]
+fn the_settings_text_is_stable() {
+    let disk = Disk::new();
+    let berlin = TextFormat::default()
+        .zone("Europe/Berlin".parse().unwrap())
+        .time("%H".parse().ok())
+        .preamble("{levelno} ".parse().unwrap());
+    let rotation = Rotation::keep(3).max_age(std::time::Duration::from_secs(60));
+    let logs = disk.open().lines(berlin).rotation(rotation);
+    assert_eq!(
+        logs.settings(),
+        "Text(TextFormat { time: Some(TimeFormat([Numeric(Hour, Zero)])), zone: Named(Europe/Berlin), \
+         preamble: Some(Preamble([Literal(\"\"), LevelNumber, Literal(\" \")])), show_level: true }), \
+         from Level(20), Some(Rotation { max_bytes: None, max_age: Some(60s), keep: 3 })"
+    );
 }

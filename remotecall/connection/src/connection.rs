@@ -12,7 +12,9 @@ use crate::endpoint::{Endpoint, name};
 /// Timeout of connecting, 3 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout of a reply, beyond the time that a blocking command may take, 5 s.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout for a broker to refuse the length of a value, 1 s.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Open, authenticated connection.
 pub struct Connection {
@@ -45,6 +47,25 @@ impl Connection {
             .map_err(|error| diagnose::explained(error, address))?;
         opened.check(&replies)?;
         Ok(opened)
+    }
+
+    /// Checks over another connection whether the broker refuses a value of `length` bytes, and returns its refusal.
+    ///
+    /// Only the header of such a value is sent. A broker that refuses the length says so at once; one that accepts it
+    /// waits for the value.
+    ///
+    /// # Errors
+    /// When the connection cannot be opened, or fails otherwise than by a refusal.
+    pub fn refuses_length(endpoint: &Endpoint, length: usize) -> RedisResult<Option<String>> {
+        let mut connection = Self::open(endpoint, Duration::ZERO)?.connection;
+        connection.set_read_timeout(Some(REFUSAL_TIMEOUT))?;
+        connection.send_packed_command(format!("*2\r\n$4\r\nECHO\r\n${length}\r\n").as_bytes())?;
+        match connection.recv_response() {
+            Ok(Value::ServerError(error)) => Ok(Some(endpoint.explained(&error))),
+            Err(error) if error.code().is_some() => Ok(Some(error.to_string())),
+            Err(error) if !error.is_timeout() => Err(error),
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
     /// Checks the replies to the handshake, of which the last one is that to `PING`.

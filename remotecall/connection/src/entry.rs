@@ -3,6 +3,7 @@
 use std::fmt;
 
 use redis::Value;
+use remotecall_wire::ProducerId;
 
 /// Entry of a stream; unknown fields are ignored.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,11 @@ pub struct Entry {
     pub sent_ms: Option<u64>,
     /// Field "d": number of calls that the sender had dropped.
     pub dropped: u64,
+    /// Fields "p" and "z": a producer that ended with every frame acknowledged, and true if the broker replied to each of
+    /// its `XADD` commands.
+    pub goodbye: Option<(ProducerId, bool)>,
+    /// Field "m": true for an entry that the server itself added as a mark.
+    pub is_mark: bool,
 }
 
 /// Id of a stream entry, `ms-seq`.
@@ -93,6 +99,7 @@ fn entry(value: Value) -> Option<Entry> {
     };
     if let Some(Value::Array(fields)) = parts.next() {
         let mut fields = fields.into_iter();
+        let (mut producer, mut is_certain) = (None, false);
         while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) =
             (fields.next(), fields.next())
         {
@@ -101,9 +108,13 @@ fn entry(value: Value) -> Option<Entry> {
                 b"a" => entry.acked = number(&value).unwrap_or(0),
                 b"t" => entry.sent_ms = number(&value),
                 b"d" => entry.dropped = number(&value).unwrap_or(0),
+                b"m" => entry.is_mark = true,
+                b"p" => producer = std::str::from_utf8(&value).ok().and_then(ProducerId::parse),
+                b"z" => is_certain = value == b"1",
                 _ => {}
             }
         }
+        entry.goodbye = producer.map(|producer| (producer, is_certain));
     }
     Some(entry)
 }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! rc:{QUEUE.SHARD}:in      stream of frames: field "f" is the frame; "a", "t" and "d" are the sender's state when it
-//!                          sent the frame: its acknowledgement, its clock, and the calls it had dropped
-//! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest acknowledged frame; "dropped" → calls that
-//!                          producers dropped
+//!                          sent the frame: its acknowledgement, its clock, and the calls it had dropped; "p" and
+//!                          "z" tell the end of a producer, and "m" marks an entry of the server itself
+//! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest acknowledged frame; PRODUCER:refused → its
+//!                          refused calls; "dropped" → calls that producers dropped; "accepted" → accepted frames
 //! rc:{QUEUE.SHARD}:lease   name of the server that serves the queue; expires by itself
 //! rc:{r.PRODUCER}:out      stream of replies to one producer; expires by itself
 //! ```
@@ -25,7 +26,7 @@ mod environment;
 pub mod percent;
 
 pub use address::{Address, AddressError};
-pub use connection::Connection;
+pub use connection::{Connection, REPLY_TIMEOUT};
 pub use credentials::{FileError, MAX_PASSWORD, read_password, warn_if_others_can_read};
 pub use endpoint::{Endpoint, Role};
 pub use entry::{Entry, StreamId, entries, number, time_ms};
@@ -38,6 +39,14 @@ pub const MAX_QUEUE_NAME: usize = 128;
 
 /// Field of the acknowledgements with the number of calls that producers dropped.
 pub const DROPPED_FIELD: &str = "dropped";
+
+/// Field of the acknowledgements with the number of frames that were accepted since the journal began.
+pub const ACCEPTED_FIELD: &str = "accepted";
+
+/// Field of the acknowledgements with the refused calls of a producer: `COUNT TEXT`.
+pub fn refused_field(producer: ProducerId) -> String {
+    format!("{producer}:refused")
+}
 
 /// Keys of one queue.
 #[derive(Clone, Debug)]

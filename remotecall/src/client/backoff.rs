@@ -1,11 +1,14 @@
-//! Waiting times between attempts: doubled each time, and random, so that hundreds of workers do not
-//! come back in the same instant ("full jitter").
+//! Back-off between attempts: exponential with full jitter, so that hundreds of workers do not reconnect in
+//! the same instant.
 
 use std::time::Duration;
 
+/// Span of the first delay, 50 ms.
 const FIRST: Duration = Duration::from_millis(50);
+/// Span of the longest delay, 2 s.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// Delays of one series of attempts.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
 
@@ -18,7 +21,7 @@ impl Backoff {
         self.0 = FIRST;
     }
 
-    /// The time to wait before the next attempt.
+    /// Delay before the next attempt.
     pub fn next(&mut self) -> Duration {
         let span = self.0;
         self.0 = (span * 2).min(LONGEST);

@@ -1,4 +1,4 @@
-//! Delivers what processes that are gone have left in their spools.
+//! Drain: delivers the spools of processes that are gone.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,71 +9,73 @@ use crate::SpoolError;
 use remotecall_connection::{Address, AddressError, Endpoint, Environment, Keys, Role};
 use remotecall_store::spool::{Found, Spool, SpoolDirectory};
 
-/// What became of one spool.
+/// Outcome of one spool.
 #[derive(Debug)]
 pub struct Drained {
     /// Its directory.
     pub path: PathBuf,
-    /// Queue and client id of the process that wrote it, if they can be read.
+    /// Queue and client id of the process that wrote it, when its owner file can be read.
     pub owner: Option<(String, String)>,
-    /// How it went.
+    /// Result of its delivery.
     pub outcome: DrainOutcome,
 }
 
-/// How it went with a spool.
+/// Result of the delivery of one spool.
 #[derive(Debug)]
 pub enum DrainOutcome {
-    /// All of it is acknowledged, and the spool is gone.
+    /// The server acknowledged all frames, and the spool is removed.
     Delivered {
-        /// How many calls were in it that this process did not know to be acknowledged.
+        /// Calls in the spool that were not acknowledged before.
         calls: u64,
     },
-    /// A process that lives uses it; it delivers its calls itself.
+    /// A live process uses the spool and delivers its frames itself.
     InUse,
-    /// Time was over; the spool is as it was, but for what is acknowledged.
+    /// The timeout passed; the spool keeps the frames that are not acknowledged.
     Outstanding {
         /// Calls acknowledged.
         calls: u64,
         /// Calls not acknowledged.
         outstanding: u64,
     },
-    /// What can be read is acknowledged; the rest lies in `aside`.
+    /// The readable frames are acknowledged; the rest was moved to `aside`.
     Damaged {
         /// Calls acknowledged.
         calls: u64,
-        /// Bytes that cannot be read or delivered.
+        /// Unreadable bytes.
         bytes: u64,
-        /// Where the spool is now.
+        /// New path of the spool.
         aside: PathBuf,
     },
-    /// It cannot be used; it is as it was.
+    /// The spool cannot be used and was left untouched.
     Refused(DrainError),
 }
 
-/// Spools cannot be delivered.
+/// Error of [`drain`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DrainError {
-    /// The spool, or the directory of spools, cannot be used.
+    /// The spool or the directory of spools cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    /// There is no client for it.
+    /// No client can be made for the spool.
     #[error(transparent)]
     Connect(#[from] ConnectError),
 }
 
 impl Drained {
-    /// Whether nothing is left that somebody has to see to.
+    /// True if the spool needs no further action.
     pub fn is_done(&self) -> bool {
         matches!(self.outcome, DrainOutcome::Delivered { .. } | DrainOutcome::InUse)
     }
 }
 
-/// Delivers every spool below `dir` that no process uses, one after the other, to `address` or where its process sent.
-/// No spool holds a password: it comes from `address`, or like other credentials from the variables of `environment`.
-/// `report` hears of each spool.
+/// Delivers every spool below `dir` that no process uses, one after the other, within `timeout` in all.
+///
+/// Frames go to `address`, or to the address that each spool's process used. Spools hold no passwords: credentials that
+/// the address does not name come from the variables of `environment`. `report` is called once per spool.
 ///
 /// # Errors
-/// When the directory cannot be read, or the address not be understood.
+/// When the directory cannot be read, or the address cannot be parsed.
 pub fn drain(
     dir: &Path,
     address: Option<&str>,
@@ -135,7 +137,7 @@ fn deliver(
             None => DrainOutcome::Delivered { calls: stats.acked },
         },
     };
-    // It was flushed, or there is no time left.
+    // Flushed, or out of time.
     let _ = handle.close(Duration::ZERO);
     Ok(outcome)
 }

@@ -1,29 +1,26 @@
-//! A client after `fork`.
+//! Clients after `fork`.
 //!
 //! The child process has a copy of the parent's window, sockets and locks, and none of its threads. A thread
-//! of the parent may have held any of the locks in that instant; in the child nobody will ever release it. So
-//! nothing of the parent is touched in the child, not even to free it: whatever belongs to a client knows
-//! which process made it, looks before it locks, and is useless in any other. The child makes a client
-//! of its own, with another producer id and threads of its own: [`Client::renewed`].
-//!
-//! The C library counts: a function that it calls in every child. It is called for a fork by any language and library;
-//! only a bare `clone` system call, after which the C library itself cannot be used, goes unnoticed.
+//! of the parent may have held any of the locks at the fork; in the child no thread ever releases it. So the
+//! child touches nothing of the parent's client, not even to free it: each handle compares its fork generation
+//! ([`ForkGeneration`](remotecall_store::fork::ForkGeneration)) before it locks. The child makes a client of its
+//! own, with another producer id and its own threads: [`Client::renewed`].
 
 use std::sync::Arc;
 
 use super::{Client, ConnectError, Handle};
 
 impl Client {
-    /// Whether this process made the client. In a child process, after a fork, calls through it are refused.
+    /// True if this process made the client. A child process after a fork cannot call through it.
     pub fn is_here(&self) -> bool {
         self.handle.fork_generation.is_current()
     }
 
-    /// A client with the same address, queue, client id and options, and nothing of this one's calls: what a child
-    /// process needs after a fork. Its spool is another one: the parent's stays the parent's.
+    /// Makes a client with the same address, queue, client id and options, and none of this one's calls: for a child
+    /// process after a fork. It gets a spool of its own; the parent keeps its own.
     ///
     /// # Errors
-    /// When the system gives no random id or no thread, or there can be no spool.
+    /// When the system refuses a random id or a thread, or the spool cannot be made.
     pub fn renewed(&self) -> Result<Self, ConnectError> {
         let handle = Handle::open(
             self.handle.access.renewed(),
@@ -39,12 +36,16 @@ impl Client {
 }
 
 impl Handle {
-    /// The threads are the parent's: even to detach them would be to touch memory that is no thread's any more.
+    /// Forgets the parent's threads: even detaching them would touch memory of threads that do not exist here.
     pub(super) fn leave_threads_alone(&mut self) {
         for thread in [&mut self.sender, &mut self.reader] {
             if let Ok(thread) = thread.get_mut() {
                 std::mem::forget(thread.take());
             }
+        }
+        // Its lock may be held by a thread of the parent.
+        if let Ok(ended) = self.sender_has_ended.get_mut() {
+            std::mem::forget(ended.take());
         }
     }
 }
@@ -60,7 +61,7 @@ mod tests {
     use remotecall_connection::{Endpoint, Role};
     use remotecall_store::spool::Owner;
 
-    /// As a child process finds it.
+    /// A client and a future as a child process finds them.
     fn made_by_another_process() -> (Client, RemoteFuture<i64>) {
         let access = Endpoint::new("127.0.0.1:1".parse().unwrap(), Role::Worker);
         let keys = remotecall_connection::Keys::new("q").unwrap();
@@ -82,9 +83,9 @@ mod tests {
     }
 
     #[test]
-    fn a_child_uses_nothing_of_its_parent() {
+    fn a_child_touches_no_lock_of_its_parent() {
         let (client, future) = made_by_another_process();
-        // Whoever takes one of these locks now waits for ever.
+        // A lock of the window would never be released in the child.
         let window = client.handle.window.clone();
         let _held = window.hold_for_test();
         assert!(!client.is_here());

@@ -1,4 +1,4 @@
-//! The result of a call that is on its way.
+//! Futures of calls: waiting for results, and the reasons why there is none.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -14,8 +14,9 @@ use super::Handle;
 use super::window::{CallId, NotQueued, Pushed};
 use crate::CallError;
 
-/// A call did not end with a value.
+/// Error of a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RemoteError {
     /// The call failed on the server.
     #[error(transparent)]
@@ -26,15 +27,27 @@ pub enum RemoteError {
     /// The client was closed before the result came; whether the call ran is unknown.
     #[error("the client was closed before the result came")]
     Closed,
-    /// The result is of another type than the caller expects.
-    #[error("the result has another type: {0}")]
+    /// The result has another type than the caller expects.
+    #[error("result has the wrong type: {0}")]
     BadResult(String),
-    /// The call was made by another process: this one is its child, after a fork.
-    #[error("the future belongs to the process that made the call")]
+    /// Another process made the call, and this process is its child after a fork.
+    #[error("the future belongs to the process that made the call, not to its forked child")]
     OtherProcess,
     /// The result was taken already.
     #[error("the result was taken already")]
     Taken,
+}
+
+impl RemoteError {
+    /// True if the call certainly did not run, and can be repeated: it never left this process, or the server came to it
+    /// after its deadline.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::NotQueued(error) => error.is_retryable(),
+            Self::Call(CallError::DeadlineExceeded { .. }) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<ReplyError> for RemoteError {
@@ -46,10 +59,10 @@ impl From<ReplyError> for RemoteError {
     }
 }
 
-/// How a call ended: its result as MessagePack, or why there is none.
+/// Outcome of a call: its result as MessagePack, or its error.
 pub(crate) type Outcome = Result<Vec<u8>, RemoteError>;
 
-/// The place where a reply is put for its future.
+/// State shared by a future and the thread that completes it.
 #[derive(Default)]
 pub(crate) struct Slot {
     state: Mutex<SlotState>,
@@ -91,7 +104,7 @@ impl Slot {
         Some(outcome)
     }
 
-    /// Has `waker` woken when the outcome comes; returns false when it has come already.
+    /// Registers `waker` for the outcome; returns false when the outcome has arrived already.
     pub fn wake_when_done(&self, waker: Waker) -> bool {
         let mut state = self.lock();
         let waits = state.outcome.is_none();
@@ -120,10 +133,10 @@ impl Slot {
     }
 }
 
-/// The result of a call that is on its way. Dropping it does no I/O; the call runs all the same.
+/// Result of an outstanding call. Dropping it does no I/O, and the call runs all the same.
 pub struct RemoteFuture<T> {
     pub(super) slot: Arc<Slot>,
-    /// Where to give up waiting; none when the call was never queued.
+    /// Client and id of the call; `None` when the call was never queued.
     waiting: Option<(Arc<Handle>, CallId)>,
     result: PhantomData<fn() -> T>,
 }
@@ -151,7 +164,7 @@ impl<T> RemoteFuture<T> {
         }
     }
 
-    /// The slot's lock may be in the hands of a thread that a child process does not have.
+    /// Refuses a child process after a fork: a thread that it does not have may hold the slot's lock.
     pub(super) fn check_process(&self) -> Result<(), RemoteError> {
         match &self.waiting {
             Some((handle, _)) if !handle.fork_generation.is_current() => Err(RemoteError::OtherProcess),
@@ -159,7 +172,7 @@ impl<T> RemoteFuture<T> {
         }
     }
 
-    /// Waits until the call has ended, or until `deadline`.
+    /// Waits until the outcome has arrived, or until `deadline`.
     fn wait(&self, deadline: Option<Instant>) {
         if let Some((handle, id)) = &self.waiting {
             handle.work_for(&self.slot, *id, deadline);
@@ -173,7 +186,7 @@ impl<T> RemoteFuture<T> {
         }
     }
 
-    /// Waits, but not longer than `timeout`; returns whether the call has ended.
+    /// Waits up to `timeout`; returns whether the outcome has arrived.
     pub(super) fn is_done_after(&self, timeout: Duration) -> bool {
         if !timeout.is_zero() {
             self.wait(Instant::now().checked_add(timeout));
@@ -183,28 +196,28 @@ impl<T> RemoteFuture<T> {
 }
 
 impl<T: DeserializeOwned> RemoteFuture<T> {
-    /// Waits for the result, for ever if need be.
+    /// Waits for the result, without a timeout.
     ///
     /// # Errors
-    /// What the method raised, or why there is no result.
+    /// The error that the method raised, or the reason why there is no result.
     pub fn get(self) -> Result<T, RemoteError> {
         self.check_process()?;
         self.wait(None);
         decode(self.slot.take().unwrap_or(Err(RemoteError::Closed)))
     }
 
-    /// Waits for the result, but not longer than `timeout`; `Ok(None)` means that it has not come yet,
-    /// and it can still be waited for.
+    /// Waits up to `timeout` for the result. `Ok(None)` means that it has not arrived yet; it can still be waited for.
     ///
     /// # Errors
-    /// What the method raised, or why there is no result; [`RemoteError::Taken`] when it was returned before.
+    /// The error that the method raised, or the reason why there is no result; [`RemoteError::Taken`] when an earlier
+    /// call returned it.
     pub fn get_timeout(&self, timeout: Duration) -> Result<Option<T>, RemoteError> {
         self.check_process()?;
         self.is_done_after(timeout);
         self.slot.take().map(decode).transpose()
     }
 
-    /// Says that nobody waits for the result any more. The call runs all the same.
+    /// Drops the future. The call runs all the same.
     pub fn discard(self) {}
 }
 

@@ -1,47 +1,48 @@
-//! Who works with a connection: the thread whose work it is, or a caller that has to wait for the outcome anyway.
+//! Handoff of a connection between its thread and a caller that waits for a result.
 //!
-//! A thread with nothing to do for the moment lends what it works with. A caller takes it and does the work itself,
-//! and no thread has to be woken between the broker and the caller.
+//! An idle thread offers its connection. A caller takes it and does the I/O itself, so that no thread has to be woken
+//! between the broker and the caller.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long callers do without after one of them failed.
-const REFUSED: Duration = Duration::from_secs(60);
+/// Time for which inline I/O stays disabled after a failure, 60 s.
+const DISABLED: Duration = Duration::from_secs(60);
 
+/// Connection of one thread, and its state.
 pub(super) struct Handoff<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
 }
 
 struct State<T> {
-    /// None while the thread or a caller works with it.
-    tool: Option<T>,
-    is_lent: bool,
-    /// The thread is needed.
-    recalled: bool,
-    /// When it was lent, or given back by a caller.
+    /// The connection; `None` while the thread or a caller uses it.
+    connection: Option<T>,
+    is_offered: bool,
+    /// The thread wants its connection back.
+    is_recalled: bool,
+    /// Time of the offer, or of the last return by a caller.
     since: Instant,
-    /// Until when callers do without it.
-    refused_until: Option<Instant>,
+    /// End of the time in which inline I/O is disabled.
+    disabled_until: Option<Instant>,
 }
 
-/// The tool in the hands of a caller; dropping it gives it back.
-pub(super) struct Loan<'a, T> {
-    turn: &'a Handoff<T>,
-    tool: Option<T>,
+/// Connection in use by a caller; dropping it returns the connection.
+pub(super) struct Borrowed<'a, T> {
+    handoff: &'a Handoff<T>,
+    connection: Option<T>,
 }
 
 impl<T> Handoff<T> {
     pub fn new() -> Self {
         Self {
             state: Mutex::new(State {
-                tool: None,
-                is_lent: false,
-                recalled: false,
+                connection: None,
+                is_offered: false,
+                is_recalled: false,
                 since: Instant::now(),
-                refused_until: None,
+                disabled_until: None,
             }),
             changed: Condvar::new(),
         }
@@ -51,20 +52,20 @@ impl<T> Handoff<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the thread: lends `tool` until [`reclaim`](Self::reclaim).
-    pub fn lend(&self, tool: T) {
+    /// Thread side: offers the connection until [`reclaim`](Self::reclaim).
+    pub fn offer(&self, connection: T) {
         let mut state = self.lock();
-        state.tool = Some(tool);
-        state.is_lent = true;
+        state.connection = Some(connection);
+        state.is_offered = true;
         state.since = Instant::now();
     }
 
-    /// For the thread: waits until no caller has worked with the tool for `grace`, or the thread is recalled.
+    /// Thread side: waits until no caller has used the connection for `grace`, or it is recalled.
     pub fn wait_while_used(&self, grace: Duration) {
         let mut state = self.lock();
         loop {
             let left = grace.saturating_sub(state.since.elapsed());
-            if state.recalled || left.is_zero() {
+            if state.is_recalled || left.is_zero() {
                 return;
             }
             let waited = self.changed.wait_timeout(state, left);
@@ -72,80 +73,76 @@ impl<T> Handoff<T> {
         }
     }
 
-    /// For the thread: its tool, as soon as no caller has it.
+    /// Thread side: takes the connection back, as soon as no caller uses it.
     pub fn reclaim(&self) -> T {
         let mut state = self.lock();
         loop {
-            state.recalled = true;
-            if let Some(tool) = state.tool.take() {
-                state.is_lent = false;
-                state.recalled = false;
-                return tool;
+            state.is_recalled = true;
+            if let Some(connection) = state.connection.take() {
+                state.is_offered = false;
+                state.is_recalled = false;
+                return connection;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// For a caller: the tool, when it is lent and no other caller has it.
-    pub fn borrow(&self) -> Option<Loan<'_, T>> {
+    /// Caller side: takes the connection when it is offered and no other caller uses it.
+    pub fn borrow(&self) -> Option<Borrowed<'_, T>> {
         let mut state = self.lock();
-        if state.recalled || state.refused_until.is_some_and(|until| until > Instant::now()) {
+        if state.is_recalled || state.disabled_until.is_some_and(|until| until > Instant::now()) {
             return None;
         }
-        state.refused_until = None;
-        let tool = state.tool.take()?;
+        state.disabled_until = None;
+        let connection = state.connection.take()?;
         drop(state);
-        Some(Loan {
-            turn: self,
-            tool: Some(tool),
+        Some(Borrowed {
+            handoff: self,
+            connection: Some(connection),
         })
     }
 
-    /// The thread is needed: it gets its tool as soon as no caller has it.
+    /// Recalls the connection: the thread gets it as soon as no caller uses it.
     pub fn recall(&self) {
         let mut state = self.lock();
-        if state.is_lent && !state.recalled {
-            state.recalled = true;
+        if state.is_offered && !state.is_recalled {
+            state.is_recalled = true;
             self.changed.notify_one();
         }
     }
 }
 
-impl<T> Loan<'_, T> {
-    /// The broker was too slow for a caller that has something better to do: callers do without for a while.
-    pub fn has_failed(&self) {
-        let mut state = self.turn.lock();
-        state.refused_until = Some(Instant::now() + REFUSED);
-        state.recalled = true;
+impl<T> Borrowed<'_, T> {
+    /// Disables inline I/O for [`DISABLED`]: the broker did not answer within the caller's timeout.
+    pub fn disable_inline(&self) {
+        let mut state = self.handoff.lock();
+        state.disabled_until = Some(Instant::now() + DISABLED);
+        state.is_recalled = true;
     }
 }
 
-impl<T> Drop for Loan<'_, T> {
+impl<T> Drop for Borrowed<'_, T> {
     fn drop(&mut self) {
-        let mut state = self.turn.lock();
-        state.tool = self.tool.take();
+        let mut state = self.handoff.lock();
+        state.connection = self.connection.take();
         state.since = Instant::now();
-        if state.recalled {
-            self.turn.changed.notify_one();
+        if state.is_recalled {
+            self.handoff.changed.notify_one();
         }
     }
 }
 
-impl<T> Deref for Loan<'_, T> {
+impl<T> Deref for Borrowed<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.tool
-            .as_ref()
-            .expect("a loan has its tool until it is dropped")
+        self.connection.as_ref().expect("present until the drop")
     }
 }
 
-impl<T> DerefMut for Loan<'_, T> {
+impl<T> DerefMut for Borrowed<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.tool
-            .as_mut()
-            .expect("a loan has its tool until it is dropped")
+        self.connection.as_mut().expect("present until the drop")
     }
 }
 
@@ -156,42 +153,42 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn one_at_a_time_has_the_tool() {
-        let turn = Handoff::new();
-        assert!(turn.borrow().is_none(), "the thread has it");
-        turn.lend(1);
-        let mut loan = turn.borrow().unwrap();
-        assert!(turn.borrow().is_none(), "a caller has it");
-        *loan += 1;
+    fn one_thread_at_a_time_has_the_connection() {
+        let handoff = Handoff::new();
+        assert!(handoff.borrow().is_none(), "the thread has it");
+        handoff.offer(1);
+        let mut borrowed = handoff.borrow().unwrap();
+        assert!(handoff.borrow().is_none(), "a caller has it");
+        *borrowed += 1;
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                turn.wait_while_used(LONG);
-                turn.reclaim()
+                handoff.wait_while_used(LONG);
+                handoff.reclaim()
             });
-            turn.recall();
+            handoff.recall();
             assert!(!thread.is_finished(), "it has to wait for the caller");
-            drop(loan);
+            drop(borrowed);
             assert_eq!(thread.join().unwrap(), 2);
         });
-        assert!(turn.borrow().is_none(), "the thread has it again");
+        assert!(handoff.borrow().is_none(), "the thread has it again");
     }
 
     #[test]
-    fn a_thread_goes_on_when_no_caller_comes() {
-        let turn = Handoff::new();
-        turn.lend(());
-        turn.wait_while_used(Duration::from_millis(1));
-        turn.reclaim();
+    fn a_thread_reclaims_when_no_caller_comes() {
+        let handoff = Handoff::new();
+        handoff.offer(());
+        handoff.wait_while_used(Duration::from_millis(1));
+        handoff.reclaim();
     }
 
     #[test]
-    fn callers_do_without_after_one_of_them_failed() {
-        let turn = Handoff::new();
-        turn.lend(());
-        turn.borrow().unwrap().has_failed();
-        turn.wait_while_used(LONG);
-        turn.reclaim();
-        turn.lend(());
-        assert!(turn.borrow().is_none());
+    fn inline_io_is_disabled_after_a_failure() {
+        let handoff = Handoff::new();
+        handoff.offer(());
+        handoff.borrow().unwrap().disable_inline();
+        handoff.wait_while_used(LONG);
+        handoff.reclaim();
+        handoff.offer(());
+        assert!(handoff.borrow().is_none());
     }
 }

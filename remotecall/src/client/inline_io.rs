@@ -1,8 +1,8 @@
-//! What a caller does itself when it waits for a result.
+//! Inline I/O: a caller that waits for the only outstanding call sends it and reads its reply itself.
 //!
-//! As a rule the sender's thread sends and the reader's thread reads. Each of them has to be woken, and a wake-up takes
-//! as long as the whole rest. So when the only call that is out has a caller who waits for it, that caller sends it and
-//! reads the reply, with the connections of the two threads ([`Turn`](super::handoff::Handoff)), which sleep meanwhile.
+//! As a rule the sender thread sends and the reader thread reads. Each of them has to be woken, and a wake-up takes as
+//! long as the rest of the round trip. So the waiting caller takes over the connections of both threads
+//! ([`Handoff`](super::handoff::Handoff)), which sleep meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -10,21 +10,21 @@ use super::Handle;
 use super::future::Slot;
 use super::window::CallId;
 
-/// Longest time for which the broker is asked to wait for a reply.
+/// `XREAD BLOCK` timeout of a caller, 50 ms.
 pub(super) const BLOCK: Duration = Duration::from_millis(50);
-/// How long an answer of the broker may take. It may notice 100 ms late that a wait is over.
-pub(super) const PATIENCE: Duration = Duration::from_millis(300);
-/// Most bytes that a caller sends itself.
+/// Socket timeout of a caller, 300 ms: the broker may notice up to 100 ms late that `BLOCK` is over.
+pub(super) const TIMEOUT: Duration = Duration::from_millis(300);
+/// Limit on the bytes that a caller sends itself, 64 KiB.
 const FEW: usize = 64 << 10;
-/// The sender may sleep so long without knowing of frames that callers have sent.
+/// Longest sleep of the sender thread while it does not know of frames that a caller has sent, 2 ms.
 const LONGEST_SLEEP: Duration = Duration::from_millis(2);
 
 impl Handle {
-    /// Works for call `id` as long as it is the only one that is out and there is time. When it returns and the call has
-    /// not ended, the threads complete it.
+    /// Sends call `id` and reads its reply, as long as it is the only outstanding call and `deadline` is not near. The
+    /// threads complete a call that is still outstanding when this returns.
     pub(super) fn work_for(&self, slot: &Slot, id: CallId, deadline: Option<Instant>) {
         let is_alone = || {
-            deadline.is_none_or(|at| at.saturating_duration_since(Instant::now()) >= PATIENCE)
+            deadline.is_none_or(|at| at.saturating_duration_since(Instant::now()) >= TIMEOUT)
                 && self.window.is_only_call(id)
         };
         if let Some(bytes) = self.window.hurry(id)
@@ -42,7 +42,7 @@ impl Handle {
         }
     }
 
-    /// Nobody waits for call `id` here, but somebody is to be woken when it has ended.
+    /// Leaves call `id` to the threads: its waker is woken when the outcome arrives.
     pub(super) fn leave_to_threads(&self, id: CallId) {
         if self.window.hurry(id).is_some() {
             self.window.wake();
@@ -56,7 +56,7 @@ impl Handle {
         };
         let sent = session.exchange_for_caller();
         if !sent {
-            session.has_failed();
+            session.disable_inline();
         }
         drop(session);
         self.window
@@ -70,7 +70,7 @@ impl Handle {
         };
         let done = reader.read_for_caller();
         if !done {
-            reader.has_failed();
+            reader.disable_inline();
         }
         done
     }

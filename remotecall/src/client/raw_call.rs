@@ -1,4 +1,4 @@
-//! Calls for other languages: arguments and results stay MessagePack, and a wait can be cut into pieces.
+//! Raw calls, for bindings of other languages: arguments and results stay MessagePack, and waits can be interrupted.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -10,53 +10,53 @@ use super::{Client, RemoteFuture, WhenFull};
 use crate::NotQueued;
 use remotecall_wire::ReplyMode;
 
-/// Arguments of one call: a MessagePack array and, when `has_named`, a map from name to value after it.
+/// Encoded arguments of one call: a MessagePack array and, when `has_named`, a map from name to value after it.
 #[derive(Clone, Debug, Default)]
 pub struct EncodedArgs {
     /// The array and the map.
     pub bytes: Vec<u8>,
-    /// Whether there is a map.
+    /// True if a map follows the array.
     pub has_named: bool,
 }
 
-/// A result that stays MessagePack: `RemoteFuture<Encoded>`.
+/// Type of a result that stays MessagePack: `RemoteFuture<Encoded>`.
 #[derive(Debug)]
 pub enum Encoded {}
 
 impl Client {
-    /// Calls `method` and returns a future of the result's bytes.
+    /// Calls `method` and returns a future of the encoded result.
     ///
     /// # Errors
-    /// When the call cannot be taken.
+    /// When the call cannot be queued.
     pub fn call_encoded(&self, method: &str, args: EncodedArgs) -> Result<RemoteFuture<Encoded>, NotQueued> {
-        let pushed = self.push_encoded(method, ReplyMode::Result, args)?;
+        let pushed = self.push_encoded(method, ReplyMode::Result, &args)?;
         Ok(RemoteFuture::new(self.handle.clone(), Ok(pushed)))
     }
 
-    /// Calls `method`; nothing comes back.
+    /// Calls `method` one-way.
     ///
     /// # Errors
-    /// When the call cannot be taken.
+    /// When the call cannot be queued.
     pub fn send_encoded(&self, method: &str, args: EncodedArgs) -> Result<(), NotQueued> {
-        self.push_encoded(method, ReplyMode::Nothing, args).map(drop)
+        self.push_encoded(method, ReplyMode::Nothing, &args).map(drop)
     }
 
-    /// As [`send`](Self::send): `args` are written where the call is kept. But what is wrong is the caller's to tell.
+    /// Calls `method` one-way, like [`send`](Self::send), but returns the error instead of logging it.
     ///
     /// # Errors
-    /// When the call cannot be taken.
+    /// When the call cannot be queued.
     pub fn try_send<A: Serialize + ?Sized>(&self, method: &str, args: &A) -> Result<(), NotQueued> {
         let write = |out: &mut Vec<u8>| rmp_serde::encode::write_named(out, args);
         self.push(method, ReplyMode::Nothing, false, write).map(drop)
     }
 
-    /// What happens to a call when the window is full.
+    /// Policy for calls that find the send window full.
     pub fn when_full(&self) -> WhenFull {
         self.handle.window.options.when_full
     }
 
-    /// Waits until a call of `size` bytes fits into the window, but not longer than `timeout`; returns whether it does. For
-    /// callers that have to do something else while [`WhenFull::Block`] has them wait.
+    /// Waits up to `timeout` until a call of `size` bytes fits into the send window; returns whether it does. For callers that
+    /// have other work while [`WhenFull::Block`] would block them.
     pub fn has_room_within(&self, size: usize, timeout: Duration) -> bool {
         !self.is_here() || self.handle.window.has_room_within(size, timeout)
     }
@@ -65,20 +65,14 @@ impl Client {
         &self,
         method: &str,
         reply: ReplyMode,
-        args: EncodedArgs,
+        args: &EncodedArgs,
     ) -> Result<super::window::Pushed, NotQueued> {
-        let EncodedArgs { bytes, has_named } = args;
-        // Handed over, not copied.
-        let write = |out: &mut Vec<u8>| {
-            *out = bytes;
-            Ok::<(), std::convert::Infallible>(())
-        };
-        self.push(method, reply, has_named, write)
+        self.push_encoded_args(method, reply, args.has_named, &args.bytes)
     }
 }
 
 impl RemoteFuture<Encoded> {
-    /// Waits for the end of the call, but not longer than `timeout`; returns whether it has ended.
+    /// Waits up to `timeout` for the outcome; returns whether it has arrived.
     ///
     /// # Errors
     /// [`RemoteError::OtherProcess`] after a fork.
@@ -87,17 +81,17 @@ impl RemoteFuture<Encoded> {
         Ok(self.is_done_after(timeout))
     }
 
-    /// The result; none while the call has not ended.
+    /// Takes the encoded result; `None` while it has not arrived.
     ///
     /// # Errors
-    /// What the method raised, or why there is no result; [`RemoteError::Taken`] when it was returned before.
+    /// The error that the method raised, or the reason why there is no result; [`RemoteError::Taken`] on a second call.
     pub fn take(&self) -> Result<Option<Vec<u8>>, RemoteError> {
         self.check_process()?;
         self.slot.take().transpose()
     }
 
-    /// Has `waker` woken, by another thread, when the call ends; a waker given before is forgotten. Returns false when
-    /// the call has ended: nobody will be woken.
+    /// Registers `waker`, which another thread wakes when the outcome arrives; replaces an earlier waker. Returns false when
+    /// the outcome has arrived already, and wakes nothing then.
     ///
     /// # Errors
     /// [`RemoteError::OtherProcess`] after a fork.

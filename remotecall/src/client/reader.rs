@@ -1,9 +1,9 @@
 //! Reading replies and completing futures, over one blocking connection.
 //!
-//! All futures of a client share one stream, which its owner keeps alive: when the process is gone,
-//! the broker drops the stream by itself.
+//! All futures of a client share one stream. The client extends its time to live, so the broker drops the
+//! stream of a process that is gone.
 //!
-//! A thread does it, unless a caller does ([`caller`]).
+//! The reader thread reads, unless a caller does inline ([`inline_io`]).
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,21 +20,22 @@ use super::{Backoff, MISSING_AFTER, inline_io};
 use remotecall_connection::{Connection, Endpoint, StreamId, entries, reply_key};
 use remotecall_wire::Replies;
 
-/// Longest wait for replies in one go; shorter while somebody waits for the absence of errors.
+/// `XREAD BLOCK` timeout of the reader thread, 1 s.
 const BLOCK: Duration = Duration::from_millis(1000);
+/// `XREAD BLOCK` timeout while a caller waits for the absence of errors, 20 ms.
 const BLOCK_FOR_ERRORS: Duration = Duration::from_millis(20);
-/// How long the thread leaves the reading to callers when none of them comes.
+/// Time for which the thread leaves the connection to callers when none of them takes it, 2 ms.
 const GRACE: Duration = Duration::from_millis(2);
-/// Most entries read in one go.
+/// `XREAD COUNT`, in entries.
 const COUNT: usize = 64;
-/// How often the stream's life is extended.
+/// Time between two extensions of the stream's time to live.
 const REFRESH: Duration = Duration::from_millis(REPLY_TTL_MS / 3);
 
 pub(super) fn start(
     window: Arc<Window>,
     access: Endpoint,
     lease: String,
-    turn: Arc<Handoff<Reader>>,
+    handoff: Arc<Handoff<Reader>>,
 ) -> std::io::Result<JoinHandle<()>> {
     let reader = Reader {
         key: reply_key(window.producer),
@@ -46,7 +47,7 @@ pub(super) fn start(
     };
     std::thread::Builder::new()
         .name("remotecall-replies".into())
-        .spawn(move || reader.run(&turn))
+        .spawn(move || reader.run(&handoff))
 }
 
 pub(super) struct Reader {
@@ -58,8 +59,8 @@ pub(super) struct Reader {
     backoff: Backoff,
 }
 
-/// One connection, and how far it has read. After a connect everything in the stream is read again: a reply that was
-/// seen already finds nobody waiting.
+/// One connection and its position in the stream. After a reconnect the whole stream is read again: a reply that was
+/// read before finds no future.
 struct Session {
     link: Connection,
     last: StreamId,
@@ -67,14 +68,14 @@ struct Session {
 }
 
 impl Reader {
-    fn run(mut self, turn: &Handoff<Self>) {
+    fn run(mut self, handoff: &Handoff<Self>) {
         while !self.window.is_closed() {
             if self.session.is_none() {
                 self.connect();
             } else if self.read(BLOCK, None) && self.window.waiting() == 0 {
-                turn.lend(self);
-                turn.wait_while_used(GRACE);
-                self = turn.reclaim();
+                handoff.offer(self);
+                handoff.wait_while_used(GRACE);
+                self = handoff.reclaim();
             }
             if self.session.is_none() {
                 self.window.pause(self.backoff.next());
@@ -82,10 +83,10 @@ impl Reader {
         }
     }
 
-    /// For a caller whose call is the only one that is out. Returns false when there is no connection: the thread has
-    /// to see to that.
+    /// Reads once for a caller whose call is the only one outstanding. Returns false when there is no connection; the
+    /// thread makes the next one.
     pub fn read_for_caller(&mut self) -> bool {
-        self.read(inline_io::BLOCK, Some(inline_io::PATIENCE));
+        self.read(inline_io::BLOCK, Some(inline_io::TIMEOUT));
         self.session.is_some()
     }
 
@@ -104,11 +105,11 @@ impl Reader {
 
     fn lost(&mut self, error: &redis::RedisError) {
         self.heartbeat.seen(false);
-        tracing::debug!(address = %self.access.address, %error, "no replies");
+        tracing::debug!(address = %self.access.address, %error, "reply connection failed; reconnecting");
         self.session = None;
     }
 
-    /// Reads once; returns whether anything came. Without a connection it does nothing.
+    /// Reads once and returns whether replies came. Does nothing without a connection.
     fn read(&mut self, longest: Duration, patience: Option<Duration>) -> bool {
         let Some(mut session) = self.session.take() else {
             return false;
@@ -132,7 +133,7 @@ impl Reader {
         longest: Duration,
         patience: Option<Duration>,
     ) -> RedisResult<bool> {
-        // A broker that was emptied while its clock stepped back numbers the answers below what was read.
+        // A broker that lost its data while its clock stepped back gives new replies lower ids than those read before.
         if self.window.take_reread() {
             session.last = StreamId::default();
         }

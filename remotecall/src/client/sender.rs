@@ -1,17 +1,19 @@
-//! The thread that sends frames and hears acks, over one blocking connection.
+//! The sender thread: sends frames and reads acknowledgements, over one blocking connection.
 //!
-//! The answer to an `XADD` proves nothing: the broker may lose what it stored. Only the ack counts, and it
-//! is read with every batch. Frames are sent again, from the first that is not acked,
+//! The answer to an `XADD` proves nothing, because the broker may lose what it stored. Only the acknowledgement
+//! counts, and it is read with every batch. The sender sends again from the first unacknowledged frame
 //!
-//! - after a reconnect, when the frame sent last is not in the stream any more (or nobody knows);
-//! - when no ack comes for a while and the first frame is not in the stream any more: the server took
-//!   it out and did not accept it, because one before it was missing;
-//! - when the broker refused one.
+//! - after a reconnect, when the frame sent last is not in the stream any more, or its entry id is unknown;
+//! - after a stall, when the first frame is not in the stream any more: the server trimmed it and did not
+//!   accept it, because a frame before it was missing;
+//! - when the broker refused a frame.
 //!
-//! A frame that is still in the stream only waits for its server, and is not sent twice: a server that is
-//! away for a day must not find a day's repetitions.
+//! A frame that is still in the stream waits for its server and is not sent again: a server that was away for
+//! a day must not find a day's repetitions.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
 use redis::RedisResult;
@@ -20,43 +22,61 @@ use super::Backoff;
 use super::handoff::Handoff;
 use super::session::Session;
 use super::window::{Window, Work};
-use remotecall_connection::{Endpoint, Keys};
+use remotecall_connection::{Connection, Endpoint, Keys};
+
+/// Connections in a row that broke while frames were sent, after which the length of a frame is suspected.
+const FAILURES: u32 = 2;
+/// Frames of at most this many bytes are never refused for their length: `proto-max-bulk-len` of Redis is 1 MiB at least.
+const ALWAYS_TAKEN: usize = 1 << 20;
 
 pub(super) fn start(
     window: Arc<Window>,
     access: Endpoint,
     keys: Keys,
-    turn: Arc<Handoff<Session>>,
-) -> std::io::Result<JoinHandle<()>> {
+    handoff: Arc<Handoff<Session>>,
+) -> std::io::Result<(JoinHandle<()>, Receiver<Infallible>)> {
     let sender = Sender {
         window,
         access,
         keys,
-        turn,
+        handoff,
     };
-    std::thread::Builder::new()
+    let (ended, has_ended) = channel();
+    let thread = std::thread::Builder::new()
         .name("remotecall-send".into())
-        .spawn(move || sender.run())
+        .spawn(move || {
+            sender.run();
+            drop(ended);
+        })?;
+    Ok((thread, has_ended))
 }
 
 struct Sender {
     window: Arc<Window>,
     access: Endpoint,
     keys: Keys,
-    turn: Arc<Handoff<Session>>,
+    handoff: Arc<Handoff<Session>>,
 }
 
 impl Sender {
     fn run(self) {
         let mut backoff = Backoff::new();
+        let mut failures = 0;
+        // True while the broker has answered each `XADD`.
+        let mut is_certain = true;
         while self.window.wait_for_any() {
             match Session::open(self.window.clone(), &self.access, self.keys.clone()) {
                 Ok(session) => {
                     self.access.is_back();
-                    match self.send_over(session, &mut backoff) {
+                    match self.send_over(session, &mut backoff, &mut failures, is_certain) {
                         Ok(()) => return,
                         Err(error) => {
-                            tracing::debug!(address = %self.access.address, %error, "connection to the broker failed")
+                            tracing::debug!(address = %self.access.address, %error, "connection to the broker failed");
+                            failures += 1;
+                            is_certain = false;
+                            if failures >= FAILURES {
+                                self.give_up_refused_length();
+                            }
                         }
                     }
                 }
@@ -68,19 +88,47 @@ impl Sender {
         }
     }
 
+    /// Gives up the first long frame if the broker refuses values of its length.
+    ///
+    /// Redis closes the connection of a client that sends a longer value than `proto-max-bulk-len`, which looks like any other
+    /// broken connection.
+    fn give_up_refused_length(&self) {
+        let Some((seq, length)) = self.window.longer_than(ALWAYS_TAKEN) else {
+            return;
+        };
+        match Connection::refuses_length(&self.access, length) {
+            Ok(Some(why)) => self.window.give_up(
+                seq,
+                &format!("{why} (a value of {length} bytes; raise proto-max-bulk-len of the broker)"),
+            ),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, length, "cannot ask the broker for its longest value"),
+        }
+    }
+
     /// Sends until the client is closed or the connection fails.
-    fn send_over(&self, mut session: Session, backoff: &mut Backoff) -> RedisResult<()> {
+    fn send_over(
+        &self,
+        mut session: Session,
+        backoff: &mut Backoff,
+        failures: &mut u32,
+        is_certain: bool,
+    ) -> RedisResult<()> {
         loop {
             let look = session.next_look();
-            self.turn.lend(session);
+            self.handoff.offer(session);
             let work = self.window.wait(look);
-            session = self.turn.reclaim();
+            session = self.handoff.reclaim();
             session.check()?;
             if matches!(work, Work::Stop) {
+                if self.window.has_every_ack() {
+                    session.say_goodbye(is_certain);
+                }
                 return Ok(());
             }
             if session.exchange(None)? {
                 backoff.reset();
+                *failures = 0;
             } else if self.window.pause(backoff.next()) {
                 return Ok(());
             }
@@ -100,24 +148,24 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(60);
 
     #[track_caller]
-    fn gets_something(broker: &EmbeddedBroker) {
+    fn receives_data(broker: &EmbeddedBroker) {
         let since = Instant::now();
         while broker.memory() == 0 {
-            assert!(since.elapsed() < DEADLINE, "nothing comes");
+            assert!(since.elapsed() < DEADLINE, "the broker received nothing");
             std::thread::yield_now();
         }
     }
 
-    /// Everything was sent before the broker went, and nobody calls any more.
+    /// The frame was sent before the broker stopped, and no call follows.
     #[test]
-    fn what_a_lost_broker_had_is_sent_again_without_another_call() {
+    fn frames_of_a_lost_broker_are_sent_again_without_another_call() {
         let first = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into())).unwrap();
         let address = first.address();
         let client = Client::connect(&address.to_string(), "q", "c").unwrap();
         client.send("put", &(1,));
-        gets_something(&first);
+        receives_data(&first);
         first.stop();
-        gets_something(&EmbeddedBroker::start(BrokerOptions::new(address)).unwrap());
+        receives_data(&EmbeddedBroker::start(BrokerOptions::new(address)).unwrap());
         client.close(Duration::ZERO).unwrap_err();
     }
 }

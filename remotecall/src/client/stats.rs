@@ -1,49 +1,55 @@
-//! What a client counts.
+//! Counters of a client.
 
 use super::NotQueued;
 
-/// Numbers of a client since it was made.
+/// Counters of a client since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientStats {
-    /// Calls that were taken; also those that a process before this one left in the spool.
+    /// Calls that were queued, including those that an earlier process left in the spool.
     pub taken: u64,
-    /// Calls that the server has acknowledged.
+    /// Calls that the server acknowledged.
     pub acked: u64,
     /// Calls that were dropped.
     pub dropped: Dropped,
-    /// Calls that were taken and could not be written to the spool: they do not survive a kill of this process.
+    /// Calls that were queued and could not be written to the spool: they do not survive a kill of this process.
     pub unspooled: u64,
-    /// How often frames had to be sent again.
+    /// Calls that the server acknowledged and refused, such as records of an unknown group. They are lost.
+    pub refused: u64,
+    /// Rewinds: times at which frames had to be sent again.
     pub rewinds: u64,
 }
 
-/// Calls that were dropped, by cause.
+/// Dropped calls, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dropped {
-    /// Not taken: the window was full.
+    /// Not queued: the send window was full.
     pub newest: u64,
-    /// Taken, and given up for newer ones: the window was full.
+    /// Queued, and dropped for newer ones: the send window was full.
     pub oldest: u64,
-    /// Not taken: too large for a frame.
+    /// Not queued: too large for a frame.
     pub too_large: u64,
-    /// Not taken: the arguments cannot be encoded.
+    /// Not queued: the arguments cannot be encoded.
     pub unencodable: u64,
-    /// Not taken: the client was closed.
+    /// Not queued: the client was closed.
     pub closed: u64,
-    /// Taken, and not readable in the spool any more.
+    /// Queued, and unreadable in the spool.
     pub unreadable: u64,
+    /// Queued, and in a frame that the broker refuses for good.
+    pub refused: u64,
 }
 
 impl ClientStats {
-    /// Calls that were taken and not acknowledged yet.
+    /// Calls that were queued and are not acknowledged.
     pub fn outstanding(&self) -> u64 {
-        let gone = self.acked + self.dropped.oldest + self.dropped.unreadable;
+        let gone = self.acked + self.dropped.oldest + self.dropped.unreadable + self.dropped.refused;
         self.taken.saturating_sub(gone)
     }
 }
 
 impl Dropped {
-    /// None were dropped.
+    /// No dropped calls.
     pub const NONE: Self = Self {
         newest: 0,
         oldest: 0,
@@ -51,9 +57,10 @@ impl Dropped {
         unencodable: 0,
         closed: 0,
         unreadable: 0,
+        refused: 0,
     };
 
-    /// Adds those of another client.
+    /// Adds the counts of another client.
     pub fn add(&mut self, other: &Self) {
         self.newest += other.newest;
         self.oldest += other.oldest;
@@ -61,15 +68,16 @@ impl Dropped {
         self.unencodable += other.unencodable;
         self.closed += other.closed;
         self.unreadable += other.unreadable;
+        self.refused += other.refused;
     }
 
-    /// All of them.
+    /// Sum of all causes.
     pub fn total(&self) -> u64 {
         self.causes().iter().map(|&(_, count)| count).sum()
     }
 
-    /// Every cause in a word or two, with its count.
-    pub fn causes(&self) -> [(&'static str, u64); 6] {
+    /// Each cause in a word or two, with its count.
+    pub fn causes(&self) -> [(&'static str, u64); 7] {
         [
             ("newest", self.newest),
             ("oldest", self.oldest),
@@ -77,24 +85,26 @@ impl Dropped {
             ("unencodable", self.unencodable),
             ("after close", self.closed),
             ("unreadable", self.unreadable),
+            ("refused by the broker", self.refused),
         ]
     }
 
-    /// A call was not taken.
+    /// Counts a call that was not queued.
     pub(super) fn count(&mut self, why: &NotQueued) {
         match why {
             NotQueued::WindowFull { .. } => self.newest += 1,
             NotQueued::Replaced { .. } => self.oldest += 1,
+            NotQueued::Refused { .. } => self.refused += 1,
             NotQueued::TooLarge { .. } => self.too_large += 1,
             NotQueued::Unencodable(_) => self.unencodable += 1,
             NotQueued::Closed => self.closed += 1,
-            // Nothing of the parent's is touched.
+            // The child process must not touch the parent's counters.
             NotQueued::OtherProcess => {}
         }
     }
 }
 
-/// `3 newest, 1 too large`: those that are not zero.
+/// Causes with a count above zero, such as `3 newest, 1 too large`.
 impl std::fmt::Display for Dropped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let causes = self.causes();

@@ -1,8 +1,8 @@
-//! What a client has not yet got acknowledged, and who waits for what.
+//! The send window: unacknowledged frames, and the threads waiting on them.
 //!
-//! Callers append to the open frame; the sender takes closed frames from the front, in order, and keeps
-//! them here until the server's ack covers them. Frames `acked + 1 … next - 1` are always all here, so
-//! that any of them can be sent again with the same bytes.
+//! Callers append to the open frame. The sender takes closed frames in order, and keeps them here until the
+//! server's acknowledgement covers them. The window holds every frame from `acked + 1` to `next - 1`, so that each
+//! of them can be sent again with the same bytes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -20,52 +20,58 @@ mod futures;
 mod sending;
 mod state;
 
-pub(super) use sending::{SentFrame, Work};
+pub(super) use sending::{Outgoing, SentFrame, Work};
 use state::{IN_FLIGHT, State, Urgency, Waiting};
 
-/// A frame is closed when its body reaches this size.
+/// Size of its body at which a frame is closed, 256 KiB.
 const FRAME_SIZE: usize = 256 << 10;
-/// Longest arguments of one call: a frame must hold them even when they do not compress.
+/// Limit on the encoded arguments of one call, in bytes: a frame holds them even when they do not compress.
 pub(super) const MAX_CALL: usize = MAX_FRAME - (256 << 10);
-/// A time that never comes.
+/// Sleep without a deadline, 1 h: what ends it is a wake-up.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// Which call: number of the frame, index in the frame.
+/// Id of a call: number of its frame, and its index there.
 pub(crate) type CallId = (u64, u32);
-/// A call that was taken, and where its reply will be put when it wants one.
+/// A queued call, and the slot of its reply if it asked for one.
 pub(super) type Pushed = (CallId, Option<Arc<Slot>>);
 
-/// What happens to a call when the window is full.
+/// Policy for a call that finds the send window full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenFull {
-    /// It is dropped and counted.
+    /// Drops and counts the call.
     DropNewest,
-    /// Older calls that were never sent are dropped for it, and counted; their futures end with
-    /// [`NotQueued::Replaced`]. When all that is there may have been sent, it is dropped itself.
+    /// Drops and counts the oldest calls that were never sent; their futures end with [`NotQueued::Replaced`]. When
+    /// every queued call may have been sent, the new call is dropped.
     DropOldest,
-    /// Its caller waits for room, this long at most; then it is dropped and counted.
+    /// Blocks the caller up to this long until there is room, then drops and counts the call.
     Block(Duration),
-    /// Older calls that are not on their way stay in the spool only, up to [`MAX_SPOOL`](crate::MAX_SPOOL) bytes. What
-    /// cannot be written there is dropped and counted when the window is full.
+    /// Keeps older calls that are not in flight in the spool only, up to [`MAX_SPOOL`](crate::MAX_SPOOL) bytes. Calls
+    /// that cannot be written there are dropped and counted while the window is full.
     Spill,
 }
 
-/// A call was not taken.
+/// Error of a call that was not queued, or that left the queue unsent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotQueued {
-    /// The window is full: the server or the broker is away, or slower than this process.
-    #[error("the window of {limit} bytes is full of calls that are not acknowledged; the call was dropped")]
+    /// The send window is full: the server or the broker is unreachable, or slower than this process.
+    #[error("send window full: {limit} bytes are unacknowledged; the call was dropped")]
     WindowFull {
-        /// The window's size in bytes.
+        /// Size of the send window in bytes.
         limit: usize,
     },
-    /// The call was taken, and given up for newer ones before it was sent.
-    #[error(
-        "the window of {limit} bytes was full of calls that are not acknowledged; this one was dropped for newer ones"
-    )]
+    /// The call was queued, and dropped for newer ones before it was sent.
+    #[error("send window full: {limit} bytes are unacknowledged; this call was dropped for newer ones")]
     Replaced {
-        /// The window's size in bytes.
+        /// Size of the send window in bytes.
         limit: usize,
+    },
+    /// The call was queued, and the broker refuses its frame for good.
+    #[error("the broker refused the frame of this call: {why}")]
+    Refused {
+        /// The broker's answer.
+        why: String,
     },
     /// The arguments do not fit into a frame.
     #[error("arguments of {size} bytes are too large: at most {MAX_CALL} are allowed")]
@@ -76,39 +82,52 @@ pub enum NotQueued {
     /// The arguments cannot be written as MessagePack.
     #[error("the arguments cannot be encoded: {0}")]
     Unencodable(String),
-    /// The client was closed.
+    /// The client was closed before the call.
     #[error("the client is closed")]
     Closed,
-    /// The client was made by another process: this one is its child, after a fork.
+    /// Another process made the client, and this process is its child after a fork.
     #[error("the client belongs to the process that made it; make another one after a fork")]
     OtherProcess,
 }
 
-/// Not everything called so far is on the server's disk.
+impl NotQueued {
+    /// True if the same call can succeed later: the window was full.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::WindowFull { .. } | Self::Replaced { .. })
+    }
+}
+
+/// Error of a flush: not every call so far is on the server's disk and visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{outstanding} calls are not acknowledged yet, {dropped} were dropped since the last flush")]
+#[error(
+    "{outstanding} calls are not acknowledged yet, {dropped} were dropped and {refused} refused by the server since the \
+     last flush"
+)]
 pub struct FlushError {
-    /// Calls taken and not acknowledged when the time was over.
+    /// Calls that were queued and not acknowledged when the timeout passed.
     pub outstanding: u64,
     /// Calls dropped since the last flush.
     pub dropped: u64,
+    /// Calls that the server refused since the last flush, such as records of an unknown group.
+    pub refused: u64,
 }
 
+/// Send window of one producer.
 pub(crate) struct Window {
     pub producer: ProducerId,
     pub options: ClientOptions,
     state: Mutex<State>,
-    /// The sender waits here for something to do, and nobody else does: one is woken.
+    /// Wakes the sender, which alone waits here: a push notifies one waiter.
     work: Condvar,
-    /// Callers wait here for acks and for room.
+    /// Wakes callers that wait for acknowledgements or for room.
     progress: Condvar,
-    /// Who only lets time pass waits here for the end.
+    /// Wakes threads that are backing off; only `close` notifies it.
     end: Condvar,
-    /// No server has been seen for a while, and somebody waits.
+    /// Futures wait, and the heartbeat found no server.
     missing: AtomicBool,
-    /// Where frames lie that are not in memory.
+    /// Directory of the spool, for frames that are not in memory.
     spool_dir: Option<PathBuf>,
-    /// It only delivers what another process left: frames that are acknowledged may be unknown here.
+    /// The window delivers the spool of another process, so acknowledgements may cover frames that it does not have.
     only_delivers: bool,
 }
 
@@ -130,6 +149,8 @@ impl Window {
             stats: ClientStats::default(),
             lost_unheard: 0,
             lost_before_flush: 0,
+            refused_before_flush: 0,
+            server_refusals: 0,
             closed: false,
             sleeps_until: None,
             sent_by_caller: false,
@@ -137,7 +158,7 @@ impl Window {
             spool: None,
             given_up: 0,
             replaced: Vec::new(),
-            pipe: IN_FLIGHT.min(options.window / 2),
+            in_flight_limit: IN_FLIGHT.min(options.window / 2),
         };
         Self {
             producer,
@@ -152,7 +173,7 @@ impl Window {
         }
     }
 
-    /// A window that begins with what is in a spool, and goes on in it.
+    /// Makes a window that begins with the frames of a spool, and appends to it.
     pub fn with_spool(opened: Opened, options: ClientOptions) -> Self {
         let Opened {
             spool,
@@ -170,7 +191,7 @@ impl Window {
         window
     }
 
-    /// A window that only delivers what is in a spool.
+    /// Makes a window that only delivers the frames of a spool.
     pub fn that_only_delivers(opened: Opened, options: ClientOptions) -> Self {
         Self {
             only_delivers: true,
@@ -182,44 +203,39 @@ impl Window {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps everybody else out.
+    /// Holds the lock.
     #[cfg(test)]
     pub fn hold_for_test(&self) -> impl Sized + '_ {
         self.lock()
     }
 
-    /// Appends a call to the open frame.
-    pub fn push<E: std::fmt::Display>(
-        &self,
-        call: &NewCall<'_>,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Pushed, NotQueued> {
-        let (mut state, pushed) = self.push_locked(self.lock(), call, write);
+    /// Appends a call with its encoded arguments to the open frame.
+    pub fn push(&self, call: &NewCall<'_>, args: &[u8]) -> Result<Pushed, NotQueued> {
+        let (mut state, pushed) = self.push_locked(self.lock(), call, args);
         if let Err(why) = &pushed {
             state.stats.dropped.count(why);
         }
-        let aside = state.take_deferred();
+        let deferred = state.take_deferred();
         drop(state);
-        if let Some(aside) = aside {
-            aside.tell(self.options.window);
+        if let Some(deferred) = deferred {
+            deferred.run(self.options.window);
         }
         pushed
     }
 
-    fn push_locked<'a, E: std::fmt::Display>(
+    fn push_locked<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         call: &NewCall<'_>,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+        args: &[u8],
     ) -> (MutexGuard<'a, State>, Result<Pushed, NotQueued>) {
         if state.closed {
             return (state, Err(NotQueued::Closed));
         }
-        let size = match state.open.take_args(write) {
-            Ok(size) if size > MAX_CALL => return (state, Err(NotQueued::TooLarge { size })),
-            Ok(size) => size,
-            Err(error) => return (state, Err(NotQueued::Unencodable(error.to_string()))),
-        };
+        let size = args.len();
+        if size > MAX_CALL {
+            return (state, Err(NotQueued::TooLarge { size }));
+        }
         if !self.fits(&state, size) {
             let refused;
             (state, refused) = self.make_room(state, size);
@@ -231,7 +247,7 @@ impl Window {
             state.close_frame();
         }
         let first = state.open.count() == 0;
-        let id = state.append(call);
+        let id = state.append(call, args);
         state.stats.taken += 1;
         let slot = state.expect_reply(id, call.reply);
         if first {
@@ -251,12 +267,12 @@ impl Window {
         (state, Ok((id, slot)))
     }
 
-    /// Whether a call of `size` bytes fits into the window.
+    /// True if a call of `size` bytes fits into the window.
     fn fits(&self, state: &State, size: usize) -> bool {
         state.bytes + state.open.len() + size <= self.options.window
     }
 
-    /// Wakes the sender when it sleeps longer than it should now.
+    /// Wakes the sender if work is due before its sleep ends.
     fn wake_sender(&self, state: &mut State) {
         let Some(until) = state.sleeps_until else { return };
         let due = state.due(self.options.linger, Instant::now());
@@ -266,7 +282,10 @@ impl Window {
         }
     }
 
-    /// The window is full: does what the options say. An error when there is no room for `size` bytes all the same.
+    /// Applies the policy for a full window.
+    ///
+    /// # Errors
+    /// When there is still no room for `size` bytes.
     fn make_room<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -287,7 +306,8 @@ impl Window {
         (state, room)
     }
 
-    /// Waits until a call of `size` bytes fits, or nothing fits ever again.
+    /// Waits until a call of `size` bytes fits, the timeout passes or the client is closed; returns whether a push would
+    /// not block.
     pub fn has_room_within(&self, size: usize, timeout: Duration) -> bool {
         let state = self.lock();
         if self.fits(&state, size) || state.closed {
@@ -303,8 +323,6 @@ impl Window {
         size: usize,
         longest: Duration,
     ) -> MutexGuard<'a, State> {
-        // Other callers take their arguments meanwhile.
-        let args = state.open.give_args();
         let deadline = Instant::now() + longest;
         while !state.closed && !self.fits(&state, size) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -321,11 +339,15 @@ impl Window {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        state.open.put_args(args);
         state
     }
 
-    /// Logs why a call was not taken, once per cause until something is acknowledged again.
+    /// Counts a call whose arguments cannot be encoded.
+    pub fn count_dropped(&self, why: &NotQueued) {
+        self.lock().stats.dropped.count(why);
+    }
+
+    /// Logs why a one-way call was not queued: once per cause until a frame is acknowledged again.
     pub fn report(&self, error: &NotQueued) {
         let mut state = self.lock();
         if !matches!(error, NotQueued::WindowFull { .. }) {
@@ -338,10 +360,11 @@ impl Window {
         if !same {
             state.reported = Some(error.clone());
             drop(state);
-            tracing::warn!("call not taken: {error}");
+            tracing::warn!("one-way call lost: {error}");
         }
     }
 
+    /// Sends the open frame and waits up to `timeout` until every call so far is acknowledged.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.lock();
@@ -363,7 +386,7 @@ impl Window {
                 .0;
         }
         let outstanding = if state.acked < target {
-            // Calls that came meanwhile are not waited for.
+            // Calls that other threads made during the wait do not count.
             let later = state.stats.taken - before_target;
             state.stats.outstanding().saturating_sub(later)
         } else {
@@ -371,14 +394,19 @@ impl Window {
         };
         let lost = state.lost();
         let dropped = lost - std::mem::replace(&mut state.lost_before_flush, lost);
-        if outstanding == 0 && dropped == 0 {
+        let refused = state.take_refused();
+        if outstanding == 0 && dropped == 0 && refused == 0 {
             Ok(())
         } else {
-            Err(FlushError { outstanding, dropped })
+            Err(FlushError {
+                outstanding,
+                dropped,
+                refused,
+            })
         }
     }
 
-    /// Refuses all further calls; returns whether it did so before.
+    /// Refuses all further calls and completes waiting futures; returns whether the window was closed before.
     pub fn close(&self) -> bool {
         let mut state = self.lock();
         let before = std::mem::replace(&mut state.closed, true);
@@ -388,7 +416,7 @@ impl Window {
         state.stats.unspooled = spool.as_ref().map_or(0, Spool::missed);
         drop(state);
         if let Some(Err(error)) = spool.map(|spool| spool.close(all_acked)) {
-            tracing::warn!("cannot clear away what is acknowledged: {error}");
+            tracing::warn!("cannot remove acknowledged spool segments: {error}");
         }
         self.work.notify_all();
         self.progress.notify_all();
@@ -399,6 +427,12 @@ impl Window {
         before
     }
 
+    /// True if frames were sent and the server acknowledged all of them.
+    pub fn has_every_ack(&self) -> bool {
+        let state = self.lock();
+        state.acked > 0 && state.acked + 1 == state.next && state.open.count() == 0
+    }
+
     pub fn is_closed(&self) -> bool {
         self.lock().closed
     }
@@ -407,7 +441,7 @@ impl Window {
         self.lock().stats()
     }
 
-    /// Sets the spool aside: no more of it can be delivered.
+    /// Moves the spool aside, because the rest of it cannot be delivered.
     pub fn set_spool_aside(&self) -> Option<Result<PathBuf, SpoolError>> {
         let spool = self.lock().spool.take();
         spool.map(Spool::set_aside)

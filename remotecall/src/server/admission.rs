@@ -1,15 +1,14 @@
-//! Which frames count: the part of the server that knows no broker and no disk. What their calls do is in
-//! [`running`].
+//! Admission: decides which frames are accepted. Knows no broker and no disk; [`dispatch`] runs the calls.
 //!
-//! A frame counts when it is the next of its producer: `seq == max(watermark, acked) + 1`, where `acked`
-//! is what its sender had acknowledged when it sent. Lower: it came again. Higher: one before it is
-//! missing, and the sender will send both. A producer that this server has never seen goes on where
-//! another server, or another log directory, acknowledged its frames.
+//! A frame is accepted when it is the next of its producer: `seq == max(watermark, acked) + 1`, where `acked` is the
+//! acknowledgement that its sender had when it sent. A lower number is a duplicate. A higher one is a gap: a frame
+//! before it is missing, and the sender sends both again. A producer that this server has never seen continues after
+//! the frames that another server, or another log directory, acknowledged.
 
 mod dispatch;
 mod names;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -17,18 +16,19 @@ use std::time::Duration;
 use super::object::ServedObject;
 use super::reply_cache::ReplyCache;
 use super::stats::Stats;
-use crate::ClientId;
-use remotecall_store::journal::Watermarks;
+use crate::{CallError, ClientId};
+use remotecall_connection::StreamId;
+use remotecall_store::journal::Producers;
 use remotecall_store::mutants::{self, Mutant};
 use remotecall_wire::Outbox;
 use remotecall_wire::{Calls, Frame, FrameError, ProducerId};
 
-/// Client ids, and producers that dropped calls, that are told apart in the statistics.
+/// Limit on the client ids, and on the producers with dropped calls, that the statistics tell apart.
 const MAX_COUNTED_CLIENTS: usize = 1 << 20;
-/// Only a frame of at most this many bytes is looked into before it is journaled: those who read ask little.
+/// Longest frame that is checked for read-only calls before it is journaled, 8 KiB: queries are short.
 const MAX_READS_FRAME: usize = 8 << 10;
 
-/// What becomes of a frame.
+/// Decision about a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Accepted,
@@ -37,35 +37,42 @@ pub(super) enum Verdict {
     Garbage,
 }
 
+/// Admission state: producers, replies of the round, and the served object.
 pub(super) struct Admission {
-    pub host: Box<dyn ServedObject>,
-    pub watermarks: Watermarks,
+    pub object: Box<dyn ServedObject>,
+    pub producers: Producers,
+    /// Producers with a notice to be published in this round.
+    pub noticed: BTreeSet<ProducerId>,
+    /// Entries below this one were in a broker that went back to an older state: see [`Producers::is_older_than_forgotten`].
+    pub suspect_below: Option<StreamId>,
     pub outbox: Outbox,
     stats: Arc<Stats>,
-    kept: ReplyCache,
+    reply_cache: ReplyCache,
     clients: HashSet<ClientId>,
-    /// Calls dropped, by producer.
+    /// Dropped calls that each producer has reported.
     dropped: HashMap<ProducerId, u64>,
     has_client_id: bool,
     has_return_value: bool,
     result: Vec<u8>,
-    /// What the reads of this round have taken.
+    /// Time that read-only calls have taken in this round.
     read_time: Duration,
 }
 
 impl Admission {
     pub fn new(
-        host: Box<dyn ServedObject>,
+        object: Box<dyn ServedObject>,
         stats: Arc<Stats>,
         has_client_id: bool,
         has_return_value: bool,
     ) -> Self {
         Self {
-            host,
-            watermarks: Watermarks::new(),
+            object,
+            producers: Producers::default(),
+            noticed: BTreeSet::new(),
+            suspect_below: None,
             outbox: Outbox::default(),
             stats,
-            kept: ReplyCache::default(),
+            reply_cache: ReplyCache::default(),
             clients: HashSet::new(),
             dropped: HashMap::new(),
             has_client_id,
@@ -75,14 +82,35 @@ impl Admission {
         }
     }
 
-    /// The replies so far have gone out.
+    /// Ends a round: its replies are published.
     pub fn end_round(&mut self) {
         self.outbox.clear();
+        self.noticed.clear();
         self.read_time = Duration::ZERO;
     }
 
-    /// Decides about a frame and, when it is accepted, moves its producer's watermark.
-    pub fn admit(&mut self, acked: u64, bytes: &[u8]) -> (Verdict, Option<ProducerId>) {
+    /// Decides about a frame of a stream entry. In a broker that went back to an older state a frame of an unknown producer
+    /// does not count: it may be one of a forgotten producer, which counted already. A live sender sends it again.
+    pub fn admit_entry(
+        &mut self,
+        id: StreamId,
+        acked: u64,
+        clock_ms: u64,
+        bytes: &[u8],
+    ) -> (Verdict, Option<ProducerId>) {
+        if self.suspect_below.is_some_and(|below| id < below)
+            && let Ok(frame) = Frame::parse(bytes)
+            && self.producers.get(frame.producer).is_none()
+        {
+            self.stats.gaps.fetch_add(1, Relaxed);
+            return (Verdict::Gap, Some(frame.producer));
+        }
+        self.admit(acked, clock_ms, bytes)
+    }
+
+    /// Decides about a frame and, when it is accepted, moves its producer's watermark. `clock_ms` is what the sender's
+    /// clock showed when the server took the frame.
+    pub fn admit(&mut self, acked: u64, clock_ms: u64, bytes: &[u8]) -> (Verdict, Option<ProducerId>) {
         let frame = match Frame::parse(bytes) {
             Ok(frame) => frame,
             Err(error) => {
@@ -90,20 +118,20 @@ impl Admission {
                 return (Verdict::Garbage, None);
             }
         };
-        let watermark = self.watermarks.get(&frame.producer).copied().unwrap_or(0);
+        let watermark = self.producers.watermark(frame.producer);
         let before = watermark.max(acked);
         let verdict = match frame.seq {
             seq if seq <= watermark && mutants::is_on(Mutant::DedupeByStreamId) => Verdict::Accepted,
             seq if seq <= watermark => Verdict::Duplicate,
             seq if Some(seq) == before.checked_add(1) => Verdict::Accepted,
-            // Acked by another server: not for us, and not missing either.
+            // Acknowledged by another server.
             seq if seq <= before => Verdict::Duplicate,
             _ if mutants::is_on(Mutant::AcceptGaps) => Verdict::Accepted,
             _ => Verdict::Gap,
         };
         match verdict {
             Verdict::Accepted => {
-                self.watermarks.insert(frame.producer, frame.seq);
+                self.producers.accept(frame.producer, frame.seq, clock_ms);
                 self.stats.frames.fetch_add(1, Relaxed);
                 self.stats.bytes.fetch_add(bytes.len() as u64, Relaxed);
             }
@@ -114,8 +142,8 @@ impl Admission {
         (verdict, Some(frame.producer))
     }
 
-    /// A producer says how many calls it has dropped so far.
-    pub fn hear_of_drops(&mut self, producer: ProducerId, count: u64) {
+    /// Records how many calls a producer reports as dropped so far.
+    pub fn record_dropped(&mut self, producer: ProducerId, count: u64) {
         if count == 0 || (self.dropped.len() >= MAX_COUNTED_CLIENTS && !self.dropped.contains_key(&producer))
         {
             return;
@@ -126,17 +154,37 @@ impl Admission {
         self.stats.dropped.fetch_add(more, Relaxed);
     }
 
-    /// The number before that of the frame of `producer` that was accepted last. A replay takes it for acknowledged:
-    /// frames before it that only read are not in the journal.
-    pub fn before(&self, producer: ProducerId) -> u64 {
-        let last = self.watermarks.get(&producer).copied().unwrap_or(0);
-        last.saturating_sub(1)
+    /// Number before the last accepted frame of `producer`. A replay takes it for acknowledged, because read-only frames
+    /// before it are not in the journal.
+    pub fn number_before(&self, producer: ProducerId) -> u64 {
+        self.producers.watermark(producer).saturating_sub(1)
     }
 
-    /// Whether a frame holds only calls that read, so that it need not be journaled. No for one that is too long to be
-    /// looked into: that costs a line in the journal and nothing else.
-    pub fn only_reads(&mut self, bytes: &[u8]) -> bool {
-        let remote = self.host.remote();
+    /// Forgets a producer that said goodbye and whose acks are published.
+    pub fn forget(&mut self, producer: ProducerId) {
+        self.producers.forget(producer);
+        self.dropped.remove(&producer);
+    }
+
+    /// Forgets producers that have been silent for too long.
+    pub fn forget_expired(&mut self) {
+        for producer in self.producers.forget_expired() {
+            self.dropped.remove(&producer);
+        }
+    }
+
+    /// Counts a refused one-way call, and leaves its producer a notice.
+    fn refuse_call(&mut self, producer: ProducerId, call: &str, error: &CallError) {
+        let detail = format!("{call}: {error}");
+        self.stats.refuse(dispatch::cause(error), &detail);
+        self.producers.refuse(producer, &detail);
+        self.noticed.insert(producer);
+    }
+
+    /// True for a frame with read-only calls alone, which needs no journal record. False for a frame that is too long to
+    /// check: it costs a journal record and nothing else.
+    pub fn is_read_only(&mut self, bytes: &[u8]) -> bool {
+        let remote = self.object.remote();
         let reads = |name: &str| remote.method(name).is_some_and(|number| remote.is_read(number));
         let look = || {
             let frame = Frame::parse(bytes).ok()?;

@@ -1,6 +1,6 @@
-//! What makes a frame count: it is journaled, its calls run, and what they wrote is in their files.
+//! Commit: journals accepted frames, runs their calls, and makes the results visible in the object's files.
 //!
-//! This is all of the server that touches a disk; it knows no broker.
+//! This is the only part of the server that touches a disk. It knows no broker.
 
 use std::io;
 use std::path::Path;
@@ -16,49 +16,55 @@ use remotecall_store::disk::is_sync_failure;
 use remotecall_store::journal::{Accepted, Journal, JournalError, Recovery};
 use remotecall_store::mutants::{self, Mutant};
 
-/// Frames replayed between two commits.
+/// Frames between two commits of a replay.
 const COMMIT_EVERY: u64 = 64;
-/// How long after a checkpoint that failed the next is tried.
+/// Delay before a failed checkpoint is retried, 10 s.
 const CHECKPOINT_AGAIN: Duration = Duration::from_secs(10);
 
-/// What is done while a disk is waited for.
+/// Work between the retries of a failing disk, such as extending the lease.
 pub(super) type Meanwhile<'a> = &'a mut dyn FnMut() -> Result<(), RunError>;
 
+/// Journal and object of a running server.
 pub(super) struct Commit {
-    pub core: Admission,
+    pub admission: Admission,
     journal: Option<Journal>,
     stop: Arc<AtomicBool>,
-    /// When a checkpoint failed.
+    /// Time of the last failed checkpoint.
     failed: Option<Instant>,
 }
 
 impl Commit {
-    /// Brings the object to the state after the last frame that is journaled in `dir`; without one it begins anew.
-    pub fn recover(mut core: Admission, dir: Option<&Path>, stop: Arc<AtomicBool>) -> Result<Self, RunError> {
-        let journal = dir.map(|dir| recover(dir, &mut core)).transpose()?;
+    /// Recovers the object from the checkpoint and the journal in `dir`. Without a directory the object starts empty.
+    pub fn recover(
+        mut admission: Admission,
+        dir: Option<&Path>,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, RunError> {
+        let journal = dir.map(|dir| recover(dir, &mut admission)).transpose()?;
         Ok(Self {
-            core,
+            admission,
             journal,
             stop,
             failed: None,
         })
     }
 
-    /// Brings admitted frames to disk, to the object and to the readers: then they may be acknowledged. Returns false
-    /// when the server stops before it could. Watermarks may be ahead of the disk after that, as after an error: only
-    /// the journal can tell, at the next start. While a disk is waited for, `meanwhile` is done again and again.
-    pub fn take_in(&mut self, frames: &[Accepted], meanwhile: Meanwhile<'_>) -> Result<bool, RunError> {
+    /// Journals accepted frames, runs their calls and commits the object; the frames may be acknowledged afterwards.
+    ///
+    /// Returns false when the server stops first. Watermarks may then be ahead of the disk, as after an error; the next
+    /// start reads them from the journal. `meanwhile` runs between the retries of a failing disk.
+    pub fn commit(&mut self, frames: &[Accepted], meanwhile: Meanwhile<'_>) -> Result<bool, RunError> {
         let late = mutants::is_on(Mutant::JournalAfterFiles);
         if !late && !self.append(frames, meanwhile)? {
             return Ok(false);
         }
         for accepted in frames {
-            self.core.apply(&accepted.frame, accepted.clock_ms);
+            self.admission.apply(&accepted.frame, accepted.clock_ms);
         }
-        let only_reads = frames.iter().all(|accepted| accepted.only_reads);
-        let core = &mut self.core;
-        let mut commit = || core.host.commit();
-        if !only_reads && !until_done("the log directory", &self.stop, meanwhile, &mut commit)? {
+        let is_read_only = frames.iter().all(|accepted| accepted.is_read_only);
+        let admission = &mut self.admission;
+        let mut commit = || admission.object.commit();
+        if !is_read_only && !until_done("the log directory", &self.stop, meanwhile, &mut commit)? {
             return Ok(false);
         }
         if late {
@@ -90,10 +96,10 @@ impl Commit {
         fatal.map_or(Ok(done), |error| Err(error.into()))
     }
 
-    /// Saves the state when much was journaled since the last time, or when the object wants it. When the journal cannot
-    /// take it for a reason that can heal, the journal goes on, and it is tried again later.
+    /// Makes a checkpoint when the journal has grown enough since the last one, or when the object asks for it. After an
+    /// error that can heal the journal continues, and the checkpoint is retried after [`CHECKPOINT_AGAIN`].
     pub fn checkpoint_if_due(&mut self) -> Result<(), RunError> {
-        let wanted = self.core.host.wants_checkpoint();
+        let wanted = self.admission.object.wants_checkpoint();
         let due = |journal: &Journal| wanted || journal.wants_checkpoint();
         let waits = self.failed.is_some_and(|at| at.elapsed() < CHECKPOINT_AGAIN);
         if waits || !self.journal.as_ref().is_some_and(due) {
@@ -101,7 +107,7 @@ impl Commit {
         }
         match self.checkpoint() {
             Err(RunError::Journal(error @ JournalError::Io { .. })) => {
-                tracing::error!(%error, "the journal cannot be shortened now, and grows");
+                tracing::error!(%error, "checkpoint failed; the journal keeps growing, retrying in 10 s");
                 self.failed = Some(Instant::now());
                 Ok(())
             }
@@ -112,7 +118,7 @@ impl Commit {
         }
     }
 
-    /// Saves the state, unless the last one saved is this one.
+    /// Makes a checkpoint, unless nothing was journaled since the last one.
     pub fn checkpoint_at_end(&mut self) -> Result<(), RunError> {
         match &self.journal {
             Some(journal) if !journal.is_clean() => self.checkpoint(),
@@ -124,15 +130,17 @@ impl Commit {
         let Some(journal) = &mut self.journal else {
             return Ok(());
         };
-        match self.core.host.checkpoint() {
+        self.admission.forget_expired();
+        match self.admission.object.checkpoint() {
             None => Ok(()),
-            Some(Ok(state)) => Ok(journal.checkpoint(state, &self.core.watermarks)?),
+            Some(Ok(state)) => Ok(journal.checkpoint(state, &self.admission.producers)?),
             Some(Err(error)) => Err(RunError::Checkpoint(error)),
         }
     }
 }
 
-/// Repeats what can heal, such as a full disk, until it succeeds (true) or the server stops (false).
+/// Retries `attempt` with back-off until it succeeds (true) or the server stops (false). For errors that can heal, such as
+/// a full disk.
 fn until_done(
     what: &str,
     stop: &AtomicBool,
@@ -144,7 +152,7 @@ fn until_done(
     loop {
         match attempt() {
             Ok(()) if failed => {
-                tracing::info!("{what} can be written again");
+                tracing::info!("{what} is writable again");
                 return Ok(true);
             }
             Ok(()) => return Ok(true),
@@ -163,39 +171,42 @@ fn until_done(
     }
 }
 
-fn recover(dir: &Path, core: &mut Admission) -> Result<Journal, RunError> {
+fn recover(dir: &Path, admission: &mut Admission) -> Result<Journal, RunError> {
     let (mut recovery, checkpoint) = Recovery::open(dir)?;
-    recovery.agree_on(&core.host.settings())?;
-    core.watermarks = checkpoint.watermarks;
+    recovery.agree_on(&admission.object.settings())?;
+    admission.producers = checkpoint.producers;
     let restored = !checkpoint.object.is_empty();
     if restored {
-        core.host.restore(&checkpoint.object).map_err(RunError::Restore)?;
+        admission
+            .object
+            .restore(&checkpoint.object)
+            .map_err(RunError::Restore)?;
     }
     let mut frames = 0;
     let mut failed = None;
     recovery.replay(|accepted| {
-        if let (Verdict::Accepted, _) = core.admit(accepted.acked, accepted.frame) {
-            core.apply_again(accepted.frame, accepted.clock_ms);
+        if let (Verdict::Accepted, _) = admission.admit(accepted.acked, accepted.clock_ms, accepted.frame) {
+            admission.replay(accepted.frame, accepted.clock_ms);
             frames += 1;
-            // The files are brought up to date bit by bit: a journal need not fit into memory.
+            // In steps, because the output of a whole journal need not fit into memory.
             if frames % COMMIT_EVERY == 0 && failed.is_none() {
-                failed = core.host.commit().err();
+                failed = admission.object.commit().err();
             }
         }
-        core.end_round();
+        admission.end_round();
     })?;
     failed
-        .map_or_else(|| core.host.commit(), Err)
+        .map_or_else(|| admission.object.commit(), Err)
         .map_err(RunError::Recovery)?;
     if frames > 0 {
         tracing::info!(frames, "recovered from the journal");
     }
     let mut journal = recovery.finish()?;
-    // A file that was deleted meanwhile has been given up, and the next recovery must not find it in the state again.
+    // A file that was deleted meanwhile has been given up; the next recovery must not find it in the checkpoint.
     if (restored || frames > 0)
-        && let Some(state) = core.host.checkpoint()
+        && let Some(state) = admission.object.checkpoint()
     {
-        journal.checkpoint(state.map_err(RunError::Checkpoint)?, &core.watermarks)?;
+        journal.checkpoint(state.map_err(RunError::Checkpoint)?, &admission.producers)?;
     }
     Ok(journal)
 }

@@ -1,6 +1,6 @@
-//! The server's loop: read, admit, journal, apply, make visible, acknowledge.
+//! The event loop: reads frames, admits them, commits them, and acknowledges them, in rounds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -14,47 +14,56 @@ use super::lease_guard::LeaseGuard;
 use super::stats::{Stats, WRONG_TYPE};
 use super::stream_reader::{Batch, Input, StreamReader, pause};
 use crate::client::Backoff;
-use remotecall_connection::{Connection, Endpoint, Keys, StreamId, reply_key};
+use remotecall_connection::{
+    ACCEPTED_FIELD, Connection, Endpoint, Keys, StreamId, number, refused_field, reply_key,
+};
 use remotecall_store::journal::{Accepted, BATCH_SIZE};
 use remotecall_store::mutants::{self, Mutant};
 use remotecall_wire::{Frame, ProducerId};
 
-/// A round takes no more frames when their bodies, decompressed, have this size: 16 MiB, a third of a million scalars. They
-/// share a sync, and are acknowledged together.
+/// Limit on the decompressed bodies of one round, 16 MiB or a third of a million scalars. The frames of a round share one
+/// sync, and are acknowledged together.
 const ROUND_WORK: usize = 16 << 20;
-/// Replies that a client has not read are dropped beyond this number of entries.
+/// Limit on the unread entries of a reply stream; older ones are dropped.
 const REPLY_ENTRIES: usize = 4096;
-/// Most acks in one command.
+/// Limit on the acknowledgements of one command.
 const ACKS: usize = 1000;
-/// How long a stopping server goes on reading what still comes.
+/// Time for which a stopping server drains the stream, 10 s.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// A server that leases its lease.
 pub(super) struct EventLoop {
-    pub ledger: Commit,
+    pub commit: Commit,
     pub access: Endpoint,
     pub keys: Keys,
     pub stop: Arc<AtomicBool>,
     pub stats: Arc<Stats>,
-    pub feed: StreamReader,
-    pub hold: LeaseGuard,
+    pub reader: StreamReader,
+    pub lease: LeaseGuard,
+    /// Number of the stream's connection after which the broker was checked for an older state.
+    pub checked: u64,
 }
 
-/// What one round leaves to be told to the broker.
+/// One round: accepted frames, and the changes to publish in the broker.
 #[derive(Default)]
 struct Round {
     frames: Vec<Accepted>,
-    /// Of the frames, as they came.
+    /// Bytes of the frames as received.
     bytes: usize,
-    /// Of their bodies, decompressed.
+    /// Bytes of their decompressed bodies.
     work: usize,
-    /// Producers whose ack is to be published.
+    /// Producers whose acknowledgement is published.
     acks: BTreeSet<ProducerId>,
-    /// Everything below may be trimmed, as seen over this connection.
+    /// All producers are published, with their notices.
+    is_full: bool,
+    /// Entries below this id may be trimmed, as read over the connection of this number.
     trim: Option<(u64, StreamId)>,
+    /// Producers that ended with every ack, and whether each of their frames was answered.
+    goodbyes: BTreeMap<ProducerId, bool>,
 }
 
 impl EventLoop {
-    /// Runs until it is told to stop and the stream is empty.
+    /// Runs until the server is stopped and the stream is drained.
     pub fn run(mut self) -> Result<(), RunError> {
         self.publish_all_acks()?;
         let mut stopping = None;
@@ -65,21 +74,21 @@ impl EventLoop {
                     break;
                 }
             }
-            self.ledger.core.host.remote().tick();
+            self.commit.admission.object.remote().tick();
             let mut round = Round::default();
-            let mut input = self.feed.next();
+            let mut input = self.reader.next();
             let drained = loop {
                 match input {
-                    Input::Batch(batch) => self.admit(&mut round, batch),
+                    Input::Batch(batch) => self.admit(&mut round, batch)?,
                     Input::Nothing => break false,
                     Input::Drained => break true,
                 }
                 if round.bytes >= BATCH_SIZE || round.work >= ROUND_WORK {
                     break false;
                 }
-                input = self.feed.more();
+                input = self.reader.more();
             };
-            if !self.carry_out(&mut round)? {
+            if !self.commit_round(&mut round)? {
                 return Ok(());
             }
             self.keep_lease()?;
@@ -87,33 +96,46 @@ impl EventLoop {
                 break;
             }
         }
-        self.ledger.checkpoint_at_end()?;
-        // The lease expires by itself when the broker is out of reach.
-        self.hold.release();
+        self.commit.checkpoint_at_end()?;
+        // The lease expires by itself when the broker is unreachable.
+        self.lease.release();
         Ok(())
     }
 
-    fn admit(&mut self, round: &mut Round, batch: Batch) {
+    fn admit(&mut self, round: &mut Round, batch: Batch) -> Result<(), RunError> {
         let Batch {
             connection,
             list,
             broker_ms,
         } = batch;
+        if self.checked != connection && !self.check_broker_state()? {
+            return Ok(());
+        }
+        self.checked = connection;
         for entry in list {
             let clock_ms = entry.senders_clock(broker_ms);
             round.trim = Some((connection, entry.id.next()));
             if mutants::is_on(Mutant::DedupeByStreamId) && super::mutants::seen_before(entry.id) {
                 continue;
             }
+            if let Some((producer, is_certain)) = entry.goodbye {
+                round.goodbyes.insert(producer, is_certain);
+                continue;
+            }
             let Some(frame) = entry.frame else {
-                self.stats.refuse("entry without a frame", &entry.id);
+                if !entry.is_mark {
+                    self.stats.refuse("entry without a frame", &entry.id);
+                }
                 continue;
             };
-            let (verdict, producer) = self.ledger.core.admit(entry.acked, &frame);
+            let (verdict, producer) =
+                self.commit
+                    .admission
+                    .admit_entry(entry.id, entry.acked, clock_ms, &frame);
             if let Some(producer) = producer {
-                self.ledger.core.hear_of_drops(producer, entry.dropped);
+                self.commit.admission.record_dropped(producer, entry.dropped);
             }
-            // A frame that came again: its sender has not heard the ack.
+            // A duplicate: its sender has not read the acknowledgement.
             round
                 .acks
                 .extend(producer.filter(|_| matches!(verdict, Verdict::Accepted | Verdict::Duplicate)));
@@ -121,42 +143,96 @@ impl EventLoop {
                 round.bytes += frame.len();
                 round.work += Frame::raw_len(&frame);
                 round.frames.push(Accepted {
-                    acked: producer.map_or(entry.acked, |producer| self.ledger.core.before(producer)),
+                    acked: producer.map_or(entry.acked, |producer| {
+                        self.commit.admission.number_before(producer)
+                    }),
                     clock_ms,
-                    only_reads: self.ledger.core.only_reads(&frame),
+                    is_read_only: self.commit.admission.is_read_only(&frame),
                     frame,
                 });
             }
         }
+        Ok(())
     }
 
-    /// Brings a round to disk, to the object, to the readers, and then to the senders' knowledge. Returns false when
-    /// the server stops before it could: nothing is acknowledged then.
-    fn carry_out(&mut self, round: &mut Round) -> Result<bool, RunError> {
+    /// Checks over the lease's connection whether the broker went back to an older state, until it answers. Returns false
+    /// when the server stops before that.
+    fn check_broker_state(&mut self) -> Result<bool, RunError> {
+        let mut backoff = Backoff::new();
+        while let Err(error) = self.look_at_broker_state() {
+            tracing::debug!(%error, "broker state unknown; asking again");
+            if self.stop.load(Relaxed) {
+                return Ok(false);
+            }
+            self.lease.keep(&self.keys, &self.access, &self.stats)?;
+            pause(backoff.next(), &self.stop);
+            if let Ok(link) = Connection::open(&self.access, Duration::ZERO) {
+                self.lease.link = link;
+                self.lease.is_reconnected = true;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Compares the broker's count of accepted frames with that of the last forgetting. Has to come before this server
+    /// publishes its own count over a new connection.
+    fn look_at_broker_state(&mut self) -> RedisResult<()> {
+        let command = redis::cmd("HGET")
+            .arg(&self.keys.acks)
+            .arg(ACCEPTED_FIELD)
+            .clone();
+        let published = match self.lease.link.one(&command) {
+            Ok(Value::BulkString(text)) => number(&text).unwrap_or(0),
+            Err(error) if error.code() != Some("WRONGTYPE") => return Err(error),
+            Ok(_) | Err(_) => 0,
+        };
+        let admission = &mut self.commit.admission;
+        if !admission.producers.is_older_than_forgotten(published) {
+            return Ok(());
+        }
+        let mark = self
+            .lease
+            .link
+            .one(redis::cmd("XADD").arg(&self.keys.input).arg("*").arg("m").arg(1))?;
+        if let Value::BulkString(id) = mark {
+            admission.suspect_below = StreamId::parse(&id).max(admission.suspect_below);
+        }
+        let accepted = admission.producers.accepted();
+        tracing::warn!(
+            published,
+            accepted,
+            "the broker went back to an older state; frames of unknown senders in it are left to be sent again"
+        );
+        Ok(())
+    }
+
+    /// Commits a round and publishes its acknowledgements. Returns false when the server stops first; nothing is
+    /// acknowledged then.
+    fn commit_round(&mut self, round: &mut Round) -> Result<bool, RunError> {
         if !round.frames.is_empty() {
             if mutants::is_on(Mutant::AckBeforeJournal) {
-                self.until_told(round)?;
+                self.publish_until_done(round)?;
                 mutants::slow_disk();
             }
-            // Another server would take calls that this one has in its hands.
-            let mut meanwhile = || self.hold.keep(&self.keys, &self.access, &self.stats);
-            if !self.ledger.take_in(&round.frames, &mut meanwhile)? {
+            // With an expired lease another server would accept the same calls.
+            let mut meanwhile = || self.lease.keep(&self.keys, &self.access, &self.stats);
+            if !self.commit.commit(&round.frames, &mut meanwhile)? {
                 return Ok(false);
             }
         }
         if round.trim.is_some() {
-            self.until_told(round)?;
+            self.publish_until_done(round)?;
         }
-        self.ledger.checkpoint_if_due()?;
+        self.commit.checkpoint_if_due()?;
         Ok(true)
     }
 
-    /// Publishes acks and replies; a connection that fails is made anew. When the server stops meanwhile,
-    /// the senders hear of it from the next server.
-    fn until_told(&mut self, round: &Round) -> Result<(), RunError> {
+    /// Publishes acknowledgements and replies, and reconnects with back-off until that succeeds. When the server stops
+    /// first, the next server publishes the acknowledgements.
+    fn publish_until_done(&mut self, round: &Round) -> Result<(), RunError> {
         let mut backoff = Backoff::new();
-        while let Err(error) = self.tell(round) {
-            tracing::debug!(%error, "acks not published yet");
+        while let Err(error) = self.publish(round) {
+            tracing::debug!(%error, "acknowledgements not published; retrying");
             if self.stop.load(Relaxed) {
                 break;
             }
@@ -164,22 +240,23 @@ impl EventLoop {
             pause(backoff.next(), &self.stop);
             match Connection::open(&self.access, Duration::ZERO) {
                 Ok(link) => {
-                    self.hold.link = link;
+                    self.lease.link = link;
                     self.publish_all_acks()?;
                 }
-                Err(error) => tracing::debug!(%error, "broker is away"),
+                Err(error) => tracing::debug!(%error, "cannot reach the broker; retrying"),
             }
         }
-        self.ledger.core.end_round();
+        self.commit.admission.end_round();
         Ok(())
     }
 
-    /// First room is made, so that a full broker can take the rest; then replies, then acks: a sender that sees an
-    /// ack finds the replies there. A plain pipeline: in a transaction a full broker would refuse all of it.
-    fn tell(&mut self, round: &Round) -> RedisResult<()> {
+    /// Publishes a round in one pipeline. Trims first, so that a full broker has room for the rest; replies come before
+    /// acknowledgements, so that a sender that reads an acknowledgement finds its replies. Not a transaction, because a
+    /// full broker would refuse all of it.
+    fn publish(&mut self, round: &Round) -> RedisResult<()> {
         let mut pipeline = Pipeline::new();
         if let Some((connection, below)) = round.trim
-            && connection == self.feed.connection()
+            && connection == self.reader.connection()
         {
             pipeline
                 .cmd("XTRIM")
@@ -187,7 +264,7 @@ impl EventLoop {
                 .arg("MINID")
                 .arg(below.to_string());
         }
-        for (producer, entry) in self.ledger.core.outbox.entries() {
+        for (producer, entry) in self.commit.admission.outbox.entries() {
             let key = reply_key(*producer);
             pipeline
                 .cmd("XADD")
@@ -198,17 +275,45 @@ impl EventLoop {
                 .arg(REPLY_ENTRIES);
             pipeline.arg("*").arg("f").arg(entry.as_slice());
         }
-        let acks: Vec<_> = round.acks.iter().collect();
+        for (producer, _) in round.goodbyes.iter().filter(|(_, is_certain)| **is_certain) {
+            pipeline.cmd("HDEL").arg(&self.keys.acks);
+            pipeline.arg(producer.to_string()).arg(refused_field(*producer));
+        }
+        let is_gone = |producer: &ProducerId| round.goodbyes.get(producer) == Some(&true);
+        let acks: Vec<_> = round.acks.iter().filter(|it| !is_gone(it)).collect();
+        let producers = &self.commit.admission.producers;
         for chunk in acks.chunks(ACKS) {
             pipeline.cmd("HSET").arg(&self.keys.acks);
-            for producer in chunk {
-                let watermark = self.ledger.core.watermarks.get(producer).copied().unwrap_or(0);
-                pipeline.arg(producer.to_string()).arg(watermark);
+            for &&producer in chunk {
+                pipeline
+                    .arg(producer.to_string())
+                    .arg(producers.watermark(producer));
+                let noticed = round.is_full || self.commit.admission.noticed.contains(&producer);
+                if let Some(it) = producers
+                    .get(producer)
+                    .filter(|it| noticed && !it.notice.is_empty())
+                {
+                    pipeline
+                        .arg(refused_field(producer))
+                        .arg(format!("{} {}", it.refused, it.notice));
+                }
             }
         }
-        let answers = self.hold.link.run(&pipeline)?;
-        // Errors of trims and replies are not worth a repetition.
-        self.check_acks(answers.into_iter().rev().take(acks.len().div_ceil(ACKS)))
+        pipeline
+            .cmd("HSET")
+            .arg(&self.keys.acks)
+            .arg(ACCEPTED_FIELD)
+            .arg(producers.accepted());
+        let answers = self.lease.link.run(&pipeline)?;
+        // Failed trims and replies are not repeated.
+        self.check_acks(answers.into_iter().rev().take(1 + acks.len().div_ceil(ACKS)))?;
+        for (&producer, &is_certain) in &round.goodbyes {
+            match is_certain {
+                true => self.commit.admission.forget(producer),
+                false => self.commit.admission.producers.expire_soon(producer),
+            }
+        }
+        Ok(())
     }
 
     fn check_acks(&mut self, answers: impl Iterator<Item = Value>) -> RedisResult<()> {
@@ -221,26 +326,27 @@ impl EventLoop {
         };
         if error.code() == "WRONGTYPE" {
             self.stats.refuse(WRONG_TYPE, &self.keys.acks);
-            self.hold.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
+            self.lease.link.one(redis::cmd("DEL").arg(&self.keys.acks))?;
         }
         Err(error.into())
     }
 
-    /// After a connect: a broker that lost its memory hears all acks again.
+    /// Publishes all acknowledgements, after a connect: the broker may have lost them.
     fn publish_all_acks(&mut self) -> Result<(), RunError> {
         let round = Round {
-            acks: self.ledger.core.watermarks.keys().copied().collect(),
+            acks: self.commit.admission.producers.ids().collect(),
+            is_full: true,
             ..Round::default()
         };
-        if let Err(error) = self.tell(&round) {
-            tracing::debug!(%error, "acks not published; the next round tries again");
+        if let Err(error) = self.look_at_broker_state().and_then(|()| self.publish(&round)) {
+            tracing::debug!(%error, "acknowledgements not published; the next round retries");
         }
         Ok(())
     }
 
     fn keep_lease(&mut self) -> Result<(), RunError> {
-        self.hold.keep(&self.keys, &self.access, &self.stats)?;
-        if std::mem::take(&mut self.hold.is_reconnected) {
+        self.lease.keep(&self.keys, &self.access, &self.stats)?;
+        if std::mem::take(&mut self.lease.is_reconnected) {
             self.publish_all_acks()?;
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! One server per queue: a key that its holder extends and that expires when the holder is gone.
+//! Lease: a key that the server of a queue extends, and that expires when the server is gone.
 //!
-//! A server that holds the lock on its directory may take over the lease of its predecessor in the same
-//! directory at once: that one is certainly dead. Anybody else waits for the lease to expire.
+//! A server that holds the lock on its directory takes over the lease of its predecessor in the same directory at
+//! once, because that process is dead. Any other server waits until the lease expires.
 
 use std::time::{Duration, Instant};
 
@@ -10,30 +10,30 @@ use redis::{Pipeline, RedisResult, Value};
 use remotecall_connection::{Connection, Keys};
 use remotecall_store::process_id::this_process;
 
-/// A lease that nobody extends is free after this time.
+/// Time to live of a lease that is not extended, 6 s.
 const TTL: Duration = Duration::from_secs(6);
-/// How often the holder extends it.
+/// Time between two extensions, 1 s.
 pub(super) const EXTEND_EVERY: Duration = Duration::from_secs(1);
 
-/// Who holds what.
+/// The lease of one server.
 pub(super) struct Lease {
-    /// Where the holder is: host and directory, or host and a random number. Who is at the same place has the same lock.
+    /// Host and directory of the server, or host and a random number. Two servers with the same place share a lock.
     place: String,
-    /// What is in the key: the place, the process, and since when.
+    /// Value of the key: place, process and start time.
     value: String,
     pub key: String,
     waiting_since: Option<Instant>,
 }
 
-/// An attempt to get or keep the lease.
+/// Outcome of an attempt to take or extend the lease.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     Held,
-    /// Somebody else holds it, and may be dead: try again.
+    /// Another server holds it and may be dead; retry.
     Wait,
-    /// Somebody else holds it and is alive.
+    /// Another server holds it and is alive.
     Taken(String),
-    /// The key was garbage and is gone: try again.
+    /// The key had another type and was deleted; retry.
     WrongType,
 }
 
@@ -47,7 +47,7 @@ impl Lease {
         }
     }
 
-    /// Takes the lease, or extends it.
+    /// Takes or extends the lease.
     pub fn hold(&mut self, link: &mut Connection) -> RedisResult<Attempt> {
         let ttl = TTL.as_millis() as u64;
         let mut pipeline = Pipeline::new();
@@ -60,7 +60,7 @@ impl Lease {
             .arg(ttl);
         pipeline.cmd("GET").arg(&self.key);
         let mut answers = link.run(&pipeline)?.into_iter();
-        // Without the right to hold a lease there is none, and two servers would not know of each other.
+        // A server without the right to the key must not run: two of them would not see each other.
         let may_not =
             |answer: &Value| matches!(answer, Value::ServerError(error) if error.code() == "NOPERM");
         let taken = answers.next().unwrap_or(Value::Nil);
@@ -74,12 +74,12 @@ impl Lease {
                 link.one(redis::cmd("DEL").arg(&self.key))?;
                 return Ok(Attempt::WrongType);
             }
-            // Out of memory, read-only: nobody else can take it either.
+            // Out of memory or read-only: no other server can take it either.
             _ => return Ok(Attempt::Held),
         };
         if holder.starts_with(&self.place) {
             let mut pipeline = Pipeline::new();
-            // Of the server that was here before.
+            // The predecessor in the same directory wrote it.
             if holder != self.value {
                 pipeline
                     .cmd("SET")
@@ -101,8 +101,8 @@ impl Lease {
         })
     }
 
-    /// Commands that look at the lease and extend it, without waiting for an answer in between; the first answer is for
-    /// [`notice`](Self::notice). While somebody else holds it they only look: that lease must be able to expire.
+    /// Appends the commands that read and extend the lease; [`notice`](Self::notice) takes the first answer. While another
+    /// server holds the lease they only read, so that it can expire.
     pub fn extend(&self, pipeline: &mut Pipeline) {
         pipeline.cmd("GET").arg(&self.key);
         if self.waiting_since.is_none() {
@@ -110,20 +110,20 @@ impl Lease {
         }
     }
 
-    /// Takes note of who holds it; says whether that is us, and it was extended. Otherwise [`hold`](Self::hold) is next.
+    /// Records the holder; returns true if this server holds the lease and extended it. Otherwise call [`hold`](Self::hold).
     pub fn notice(&mut self, answer: Option<&Value>) -> bool {
         let Some(Value::BulkString(holder)) = answer else {
             return false;
         };
         let is_ours = *holder == self.value.as_bytes();
         if !is_ours {
-            // Also when `hold` fails: once is enough to extend what is not ours.
+            // Even when `hold` fails: the lease of another server is extended once at most.
             self.waiting_since.get_or_insert_with(Instant::now);
         }
         is_ours && self.waiting_since.is_none()
     }
 
-    /// `SET` fails in a full broker, just when it matters.
+    /// Extends by `PEXPIRE`, because a full broker refuses `SET`.
     fn expire(&self, pipeline: &mut Pipeline) {
         pipeline.cmd("PEXPIRE").arg(&self.key).arg(TTL.as_millis() as u64);
     }
@@ -156,7 +156,7 @@ mod tests {
             command.arg("rc:{q.0}:lease").arg(holder).arg("PX").arg(600_000);
             link.one(&command).unwrap();
         };
-        // What a look at the lease says, and how many commands it took.
+        // The result of one extension, and its number of commands.
         let look = |link: &mut Connection, lease: &mut Lease| {
             let mut pipeline = Pipeline::new();
             lease.extend(&mut pipeline);
@@ -177,7 +177,7 @@ mod tests {
         );
         assert_eq!(lease.hold(&mut link).unwrap(), Attempt::Wait);
         assert_eq!(look(&mut link, &mut lease), (false, 1));
-        // As a broker that went back to an older snapshot has it.
+        // State of a broker that went back to an older snapshot.
         put(&mut link, &ours);
         assert_eq!(look(&mut link, &mut lease), (false, 1), "it was not extended");
         assert_eq!(lease.hold(&mut link).unwrap(), Attempt::Held);

@@ -1,4 +1,4 @@
-//! The connection of a server that holds its queue, and the lease that it extends over it.
+//! Lease guard: the connection of a serving server, over which it extends its lease and publishes.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -10,16 +10,17 @@ use super::lease::{Attempt, EXTEND_EVERY, Lease};
 use super::stats::{Stats, WRONG_TYPE};
 use remotecall_connection::{Connection, DROPPED_FIELD, Endpoint, Keys};
 
+/// A held lease and its connection.
 pub(super) struct LeaseGuard {
     pub link: Connection,
-    /// The connection is new: the broker may have forgotten what it was told over the one before.
+    /// The connection is new, so the broker may have lost what was published before.
     pub is_reconnected: bool,
     lease: Lease,
     extended: Instant,
 }
 
 impl LeaseGuard {
-    /// Of a lease that was taken just now.
+    /// Guards a lease that was just taken.
     pub fn new(lease: Lease, link: Connection) -> Self {
         Self {
             link,
@@ -29,7 +30,7 @@ impl LeaseGuard {
         }
     }
 
-    /// Extends the lease when it is time to.
+    /// Extends the lease when [`EXTEND_EVERY`] has passed.
     pub fn keep(&mut self, keys: &Keys, access: &Endpoint, stats: &Stats) -> Result<(), RunError> {
         if self.extended.elapsed() < EXTEND_EVERY {
             return Ok(());
@@ -55,8 +56,7 @@ impl LeaseGuard {
         }
     }
 
-    /// The lease, and numbers for those who look at the server or at the broker: in one exchange, as a server at rest
-    /// does little else.
+    /// Extends the lease and updates the counters for monitoring, in one exchange: an idle server does little else.
     fn extend(&mut self, keys: &Keys, stats: &Stats) -> RedisResult<Attempt> {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("XLEN").arg(&keys.input);
@@ -76,7 +76,7 @@ impl LeaseGuard {
         }
     }
 
-    /// Gives the queue free. The lease expires by itself when the broker is out of reach.
+    /// Releases the lease. It expires by itself when the broker is unreachable.
     pub fn release(&mut self) {
         let _ = self.lease.release(&mut self.link);
     }

@@ -1,4 +1,4 @@
-//! The server's end of a queue: one object, whose methods others call.
+//! The server: serves one object on a queue.
 
 mod admission;
 mod commit;
@@ -37,28 +37,29 @@ pub use stats::StatsSnapshot;
 use stats::{Stats, WRONG_TYPE};
 use stream_reader::{StreamReader, pause};
 
-/// A server could not start, or had to end.
+/// Error of a server that could not start or had to end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
-    /// The address cannot be understood.
+    /// The address cannot be parsed.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The queue's name cannot be used.
+    /// The queue name is invalid.
     #[error(transparent)]
     Queue(#[from] QueueNameError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// fsync of one of the object's files failed: nobody knows what the disk holds.
+    /// fsync of one of the object's files failed, so the content of the disk is unknown.
     #[error("{0}")]
     Sync(io::Error),
-    /// The object could not save its state.
+    /// The object failed to save its checkpoint.
     #[error("checkpoint failed: {0}; restart to recover from the journal")]
     Checkpoint(io::Error),
-    /// The object could not take its state back.
+    /// The object rejected its checkpoint.
     #[error("the checkpoint does not fit the object: {0}")]
     Restore(io::Error),
-    /// The object could not bring a replayed call to its files.
+    /// The object failed to write its files during the replay.
     #[error("recovery cannot write to the object's files: {0}")]
     Recovery(io::Error),
     /// Another server serves this queue.
@@ -66,9 +67,9 @@ pub enum RunError {
         "{queue_key} is held by the server at {holder}: each queue has one server, use another --queue or stop it"
     )]
     QueueTaken {
-        /// The broker's key.
+        /// Key of the lease.
         queue_key: String,
-        /// ServedObject and place of the other server, its process, and since when.
+        /// Place, process and start time of the other server.
         holder: String,
     },
     /// The system refused a thread or a signal handler.
@@ -79,7 +80,7 @@ pub enum RunError {
     Panicked,
 }
 
-/// Serves an object.
+/// Server of one object.
 ///
 /// ```no_run
 /// # struct MyObject;
@@ -99,14 +100,14 @@ pub struct RemoteCall<O> {
     has_return_value: bool,
     journal: Option<PathBuf>,
     environment: Environment,
-    host: fn(O) -> Box<dyn ServedObject>,
+    wrap: fn(O) -> Box<dyn ServedObject>,
 }
 
 impl<O: Remote> RemoteCall<O> {
-    /// A server of `object` on the queue `remotecall`, with client ids and return values, without a journal.
+    /// Makes a server of `object` on the queue `remotecall`, with client ids and return values, without a journal.
     ///
-    /// Without a journal a call is acknowledged after it ran. Its effect lives in this process: when the
-    /// process dies, the object is gone, and calls that were not acknowledged run on the next one.
+    /// Without a journal the server acknowledges a call after it ran. Its effect lives in this process: when the process
+    /// dies the object is gone, and calls that were not acknowledged run on the next one.
     pub fn new(object: O) -> Self {
         Self {
             object,
@@ -115,33 +116,33 @@ impl<O: Remote> RemoteCall<O> {
             has_return_value: true,
             journal: None,
             environment: DEFAULT_ENVIRONMENT,
-            host: |object| Box::new(JournalOnly(object)),
+            wrap: |object| Box::new(JournalOnly(object)),
         }
     }
 
-    /// The queue's name.
+    /// Sets the queue name.
     #[must_use]
     pub fn queue(mut self, name: &str) -> Self {
         name.clone_into(&mut self.queue);
         self
     }
 
-    /// Whether the object is told who calls, before every call.
+    /// Sets whether the object is told the client id before each call. Default: true.
     #[must_use]
     pub fn has_client_id(mut self, yes: bool) -> Self {
         self.has_client_id = yes;
         self
     }
 
-    /// Whether results are returned; when not, a call that wants one gets an error.
+    /// Sets whether results are returned. Without, a call that wants one ends with an error. Default: true.
     #[must_use]
     pub fn has_return_value(mut self, yes: bool) -> Self {
         self.has_return_value = yes;
         self
     }
 
-    /// Journals every call in `dir`: after a crash the calls are repeated on a new object, in the same order. The
-    /// journal grows as long as the object lives; an object that can save itself uses [`durable`](Self::durable).
+    /// Journals every call in `dir`. After a crash the server replays the calls on a new object, in the same order. The
+    /// journal grows with every call; an object with checkpoints uses [`durable`](Self::durable) instead.
     #[must_use]
     pub fn journal(mut self, dir: &Path) -> Self {
         self.journal = Some(dir.to_owned());
@@ -156,7 +157,7 @@ impl<O: Remote> RemoteCall<O> {
         self
     }
 
-    /// Serves until SIGTERM or SIGINT; then works off what is in the queue, saves, and returns.
+    /// Serves until SIGTERM or SIGINT, then drains the queue, makes a checkpoint, and returns.
     ///
     /// # Errors
     /// When the server cannot start or has to end.
@@ -168,8 +169,8 @@ impl<O: Remote> RemoteCall<O> {
         self.run_until(address, stop)
     }
 
-    /// Serves in this thread until `stop` becomes true; then works off what is in the queue, saves, and returns. Every
-    /// call of the object is made by this thread.
+    /// Serves in this thread until `stop` becomes true, then drains the queue, makes a checkpoint, and returns. This thread
+    /// makes every call of the object.
     ///
     /// # Errors
     /// When the server cannot start or has to end.
@@ -177,10 +178,10 @@ impl<O: Remote> RemoteCall<O> {
         self.prepare(address, stop)?.run()
     }
 
-    /// Recovers from the journal, then serves in a thread of its own. A broker that is away is waited for.
+    /// Recovers from the journal, then serves in a thread of its own. Waits for a broker that is unreachable.
     ///
     /// # Errors
-    /// When the address, the queue's name or the journal cannot be used.
+    /// When the address, the queue name or the journal cannot be used.
     pub fn start(self, address: &str) -> Result<ServerHandle, RunError> {
         let name = format!("serve-{}", self.queue);
         let stop = Arc::new(AtomicBool::new(false));
@@ -198,15 +199,15 @@ impl<O: Remote> RemoteCall<O> {
         let keys = Keys::new(&self.queue)?;
         let stats = Arc::new(Stats::new(&self.queue));
         let place = place(self.journal.as_deref());
-        let core = Admission::new(
-            (self.host)(self.object),
+        let admission = Admission::new(
+            (self.wrap)(self.object),
             stats.clone(),
             self.has_client_id,
             self.has_return_value,
         );
-        let ledger = Commit::recover(core, self.journal.as_deref(), stop.clone())?;
+        let commit = Commit::recover(admission, self.journal.as_deref(), stop.clone())?;
         Ok(Starting {
-            ledger,
+            commit,
             access,
             keys,
             place,
@@ -217,15 +218,15 @@ impl<O: Remote> RemoteCall<O> {
 }
 
 impl<O: Durable> RemoteCall<O> {
-    /// Like [`journal`](Self::journal), for an object that saves its own state: the journal is cut at every checkpoint.
+    /// Journals every call in `dir`, for an object with checkpoints: each one shortens the journal.
     #[must_use]
     pub fn durable(mut self, dir: &Path) -> Self {
-        self.host = |object| Box::new(Checkpointed(object));
+        self.wrap = |object| Box::new(Checkpointed(object));
         self.journal(dir)
     }
 }
 
-/// A server that runs in a thread of its own.
+/// Handle of a server that runs in a thread of its own.
 pub struct ServerHandle {
     stop: Arc<AtomicBool>,
     stats: Arc<Stats>,
@@ -233,17 +234,17 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// What happened so far.
+    /// Counters since the start.
     pub fn stats(&self) -> StatsSnapshot {
         self.stats.snapshot()
     }
 
-    /// Whether the server has ended by itself; [`stop`](Self::stop) says why.
+    /// True if the server has ended by itself; [`stop`](Self::stop) returns the reason.
     pub fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Has the server work off what is in the queue, save, and end; does not wait for it.
+    /// Asks the server to drain the queue, make a checkpoint and end; does not wait.
     pub fn request_stop(&self) {
         self.stop.store(true, Relaxed);
     }
@@ -259,9 +260,9 @@ impl ServerHandle {
     }
 }
 
-/// A server before it has its lease.
+/// A server that waits for its lease.
 struct Starting {
-    ledger: Commit,
+    commit: Commit,
     access: Endpoint,
     keys: Keys,
     place: String,
@@ -275,26 +276,27 @@ impl Starting {
         let Some(link) = self.wait_for_lease(&mut lease)? else {
             return Ok(());
         };
-        let feed = StreamReader::start(
+        let reader = StreamReader::start(
             self.access.clone(),
             self.keys.clone(),
             self.stop.clone(),
             self.stats.clone(),
         )
         .map_err(RunError::System)?;
-        let serve = EventLoop {
-            ledger: self.ledger,
+        let event_loop = EventLoop {
+            commit: self.commit,
             access: self.access,
             keys: self.keys,
             stop: self.stop,
             stats: self.stats,
-            feed,
-            hold: LeaseGuard::new(lease, link),
+            reader,
+            lease: LeaseGuard::new(lease, link),
+            checked: 0,
         };
-        serve.run()
+        event_loop.run()
     }
 
-    /// None when the server is stopped before it got the lease.
+    /// Waits for the lease; `None` when the server is stopped first.
     fn wait_for_lease(&self, lease: &mut Lease) -> Result<Option<Connection>, RunError> {
         let mut backoff = Backoff::new();
         while !self.stop.load(Relaxed) {
@@ -322,7 +324,7 @@ impl Starting {
     }
 }
 
-/// Names the place of this server: whoever is at the same place holds the same lock.
+/// Place of this server: two servers with the same place share the lock of one directory.
 fn place(journal: Option<&Path>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let place = journal.and_then(|dir| {

@@ -3,7 +3,7 @@
 #[cfg(not(feature = "mutants"))]
 use remotecall_connection::StreamId;
 
-/// Where a server begins to read a stream: at its beginning.
+/// Position from which a server reads a stream: its beginning.
 #[cfg(not(feature = "mutants"))]
 pub(super) const fn begin(_key: &str) -> StreamId {
     StreamId { ms: 0, seq: 0 }
@@ -13,7 +13,7 @@ pub(super) const fn begin(_key: &str) -> StreamId {
 #[cfg(not(feature = "mutants"))]
 pub(super) const fn remember(_key: &str, _id: StreamId) {}
 
-/// Whether an entry with this id came before: never.
+/// True if an entry with this id came before: never.
 #[cfg(not(feature = "mutants"))]
 pub(super) const fn seen_before(_: StreamId) -> bool {
     false
@@ -22,7 +22,7 @@ pub(super) const fn seen_before(_: StreamId) -> bool {
 #[cfg(feature = "mutants")]
 pub(super) use memory::{begin, remember, seen_before};
 
-/// What a server should not keep.
+/// State that a server must not keep.
 #[cfg(feature = "mutants")]
 mod memory {
     use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ mod memory {
     use remotecall_connection::StreamId;
     use remotecall_store::mutants::{Mutant, is_on};
 
-    /// How far each stream was read.
+    /// Last read position of each stream.
     static CURSORS: Mutex<BTreeMap<String, StreamId>> = Mutex::new(BTreeMap::new());
     /// Ids of entries.
     static SEEN: Mutex<BTreeSet<StreamId>> = Mutex::new(BTreeSet::new());
@@ -49,7 +49,7 @@ mod memory {
         cursors.insert(key.to_owned(), id);
     }
 
-    /// Whether an entry with this id came before.
+    /// True if an entry with this id came before.
     pub(crate) fn seen_before(id: StreamId) -> bool {
         !SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
     }

@@ -4,19 +4,19 @@ use std::io;
 
 use crate::{Durable, Remote};
 
-/// An object with or without files and a state of its own.
+/// A served object, with or without checkpoints.
 pub(super) trait ServedObject: Send {
     fn remote(&mut self) -> &mut dyn Remote;
     fn commit(&mut self) -> io::Result<()>;
-    /// None when the object has no checkpoint: then the whole journal is its state.
+    /// Makes a checkpoint; `None` when the object has none, so that its state is the whole journal.
     fn checkpoint(&mut self) -> Option<io::Result<Vec<u8>>>;
     fn wants_checkpoint(&self) -> bool;
     fn restore(&mut self, state: &[u8]) -> io::Result<()>;
-    /// What the object does depends on this, besides the calls.
+    /// Settings that the effects of calls depend on.
     fn settings(&self) -> String;
 }
 
-/// Any object: its state is what the calls made of it.
+/// An object without checkpoints: its state is the result of all calls.
 pub(super) struct JournalOnly<O>(pub O);
 
 impl<O: Remote> ServedObject for JournalOnly<O> {
@@ -48,7 +48,7 @@ impl<O: Remote> ServedObject for JournalOnly<O> {
     }
 }
 
-/// An object that can save itself.
+/// An object with checkpoints.
 pub(super) struct Checkpointed<O>(pub O);
 
 impl<O: Durable> ServedObject for Checkpointed<O> {

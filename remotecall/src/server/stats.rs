@@ -1,37 +1,37 @@
-//! What a server counts, for people and for tests.
+//! Counters of a server.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// Cause: one of the queue's keys has another type than the protocol says.
+/// Refusal cause: a key of the queue has the wrong type.
 pub(super) const WRONG_TYPE: &str = "key of a wrong type";
 
-/// Numbers of a running server since it started.
+/// Counters of a running server since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StatsSnapshot {
-    /// Client ids seen.
+    /// Distinct client ids.
     pub clients: u64,
     /// Calls that ran.
     pub calls: u64,
-    /// Frames accepted.
+    /// Accepted frames.
     pub frames: u64,
-    /// Bytes of the frames accepted.
+    /// Bytes of the accepted frames.
     pub bytes: u64,
-    /// Frames that came again and were dropped.
+    /// Duplicate frames, which were dropped.
     pub duplicates: u64,
-    /// Frames dropped because one before them was missing; their senders send them again.
+    /// Frames dropped because of a gap; their senders send them again.
     pub gaps: u64,
-    /// Calls that producers have dropped because their windows were full, or for another reason of theirs: what those that
-    /// the server heard of since its start said last.
+    /// Calls that producers dropped, as those that sent since the server's start reported last.
     pub dropped: u64,
-    /// Entries in the stream when it was looked at last.
+    /// Entries in the stream at the last look, about once a second.
     pub backlog: u64,
-    /// What was refused, by cause.
+    /// Refused frames, calls and keys, by cause.
     pub refused: BTreeMap<&'static str, u64>,
 }
 
-/// The counters behind [`StatsSnapshot`].
+/// Counters behind [`StatsSnapshot`].
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
     pub clients: AtomicU64,
@@ -43,7 +43,7 @@ pub(crate) struct Stats {
     pub dropped: AtomicU64,
     pub backlog: AtomicU64,
     refused: Mutex<BTreeMap<&'static str, u64>>,
-    /// Named in log lines.
+    /// Name of the queue, for log lines.
     queue: String,
 }
 
@@ -55,13 +55,13 @@ impl Stats {
         }
     }
 
-    /// Counts something refused; the first of a cause is logged.
+    /// Counts a refusal; logs the first of each cause.
     pub fn refuse(&self, cause: &'static str, detail: &dyn std::fmt::Display) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let count = refused.entry(cause).or_insert(0);
         *count += 1;
         if *count == 1 {
-            tracing::warn!(queue = self.queue, cause, %detail, "refused; more of this cause are only counted");
+            tracing::warn!(queue = self.queue, cause, %detail, "refused; further refusals of this cause are only counted");
         }
     }
 

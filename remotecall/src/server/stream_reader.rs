@@ -1,19 +1,19 @@
-//! Where the server gets its entries from: reads of its own, or a thread that reads ahead.
+//! Stream reader: reads entries in the serving thread, or in a thread that reads ahead.
 //!
 //! ```text
-//! direct   the serving thread waits for entries itself: nobody has to be woken between broker and object
+//! direct   the serving thread waits for entries itself: no thread has to be woken between broker and object
 //!    │ ▲
 //!    │ └─ the stream is empty for a moment, or the connection is lost
 //!    ▼ much came at once
-//! ahead    the reading thread reads on while the serving thread works
+//! ahead    the read-ahead thread reads while the serving thread works
 //! ```
 //!
-//! The connection goes to and fro with the task, so there is one reader at any time.
+//! The connection moves with the task, so there is one reader at any time.
 //!
-//! Every session reads from `0-0`, never from a remembered place: a broker that came back from an older snapshot, or
-//! with another clock, may number new entries below old ones. What was read before is recognised by its frame number,
-//! not by its entry id. After a pause it begins anew too: a broker that was emptied while its clock stepped back breaks
-//! no connection. The stream holds only what is not done yet, so that costs nothing.
+//! Each session reads from `0-0`, never from a saved position: a broker that came back from an older snapshot, or with
+//! another clock, may give new entries lower ids. Duplicates are recognised by their frame number, not by their entry
+//! id. A read that found nothing also restarts at `0-0`, because a broker that was emptied while its clock stepped back
+//! breaks no connection. The stream holds only unacknowledged frames, so a restart costs nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -28,41 +28,42 @@ use super::stats::{Stats, WRONG_TYPE};
 use crate::client::Backoff;
 use remotecall_connection::{Connection, Endpoint, Entry, Keys, StreamId, entries, time_ms};
 
-/// Batches that wait between the reading thread and the one that works.
+/// Limit on the batches between the read-ahead thread and the serving thread.
 const QUEUE: usize = 2;
-/// Longest wait for entries in one go; a stop is noticed after it.
+/// `XREAD BLOCK` timeout, 200 ms; a stop is noticed after it.
 const BLOCK: Duration = Duration::from_millis(200);
-/// The same once nothing has come so many times in a row: a server at rest seldom wakes.
+/// `XREAD BLOCK` timeout of an idle server, 1 s, and the number of empty reads in a row that make a server idle.
 const BLOCK_AT_REST: (Duration, u32) = (Duration::from_secs(1), 50);
-/// How long the reading thread waits before it gives the task back: a steady stream keeps it.
+/// `XREAD BLOCK` timeout of the read-ahead thread, 5 ms; an empty read returns the task to the serving thread.
 const LINGER: Duration = Duration::from_millis(5);
-/// Most entries read in one go. A frame has 256 KiB as a rule, and 16 MiB at most.
+/// `XREAD COUNT` at most, in entries. A frame has up to 256 KiB as a rule, and 16 MiB at most.
 const COUNT: usize = 16;
-/// So many bytes in one go are enough: of frames that are longer than they are as a rule, fewer are read.
+/// Bytes that one read aims at, 8 MiB: long frames lower the count of entries.
 const ENOUGH: usize = 8 << 20;
-/// So many bytes at once are worth a thread that reads ahead.
+/// Bytes of one read from which on the read-ahead thread takes over, 64 KiB.
 const MUCH: usize = 64 << 10;
-/// Where a pause for a reconnect looks whether the server stops.
+/// Interval at which a pause checks for a stop, 50 ms.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// Entries of one read.
 pub(super) struct Batch {
-    /// Number of the connection they were read over: entries of an earlier one do not say what may be trimmed.
+    /// Number of their connection: entries of an earlier one must not decide what is trimmed.
     pub connection: u64,
     pub list: Vec<Entry>,
-    /// The broker's clock then, in milliseconds since 1970.
+    /// The broker's clock at the read, in milliseconds since 1970.
     pub broker_ms: u64,
 }
 
-/// What the feed has.
+/// Outcome of a read.
 pub(super) enum Input {
     Batch(Batch),
-    /// Nothing for now.
+    /// No entries yet.
     Nothing,
-    /// The server stops, and the stream is empty or out of reach.
+    /// The server stops, and the stream is empty or unreachable.
     Drained,
 }
 
+/// Reader of the stream of one queue.
 pub(super) struct StreamReader {
     access: Endpoint,
     keys: Keys,
@@ -72,7 +73,7 @@ pub(super) struct StreamReader {
     connection: u64,
     backoff: Backoff,
     retry_at: Option<Instant>,
-    /// Reads in a row that found nothing.
+    /// Empty reads in a row.
     empty: u32,
     source: Source,
     ahead: Ahead,
@@ -105,7 +106,7 @@ impl StreamReader {
         self.connection
     }
 
-    /// Waits for entries, but not for long.
+    /// Waits for entries up to the `XREAD BLOCK` timeout.
     pub fn next(&mut self) -> Input {
         match std::mem::replace(&mut self.source, Source::Unconnected) {
             Source::Unconnected => self.connect(),
@@ -121,7 +122,7 @@ impl StreamReader {
         }
     }
 
-    /// What is there already.
+    /// Returns entries that were read ahead, without waiting.
     pub fn more(&mut self) -> Input {
         match self.source {
             Source::Ahead => self
@@ -215,14 +216,14 @@ impl StreamReader {
     }
 }
 
-/// One connection, and how far it has read.
+/// One connection and its position in the stream.
 struct Session {
     link: Connection,
     key: String,
     stats: Arc<Stats>,
     connection: u64,
     last: StreamId,
-    /// How many entries to read next: the broker counts entries, memory counts bytes.
+    /// `XREAD COUNT` of the next read, adapted to the length of the frames.
     count: usize,
 }
 
@@ -246,14 +247,14 @@ impl Session {
             Some(Value::ServerError(error)) => return Err(error.into()),
             answer => entries(answer.unwrap_or(Value::Nil)),
         };
-        // Deadlines are counted by it.
+        // Deadlines of calls are measured by it.
         let broker_ms = match answers.next() {
             Some(Value::ServerError(error)) => return Err(error.into()),
             answer => answer.as_ref().and_then(time_ms).unwrap_or(0),
         };
         let frames = list.iter().flat_map(|entry| &entry.frame);
         if let Some(longest) = frames.map(Vec::len).max() {
-            // From one on, and doubled: how long the first ones are nobody knows.
+            // Starts at one and doubles, because the length of the first frames is unknown.
             self.count = (ENOUGH / longest.max(1)).clamp(1, COUNT.min(2 * self.count));
         }
         if let Some(entry) = list.last() {
@@ -268,7 +269,7 @@ impl Session {
     }
 }
 
-/// The thread that reads ahead, from the time it gets a session until the stream is empty for a moment.
+/// The read-ahead thread: has the session until a read finds the stream empty.
 struct Ahead {
     sessions: Option<SyncSender<Box<Session>>>,
     read: Receiver<Read>,
@@ -301,7 +302,7 @@ impl Ahead {
         };
         match sessions.send(session) {
             Ok(()) => Source::Ahead,
-            // The thread is gone: it panicked. Reading goes on without it.
+            // The thread panicked; the serving thread goes on reading.
             Err(SendError(session)) => Source::Direct(session),
         }
     }
@@ -310,7 +311,7 @@ impl Ahead {
 impl Drop for Ahead {
     fn drop(&mut self) {
         self.sessions = None;
-        // Makes room for what the thread has in its hands.
+        // Unblocks a thread that waits for room in the queue.
         while self.read.recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -337,7 +338,7 @@ fn read_ahead(sessions: &Receiver<Box<Session>>, done: &SyncSender<Read>) {
     }
 }
 
-/// Waits, but not beyond a stop.
+/// Waits for `time`, or until a stop.
 pub(super) fn pause(time: Duration, stop: &AtomicBool) {
     let until = Instant::now() + time;
     while !stop.load(Relaxed) && Instant::now() < until {

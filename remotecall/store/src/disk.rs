@@ -1,27 +1,29 @@
-//! What the server does to its files, each system call by one function: nothing else in this crate changes a file.
+//! The disk layer: one function per system call that changes a file of the server. Nothing else in this crate changes one.
 //!
-//! A sync that fails is special: the system may have dropped what it could not write and reports that once, so a second
-//! attempt proves nothing. [`is_sync_failure`] tells such an error from those that can heal, like a full disk.
+//! A failed sync is special: the system may have dropped the bytes that it could not write, and reports that once, so a
+//! second attempt proves nothing. [`is_sync_failure`] tells it from errors that can heal, such as a full disk.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// A sync failed: what the disk holds is unknown until it is read again, by a process that starts anew.
+/// Error of a failed sync: the content of the disk is unknown until a new process reads it.
 #[derive(Debug, thiserror::Error)]
 #[error("fsync of {path} failed: {error}; restart to recover from what the disk holds")]
 pub struct SyncFailed {
+    /// The file or directory.
     pub path: PathBuf,
+    /// The error of the system.
     pub error: io::Error,
 }
 
-/// Whether an error says that a sync failed: whatever it was about must not be tried again in this process.
+/// True for the error of a failed sync. This process must not retry what it was about.
 pub fn is_sync_failure(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<SyncFailed>())
 }
 
-/// Opens a file to read and write; one that is missing is made.
+/// Opens a file for reading and writing, and creates a missing one.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     system_call(Call::Open)?;
     let mut options = OpenOptions::new();
@@ -33,7 +35,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens a file to read and write.
+/// Opens an existing file for reading and writing.
 pub fn open(path: &Path) -> io::Result<File> {
     system_call(Call::Open)?;
     OpenOptions::new().read(true).write(true).open(path)
@@ -45,18 +47,18 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// Whether a file has no name any more: what is written to it is gone when it is closed.
+/// True for an open file without a name: its bytes vanish when it is closed.
 pub fn is_removed(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.nlink() == 0)
 }
 
-/// Writes at least one byte at this place, and says how many.
+/// Writes at least one byte at offset `at`; returns how many.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
     let bytes = writable(file, bytes, at)?;
     file.write_at(bytes, at)
 }
 
-/// Writes all bytes at this place.
+/// Writes all bytes at offset `at`.
 pub fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match write_at(file, bytes, at) {
@@ -69,19 +71,19 @@ pub fn write_all_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()
     Ok(())
 }
 
-/// Cuts a file.
+/// Truncates a file.
 pub fn cut(file: &File, length: u64) -> io::Result<()> {
     system_call(Call::Cut)?;
     file.set_len(length)
 }
 
-/// Waits until a file's bytes and length are on disk.
+/// Syncs the bytes and the length of a file.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
     let synced = system_call(Call::Sync).and_then(|()| synced(file, || file.sync_data()));
     synced.map_err(|error| sync_failed(path, error))
 }
 
-/// Waits until the names in a directory are on disk.
+/// Syncs the names in a directory.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     system_call(Call::Open)?;
     let dir = File::open(path)?;
@@ -89,7 +91,7 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
     synced.map_err(|error| sync_failed(path, error))
 }
 
-/// Waits until everything on the file system of this directory is on disk.
+/// Syncs the whole file system of this directory.
 pub fn sync_file_system(path: &Path) -> io::Result<()> {
     system_call(Call::Open)?;
     let dir = File::open(path)?;
@@ -97,7 +99,7 @@ pub fn sync_file_system(path: &Path) -> io::Result<()> {
     synced.map_err(|error| sync_failed(path, error))
 }
 
-/// Gives a file another name, in the place of whatever has that name.
+/// Renames a file, and replaces a file of the new name.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     system_call(Call::Rename)?;
     std::fs::rename(from, to)
@@ -109,13 +111,13 @@ pub fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
-/// Makes a directory and those above it.
+/// Makes a directory and its missing parents.
 pub fn make_dir(path: &Path) -> io::Result<()> {
     system_call(Call::MakeDir)?;
     std::fs::create_dir_all(path)
 }
 
-/// Puts new content in the place of a file: written beside it, synced, renamed over it, and the directory synced.
+/// Replaces the content of a file atomically: writes a new file beside it, syncs it, renames it, and syncs the directory.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let file = open_or_create(&beside)?;
@@ -131,6 +133,8 @@ fn sync_failed(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), SyncFailed { path, error })
 }
 
+/// Kind of a system call.
+#[allow(missing_docs, reason = "each variant is named after its system call")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     Open,
@@ -145,7 +149,7 @@ pub enum Call {
     MakeDir,
 }
 
-/// Outside of tests there is only the system.
+/// The system without faults.
 #[cfg(not(any(test, feature = "faults")))]
 mod real {
     use super::{Call, File, io};

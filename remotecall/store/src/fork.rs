@@ -14,7 +14,7 @@ use crate::spool::forget_locks;
 
 /// Forks between this process and the ancestor that first made a [`ForkGeneration`].
 static FORKS: AtomicU32 = AtomicU32::new(0);
-/// Whether the C library counts forks.
+/// True if the C library counts forks.
 static IS_COUNTED: AtomicBool = AtomicBool::new(false);
 
 /// Process in which something was made, told apart from its ancestors and descendants.
@@ -42,7 +42,7 @@ impl ForkGeneration {
         Self(u32::MAX)
     }
 
-    /// Whether this process made the value, not an ancestor before a fork.
+    /// True if this process made the value, not an ancestor before a fork.
     pub fn is_current(self) -> bool {
         self.0 == FORKS.load(Relaxed)
     }

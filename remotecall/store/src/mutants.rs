@@ -1,40 +1,40 @@
-//! Deliberate faults: the proof that the tests bite. A test that passes while one of them is on checks nothing.
+//! Mutants: deliberate faults, which prove that the chaos harness notices broken promises.
 //!
-//! They exist only with the cargo feature `mutants`, which nothing but `make mutants` turns on; there the environment
-//! variable `REMOTECALL_MUTANT` names the one that is on. Without the feature [`is_on`] is a constant, and what it
-//! guards is not compiled. `docs/guarantees.md` tells which check finds which.
+//! They exist only with the cargo feature `mutants` of `make mutants`. The environment variable `REMOTECALL_MUTANT` names
+//! the active one. Without the feature [`is_on`] is a constant, and the fault is not compiled.
+//! `docs/reference/guarantees.md` says which check finds which mutant.
 
-/// A promise that is broken on purpose.
+/// A promise that the code breaks on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// The client takes the answer to `XADD` for the ack.
+    /// The client takes the answer to `XADD` for the acknowledgement.
     AckOnXadd,
-    /// After a reconnect the server reads on from where it was.
+    /// The server resumes reading from its last position after a reconnect.
     #[cfg(feature = "mutants")]
     SavedCursor,
-    /// Files are written before the journal.
+    /// The server writes files before the journal.
     JournalAfterFiles,
-    /// The stream is trimmed and acks are published before the journal is written.
+    /// The server trims the stream and publishes acknowledgements before it writes the journal.
     AckBeforeJournal,
-    /// A recovery cuts files back to where the checkpoint saw them.
+    /// The recovery truncates files to their length in the checkpoint.
     TruncateAtRecovery,
-    /// A checkpoint forgets which frames were accepted.
+    /// A checkpoint lacks the watermarks.
     WatermarkNotPersisted,
-    /// An entry counts when its id is new, whatever its frame's number.
+    /// The server deduplicates by entry id instead of by frame number.
     DedupeByStreamId,
-    /// A frame counts though one before it is missing.
+    /// The server accepts a frame after a gap.
     AcceptGaps,
-    /// Who takes a spool over sends its frames under a new producer id.
+    /// A process that takes over a spool sends its frames under a new producer id.
     NewProducerAtTakeOver,
 }
 
-/// Whether this fault is on.
+/// True for the active mutant.
 #[cfg(not(feature = "mutants"))]
 pub const fn is_on(_: Mutant) -> bool {
     false
 }
 
-/// Whether this fault is on.
+/// True for the active mutant.
 #[cfg(feature = "mutants")]
 pub fn is_on(mutant: Mutant) -> bool {
     static NAME: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
@@ -46,7 +46,7 @@ pub fn is_on(mutant: Mutant) -> bool {
 #[cfg(not(feature = "mutants"))]
 pub const fn slow_disk() {}
 
-/// A disk that takes its time: two steps whose order is wrong lie so far apart that a kill comes between them.
+/// Delays a step by 20 ms, so that a kill can come between two steps in the wrong order.
 #[cfg(feature = "mutants")]
 pub fn slow_disk() {
     std::thread::sleep(std::time::Duration::from_millis(20));

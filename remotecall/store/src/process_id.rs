@@ -1,8 +1,8 @@
-//! Who holds a lock or a lease, as whoever comes second is told.
+//! Process id for locks and leases, as error messages show it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// This process, as of now: `pid 4711 on host, since 2018-03-09T12:34:56Z`.
+/// Text about this process: `pid 4711 on host, since 2018-03-09T12:34:56Z`.
 pub fn this_process() -> String {
     let seconds = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -11,7 +11,7 @@ pub fn this_process() -> String {
     format!("pid {} on {host}, since {}", std::process::id(), utc(seconds))
 }
 
-/// Seconds since 1970 as date and time.
+/// Date and time of seconds since 1970, UTC.
 fn utc(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Years that begin in March end with the leap day; 719,468 days lie between March of year 0 and 1970.

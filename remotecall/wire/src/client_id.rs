@@ -12,8 +12,8 @@ pub const MAX_PART: usize = 200;
 /// Name of a client, such as `agent/17`.
 ///
 /// An id may name a directory on the server, so a value of this type is always a safe relative path:
-/// one or more parts separated by `/`, each of 1 to [`MAX_PART`] characters from `A-Z a-z 0-9 . _ -`,
-/// none starting with a dot; at most [`MAX_CLIENT_ID`] bytes in all. Code that holds a `ClientId`
+/// one or more parts separated by `/`, each of 1 to [`MAX_PART`] bytes of letters and digits of any script
+/// and `. _ - = + , @`, none starting with a dot; at most [`MAX_CLIENT_ID`] bytes in all. Code that holds a `ClientId`
 /// never checks again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
@@ -35,7 +35,9 @@ pub enum ClientIdError {
     #[error("client id {0:?} has a part that starts with a dot")]
     Dot(String),
     /// A character that is not allowed.
-    #[error("client id {id:?} contains {found:?}: only letters, digits, '.', '_', '-' and '/' are allowed")]
+    #[error(
+        "client id {id:?} contains {found:?}: only letters, digits, '.', '_', '-', '=', '+', ',', '@' and '/' are allowed"
+    )]
     Character {
         /// The text.
         id: String,
@@ -65,9 +67,30 @@ impl ClientId {
     }
 }
 
+/// True for the characters of a part: letters, digits and combining marks of any script, and some punctuation that shells,
+/// file systems and TensorBoard's readers take as it is.
+///
+/// The characters of Unicode's `XID_Continue` are visible, without those that Unicode calls default ignorable: two ids that
+/// look the same would be a trap.
+pub(crate) fn is_allowed(c: char) -> bool {
+    const IGNORABLE: [std::ops::RangeInclusive<char>; 8] = [
+        '\u{34f}'..='\u{34f}',
+        '\u{115f}'..='\u{1160}',
+        '\u{17b4}'..='\u{17b5}',
+        '\u{180b}'..='\u{180f}',
+        '\u{3164}'..='\u{3164}',
+        '\u{fe00}'..='\u{fe0f}',
+        '\u{ffa0}'..='\u{ffa0}',
+        '\u{e0100}'..='\u{e01ef}',
+    ];
+    match c {
+        '.' | '-' | '=' | '+' | ',' | '@' => true,
+        _ => unicode_ident::is_xid_continue(c) && !IGNORABLE.iter().any(|range| range.contains(&c)),
+    }
+}
+
 fn check_part(id: &str, part: &str) -> Result<(), ClientIdError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if let Some(found) = part.chars().find(|&c| !allowed(c)) {
+    if let Some(found) = part.chars().find(|&c| !is_allowed(c)) {
         return Err(ClientIdError::Character {
             id: id.to_owned(),
             found,
@@ -113,6 +136,8 @@ mod tests {
             "a/b/c",
             "learner_2",
             "v1.0-rc",
+            "lr=0.1,wd+2",
+            "grün/实验/हिन्दी",
             &"x".repeat(MAX_PART),
         ] {
             assert_eq!(ClientId::new(id).unwrap().as_str(), id);
@@ -147,9 +172,10 @@ mod tests {
             "a\x1b[2J",
             "a\\b",
             "a\u{7f}",
-            "grün",
             "🦀",
             "a b",
+            "a\u{3164}",
+            "a\u{fe0f}",
             "a:b",
             "a\u{202e}b",
         ] {

@@ -7,15 +7,15 @@
 //! use remotecall_wire::{Calls, Frame, FrameBuilder, NewCall, ProducerId, ReplyMode};
 //!
 //! let mut builder = FrameBuilder::default();
-//! builder.take_args(|out| rmp_serde::encode::write(out, &("loss", 0.5)))?;
-//! builder.append(&NewCall {
+//! let call = NewCall {
 //!     method: "add",
 //!     client: "agent/17",
 //!     reply: ReplyMode::Nothing,
 //!     time_ns: 0,
 //!     deadline_ms: None,
 //!     has_named: false,
-//! });
+//! };
+//! builder.append(&call, &rmp_serde::to_vec(&("loss", 0.5))?);
 //! let bytes = builder.close().seal(ProducerId::random()?, 1);
 //!
 //! let frame = Frame::parse(&bytes)?;
@@ -36,6 +36,7 @@ mod frame;
 pub mod fuzzing;
 mod producer_id;
 mod reply;
+mod safe_name;
 mod scalar_value;
 mod type_name;
 mod varint;
@@ -48,4 +49,5 @@ pub use frame::{
 };
 pub use producer_id::ProducerId;
 pub use reply::{ASK, MAX_RESULT, Outbox, Replies, Reply, ReplyError, ReplyValue};
+pub use safe_name::safe_part;
 pub use scalar_value::ScalarValue;

@@ -1,12 +1,12 @@
-//! Chaos for as long as you like: half of the time through a real Redis, half through the embedded broker. Ends with 1
-//! when a promise was broken. The environment variable SEED repeats a run.
+//! Chaos harness as a program: half of the time with a real Redis, half with the embedded broker.
+//! The exit code is 1 when a guarantee was broken. The environment variable SEED repeats a run.
 //!
 //! chaos SECONDS
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tensorplex_tests::Dice;
+use tensorplex_tests::Rng;
 use tensorplex_tests::chaos::{Plan, run};
 
 fn main() -> ExitCode {
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         eprintln!("usage: chaos SECONDS");
         return ExitCode::from(2);
     };
-    let seed = Dice::seed();
+    let seed = Rng::seed();
     let faults: usize = [true, false]
         .map(|has_redis| {
             let report = run(Plan::new(seed, Duration::from_secs(seconds) / 2, has_redis));

@@ -1,8 +1,8 @@
-//! A worker of the chaos harness: records scalars and log lines, and writes down what was promised to it. It ends with
-//! its standard input, when everything is acknowledged.
+//! Worker of the chaos harness: records scalars and log lines, and keeps a progress file. At the
+//! end of its standard input it waits until everything is acknowledged, and ends.
 //!
 //! ```text
-//! test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER [SPOOL]
+//! test-chaos-worker ADDRESS CLIENT_ID LIFE PROGRESS_FILE [SPOOL]
 //! ```
 
 use std::error::Error;
@@ -14,25 +14,26 @@ use std::time::Duration;
 use loggerplex::{Logger, LoggerplexClient};
 use remotecall::{Client, ClientOptions, FlushError};
 use tensorplex::{Recorder, TensorplexClient};
-use tensorplex_tests::chaos::{LedgerFile, value};
-use tensorplex_tests::{DEADLINE, Dice};
+use tensorplex_tests::chaos::{ProgressFile, value};
+use tensorplex_tests::{DEADLINE, Rng};
 
-/// Most numbers between two pauses, and the pause.
+/// Limit on the numbers per burst, and the pause after a burst. 21 workers then write about 2,300
+/// numbers a second, which TensorBoard's Python reader can follow on a busy machine.
 const BURST: u64 = 10;
-const PAUSE: Duration = Duration::from_millis(20);
-/// A flush comes after about so many bursts, and does not wait long: work goes on without a server.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Average number of bursts between two flushes, and the timeout of a flush.
 const FLUSH_EVERY: u64 = 8;
-const PATIENCE: Duration = Duration::from_millis(300);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(300);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (address, id, life, ledger, spool) = match args.as_slice() {
-        [address, id, life, ledger] => (address, id, life, ledger, None),
-        [address, id, life, ledger, spool] => (address, id, life, ledger, Some(spool.into())),
-        _ => return Err("usage: test-chaos-worker ADDRESS CLIENT_ID LIFE LEDGER [SPOOL]".into()),
+    let (address, id, life, progress, spool) = match args.as_slice() {
+        [address, id, life, progress] => (address, id, life, progress, None),
+        [address, id, life, progress, spool] => (address, id, life, progress, Some(spool.into())),
+        _ => return Err("usage: test-chaos-worker ADDRESS CLIENT_ID LIFE PROGRESS_FILE [SPOOL]".into()),
     };
     let life: u64 = life.parse()?;
-    let mut ledger = LedgerFile::create(Path::new(ledger))?;
+    let mut progress = ProgressFile::create(Path::new(progress))?;
     let connect = |queue| {
         let spool = spool.clone();
         let options = ClientOptions {
@@ -43,36 +44,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let recorder = Recorder::new(TensorplexClient::new(connect(tensorplex::QUEUE)?).one_way());
     let logger = Logger::new(LoggerplexClient::new(connect(loggerplex::QUEUE)?).one_way());
-    let mut dice = Dice::new(life);
+    let mut rng = Rng::new(life);
     let stop = stop_with_input();
     let mut next = 0;
     while !stop.load(Relaxed) {
-        let end = next + 1 + dice.below(BURST);
-        ledger.say("submitted", end)?;
+        let end = next + 1 + rng.below(BURST);
+        progress.write("submitted", end)?;
         for number in next..end {
             let value = value(life, number);
             recorder.scalar(&life.to_string(), f64::from(value), number as i64);
             logger.info(format!("{life} {number} {value}"));
         }
         next = end;
-        ledger.say("accepted", next)?;
-        if dice.below(FLUSH_EVERY) == 0 {
-            if confirmed(recorder.flush(PATIENCE))? {
-                ledger.say("records", next)?;
+        progress.write("accepted", next)?;
+        if rng.below(FLUSH_EVERY) == 0 {
+            if confirmed(recorder.flush(FLUSH_TIMEOUT))? {
+                progress.write("records", next)?;
             }
-            if confirmed(logger.flush(PATIENCE))? {
-                ledger.say("lines", next)?;
+            if confirmed(logger.flush(FLUSH_TIMEOUT))? {
+                progress.write("lines", next)?;
             }
         }
         std::thread::sleep(PAUSE);
     }
     recorder.close(DEADLINE)?;
-    ledger.say("records", next)?;
+    progress.write("records", next)?;
     logger.client().client().close(DEADLINE)?;
-    Ok(ledger.say("lines", next)?)
+    Ok(progress.write("lines", next)?)
 }
 
-/// The window is large enough for every outage of the harness: a call that was dropped is a fault.
+/// Returns true when everything is acknowledged. The send window outlasts every outage of the
+/// harness, so a dropped call is an error.
 fn confirmed(flush: Result<(), FlushError>) -> Result<bool, FlushError> {
     match flush {
         Ok(()) => Ok(true),

@@ -1,10 +1,10 @@
-//! A counter that survives its server, and a process that calls it.
+//! Journaled counter: its server, and a process that calls it.
 //!
 //! ```text
-//! test-counter serve DIR ADDRESS      serves a counter that is journaled in DIR, through the broker at ADDRESS
-//! test-counter own DIR LISTEN         the same, with a broker of its own
-//! test-counter call ADDRESS ID COUNT IN_FLIGHT  adds one COUNT times, with IN_FLIGHT calls on their way at the same time;
-//!                                     prints how each future ended, in the order of the calls
+//! test-counter serve DIR ADDRESS   serves a counter with its journal in DIR, at the broker ADDRESS
+//! test-counter own DIR LISTEN      the same with an embedded broker
+//! test-counter call ADDRESS ID COUNT IN_FLIGHT
+//!     adds one COUNT times, with IN_FLIGHT calls in flight; prints each result, in the order of the calls
 //! ```
 
 use std::collections::VecDeque;
@@ -67,7 +67,10 @@ fn call(address: &str, id: &str, count: usize, in_flight: usize) -> Result<(), B
     Ok(counter.client().close(DEADLINE)?)
 }
 
-/// Prints the value or the error; a future that does not end is an error of this process.
+/// Prints the value or the error of a call.
+///
+/// # Errors
+/// When the future does not end within the deadline.
 fn end(future: RemoteFuture<u64>) -> Result<(), Box<dyn Error>> {
     match future.get_timeout(DEADLINE) {
         Ok(Some(value)) => println!("{value}"),

@@ -1,4 +1,4 @@
-//! A worker process of the tests: logs messages of random sizes, and ends when they are acknowledged.
+//! Worker of the tests that logs messages of random sizes, and ends when they are acknowledged.
 //!
 //! test-log-worker ADDRESS NUMBER COUNT
 

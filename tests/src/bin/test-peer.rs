@@ -1,8 +1,8 @@
-//! The other side of the Python package's tests.
+//! Rust peer of the Python package's tests.
 //!
 //! ```text
 //! test-peer serve ADDRESS QUEUE   serves an object until SIGTERM
-//! test-peer call ADDRESS QUEUE    calls an object that is written in Python, and prints what it got
+//! test-peer call ADDRESS QUEUE    calls an object written in Python, and prints the results
 //! ```
 
 use std::collections::BTreeMap;
@@ -12,12 +12,12 @@ use remotecall::{CallError, RemoteCall, RemoteError, remote};
 
 struct Peer;
 
-/// What [`Peer::plain`] gives back.
+/// Result of [`Peer::plain`].
 type Plain = (i64, f64, String, Vec<Option<bool>>, BTreeMap<String, Vec<i64>>);
 
 #[remote]
 impl Peer {
-    /// Every plain type in, every plain type out.
+    /// Takes and returns every plain type.
     pub fn plain(
         &self,
         count: i64,

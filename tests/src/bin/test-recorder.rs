@@ -1,8 +1,13 @@
-//! A worker of the tests that records with the defaults: one scalar for each step `0 … count - 1`, tag `loss`. It prints
-//! `called MILLISECONDS`, prints `flushed` for each line on standard input when all is acknowledged, and ends with the
-//! input, without a flush of its own. What the client has to say goes to standard error.
+//! Worker of the tests that records with the default options: one scalar with tag `loss` for each
+//! step from 0 to `COUNT - 1`.
 //!
+//! It prints `called MILLISECONDS` after the calls, and `flushed` after a flush for each line on
+//! standard input. It ends with its input, without a flush. The client's log goes to standard
+//! error.
+//!
+//! ```text
 //! test-recorder ADDRESS CLIENT_ID COUNT
+//! ```
 
 use std::time::Instant;
 

@@ -1,7 +1,9 @@
-//! A worker process of the tests: logs scalars with steps `0 … count - 1` to a tag of its own, and reports
-//! on standard output how many are acknowledged.
+//! Worker of the tests that logs scalars with steps from 0 to `COUNT - 1` to a tag of its own, and
+//! prints the number of acknowledged ones.
 //!
+//! ```text
 //! test-worker ADDRESS CLIENT_ID TAG COUNT MICROSECONDS_BETWEEN
+//! ```
 
 use std::time::Duration;
 

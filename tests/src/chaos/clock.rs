@@ -1,14 +1,16 @@
-//! Clocks that step: of the server and of the workers, not of the machine. The library libfaketime stands between a
-//! process and the system's clock, and reads from a file how far it is off; clocks that only measure are left alone.
+//! Wall clocks of the server and of the workers that step; the machine's clock stays.
+//!
+//! The library libfaketime shifts a process's wall clock by an offset that it reads from a file.
+//! Monotonic clocks are not changed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Of the processes of one kind.
+/// Wall clock shared by the processes of one kind.
 #[derive(Debug)]
 pub struct Clock(tempfile::NamedTempFile);
 
-/// All that step.
+/// The clocks of a run.
 pub struct Clocks {
     pub server: Clock,
     pub workers: Clock,
@@ -30,28 +32,28 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// One that is right.
+    /// Creates a clock without an offset.
     ///
     /// # Panics
-    /// When there can be no file.
+    /// When the temporary file cannot be created.
     pub fn new() -> Self {
         let clock = Self(tempfile::NamedTempFile::new().expect("a temporary file"));
         clock.step(0);
         clock
     }
 
-    /// From now on, within a second, it is off by so many seconds.
+    /// Sets the offset, in seconds; processes see it within a second.
     ///
     /// # Panics
-    /// When its file is gone.
+    /// When the file of the clock is gone.
     pub fn step(&self, seconds: i64) {
         std::fs::write(self.0.path(), format!("{seconds:+}\n")).expect("a temporary file");
     }
 
-    /// A process that reads it.
+    /// Makes `command` use this clock.
     ///
     /// # Panics
-    /// When the library is missing.
+    /// When libfaketime is missing.
     pub fn set_up(&self, command: &mut Command) {
         command.env("LD_PRELOAD", library());
         command.env("FAKETIME_TIMESTAMP_FILE", self.0.path());
@@ -60,11 +62,10 @@ impl Clock {
     }
 }
 
-/// Where Debian's package libfaketime has it.
+/// Path of the library in Debian's package libfaketime.
 fn library() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
-    let mut places = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-    places
-        .find(|path| Path::exists(path))
+    let mut ids = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    ids.find(|path| Path::exists(path))
         .expect("libfaketime is missing; `make setup` installs it")
 }

@@ -1,4 +1,4 @@
-//! A wire between two ends that can be cut, slowed down, blocked, and broken in the middle of a message.
+//! Proxy whose connections can be cut, slowed down, blocked, and cut in the middle of a message.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use rustix::net::{Shutdown, shutdown};
 
-/// Most bytes carried in one go.
+/// Limit on the bytes copied at a time, 16 KiB.
 const CHUNK: usize = 16 << 10;
 
-/// The far end.
+/// Address that the proxy connects to.
 pub enum Target {
-    /// A server's own broker.
+    /// Embedded broker of a server.
     Tcp(SocketAddr),
     /// A real Redis.
     Unix(PathBuf),
 }
 
-/// A running proxy; it ends with this value.
+/// Running proxy; dropping the value ends it.
 pub struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -44,7 +44,7 @@ struct State {
     connections: Vec<Arc<Connection>>,
 }
 
-/// What happens to bytes.
+/// Treatment of the bytes that pass.
 #[derive(Clone, Copy, Default)]
 enum Flow {
     #[default]
@@ -53,19 +53,19 @@ enum Flow {
     Blocked,
 }
 
-/// Both ends of one connection.
+/// The two sockets of one connection.
 struct Connection {
     near: File,
     far: File,
-    /// The next chunk is the last one, and only half of it gets through.
+    /// True when only half of the next chunk passes, and then the connection is cut.
     halve: AtomicBool,
 }
 
 impl Proxy {
-    /// Listens on a free port.
+    /// Starts a proxy on a free port.
     ///
     /// # Panics
-    /// When the system has none.
+    /// When no port is free.
     pub fn start(target: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its number");
@@ -85,36 +85,36 @@ impl Proxy {
         }
     }
 
-    /// Where to connect.
+    /// Address to connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Breaks all connections.
+    /// Cuts all connections.
     pub fn cut(&self) {
         for connection in self.shared.lock().connections.drain(..) {
             connection.cut();
         }
     }
 
-    /// Breaks each connection in the middle of what it carries next.
+    /// Cuts each connection in the middle of its next chunk.
     pub fn halve(&self) {
         for connection in &self.shared.lock().connections {
             connection.halve.store(true, Relaxed);
         }
     }
 
-    /// Delays each chunk.
+    /// Delays each chunk by `delay`.
     pub fn slow(&self, delay: Duration) {
         self.shared.set(Flow::Slow(delay));
     }
 
-    /// Lets nothing through until [`clear`](Self::clear).
+    /// Blocks all bytes until [`clear`](Self::clear).
     pub fn block(&self) {
         self.shared.set(Flow::Blocked);
     }
 
-    /// Lets all through.
+    /// Lets all bytes pass.
     pub fn clear(&self) {
         self.shared.set(Flow::Free);
     }
@@ -124,7 +124,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
-        // Wakes the thread that accepts; the connection itself is not wanted.
+        // The connection wakes the accepting thread, which then sees `closed`.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -142,7 +142,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits as long as the flow wants; returns false when the proxy ends.
+    /// Delays or blocks the caller as the flow says; returns false when the proxy ends.
     fn pass(&self) -> bool {
         let mut state = self.lock();
         if let Flow::Slow(delay) = state.flow {
@@ -174,7 +174,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             break;
         }
         pumps.retain(|pump| !pump.is_finished());
-        // Nobody at the far end: the connection breaks.
+        // The target does not answer: the near socket closes.
         let Ok(connection) = Connection::make(near, shared) else {
             continue;
         };
@@ -209,7 +209,7 @@ impl Connection {
         }
     }
 
-    /// Carries bytes in one direction until either end breaks.
+    /// Copies bytes in one direction until either socket closes.
     fn pump(self: &Arc<Self>, up: bool, shared: &Shared) {
         let (mut from, mut to) = if up {
             (&self.near, &self.far)

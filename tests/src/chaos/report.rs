@@ -1,33 +1,33 @@
-//! What a run came to.
+//! Result of a chaos run.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A broken promise.
+/// A broken guarantee.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// Something acknowledged is not there, or something before what is there.
+    /// An acknowledged number is missing, or one before a number that is present.
     Lost(String),
-    /// Something is there twice.
+    /// A number is present twice.
     Doubled(String),
-    /// Everything is there once, in another order.
+    /// Every number is present once, in another order.
     OutOfOrder(String),
-    /// Something is there that nobody submitted.
+    /// A number is present that no worker submitted.
     NeverSubmitted(String),
-    /// A file does not read to its end.
+    /// A file cannot be read to its end.
     Unreadable(String),
-    /// Bytes that a reader may have seen changed or went away.
+    /// Bytes that a reader may have read have changed or disappeared.
     SeenBytesChanged(String),
-    /// A reader of TensorBoard shows something else than the files hold.
+    /// A reader of TensorBoard shows other points than the files hold.
     Readers(String),
-    /// With everything whole again, a worker could not deliver.
+    /// A worker could not deliver the rest after the last fault.
     NotDelivered(String),
     /// The server ended by itself.
     ServerEnded(String),
 }
 
 impl Fault {
-    /// The check that found it.
+    /// Name of the check that found the fault.
     pub fn check(&self) -> &'static str {
         match self {
             Self::Lost(_) => "lost",
@@ -57,29 +57,29 @@ impl Fault {
     }
 }
 
-/// Numbers of a run, and what went wrong.
+/// Counts and faults of a run.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Repeats the schedule.
+    /// Seed of the schedule.
     pub seed: u64,
-    /// How often each kind of act was done.
-    pub acts: BTreeMap<&'static str, u64>,
-    /// Lives of workers.
+    /// Number of actions, by kind.
+    pub actions: BTreeMap<&'static str, u64>,
+    /// Number of worker processes.
     pub lives: u64,
-    /// Numbers that were submitted, each as a record and as a log line.
+    /// Number of submitted numbers; each is a record and a log line.
     pub submitted: u64,
-    /// Records and log lines that a flush confirmed.
+    /// Number of records and log lines that a flush confirmed.
     pub acked: u64,
-    /// Records in event files.
+    /// Number of records in event files.
     pub records: u64,
-    /// Lines in log files.
+    /// Number of lines in log files.
     pub lines: u64,
-    /// Broken promises.
+    /// Broken guarantees.
     pub faults: Vec<Fault>,
 }
 
 impl Report {
-    /// How many faults each check found.
+    /// Number of faults, by check.
     pub fn caught_by(&self) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
         for fault in &self.faults {
@@ -89,7 +89,7 @@ impl Report {
     }
 }
 
-/// Most faults that are told one by one.
+/// Limit on the faults that the report lists one by one.
 const TOLD: usize = 20;
 
 impl fmt::Display for Report {
@@ -100,12 +100,12 @@ impl fmt::Display for Report {
             self.seed, self.lives, self.submitted, self.acked
         )?;
         writeln!(f, "on disk: {} records, {} lines", self.records, self.lines)?;
-        let acts: Vec<String> = self
-            .acts
+        let actions: Vec<String> = self
+            .actions
             .iter()
-            .map(|(act, count)| format!("{count} {act}"))
+            .map(|(action, count)| format!("{count} {action}"))
             .collect();
-        writeln!(f, "done to them: {}", acts.join(", "))?;
+        writeln!(f, "done to them: {}", actions.join(", "))?;
         for fault in self.faults.iter().take(TOLD) {
             writeln!(f, "FAULT: {}: {}", fault.check(), fault.what())?;
         }

@@ -1,79 +1,81 @@
-//! What happens when: a function of the seed.
+//! Schedule of the faults, a function of the seed.
 //!
-//! Each target has a line of faults of its own, one after the other and each with its end, so that in the end everything
-//! is whole again. The lines run beside each other: a server dies while Redis is paused and a connection is slow. One fault of
-//! the server empties Redis, too, unless Redis is away just then.
+//! Each target has its own timeline: one fault after the other, each with its end, so that at the
+//! end everything works again. Timelines overlap: a server dies while Redis is paused and a
+//! connection is slow. One fault of the server also empties Redis, unless Redis is down at that
+//! moment.
 
 use std::time::Duration;
 
-use crate::Dice;
+use crate::Rng;
 
-/// One thing that is done to the system.
+/// One action on the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// `kill -9`; with it dies the broker when it is the server's own.
+pub enum Action {
+    /// Kills the server with SIGKILL, and with it an embedded broker.
     KillServer,
-    /// Starts it and kills it again, before or while it recovers.
+    /// Kills the server, and once more after this time, before or during recovery.
     KillServerAgain(Duration),
-    /// Starts it on the same directory.
+    /// Starts the server on the same directory.
     StartServer,
     /// SIGSTOP.
     PauseServer,
     /// SIGCONT.
     ResumeServer,
-    /// `kill -9`; what it knew is gone, or goes back to the last snapshot.
-    KillRedis(Memory),
-    /// Starts it at the same address.
+    /// Kills Redis with SIGKILL; its content is lost or returns to the last snapshot.
+    KillRedis(RedisState),
+    /// Starts Redis at the same address.
     StartRedis,
     /// SIGSTOP.
     PauseRedis,
     /// SIGCONT.
     ResumeRedis,
-    /// All keys are gone, and no connection breaks.
+    /// Removes all keys; connections stay.
     FlushRedis,
-    /// What Redis goes back to.
+    /// Saves the snapshot that Redis returns to after a kill.
     SnapshotRedis,
-    /// The ids of entries run ahead of the clock, by an hour. When Redis forgets, they step back.
-    HurryRedis,
-    /// `kill -9`; another worker takes its place.
+    /// Sets the ids of stream entries one hour ahead of the clock; they step back when Redis loses
+    /// its content.
+    AdvanceRedisIds,
+    /// Kills a worker with SIGKILL; another one replaces it.
     KillWorker(usize),
     /// SIGSTOP.
     PauseWorker(usize),
     /// SIGCONT.
     ResumeWorker(usize),
-    /// Breaks all connections.
+    /// Cuts all connections.
     Cut(Wire),
-    /// Breaks each connection in the middle of what it carries next.
+    /// Cuts each connection in the middle of its next chunk.
     Halve(Wire),
-    /// Holds everything up for a while, each time that something comes.
+    /// Delays each chunk.
     Slow(Wire, Duration),
-    /// Nothing gets through, and nobody is told.
+    /// Blocks all bytes; connections stay open.
     Block(Wire),
-    /// All gets through.
+    /// Lets all bytes pass.
     Clear(Wire),
-    /// The clock is off by so many seconds.
-    StepClock(Whose, i64),
+    /// Sets the offset of a clock, in seconds.
+    StepClock(ClockOwner, i64),
 }
 
-/// Whose clock steps.
+/// Processes whose clock steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// The server's.
+pub enum ClockOwner {
+    /// The server.
     Server,
-    /// The workers'.
+    /// All workers.
     Workers,
 }
 
-/// What Redis remembers after a kill.
+/// Content of Redis after a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum RedisState {
     /// Nothing.
-    Gone,
-    /// What was there at the last snapshot; nothing without one.
+    Empty,
+    /// The last snapshot; nothing without one.
     Snapshot,
 }
 
-/// A way through a proxy.
+/// Connections that go through one proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// From the workers to the broker.
@@ -82,135 +84,145 @@ pub enum Wire {
     Server,
 }
 
-/// In the end Redis forgets once more, with ids that step back: nothing that happens later helps to deliver the rest. So
-/// many milliseconds lie between the last faults.
+/// Pause before each of the last two faults, in milliseconds. They empty Redis once more, with ids
+/// that step back, and no later fault helps the workers to deliver the rest.
 const LAST: u64 = 1_000;
 
-/// A fault: how it begins, and what follows, each after so many milliseconds.
-type Fault = (Act, Vec<(u64, Act)>);
+/// A fault: its first action, and further ones, each with its delay in milliseconds.
+type Fault = (Action, Vec<(u64, Action)>);
 
-/// All acts of a run, in order, with the time of each.
-pub fn schedule(dice: &mut Dice, length: Duration, workers: usize, has_redis: bool) -> Vec<(Duration, Act)> {
+/// All actions of a run in order, each with its time.
+pub fn schedule(rng: &mut Rng, length: Duration, workers: usize, has_redis: bool) -> Vec<(Duration, Action)> {
     let length = length.as_millis() as u64;
-    let mut acts = Vec::new();
-    line(dice, length, 800, &mut acts, |dice| server_fault(dice, has_redis));
-    line(dice, length, 500, &mut acts, |dice| worker_fault(dice, workers));
-    line(dice, length, 900, &mut acts, |dice| {
-        wire_fault(dice, Wire::Workers)
+    let mut actions = Vec::new();
+    line(rng, length, 800, &mut actions, |rng| server_fault(rng, has_redis));
+    line(rng, length, 500, &mut actions, |rng| worker_fault(rng, workers));
+    line(rng, length, 900, &mut actions, |rng| {
+        wire_fault(rng, Wire::Workers)
     });
-    line(dice, length, 2_000, &mut acts, clock_fault);
+    line(rng, length, 2_000, &mut actions, clock_fault);
     if has_redis {
-        line(dice, length, 900, &mut acts, redis_fault);
-        line(dice, length, 900, &mut acts, |dice| {
-            wire_fault(dice, Wire::Server)
+        line(rng, length, 900, &mut actions, redis_fault);
+        line(rng, length, 900, &mut actions, |rng| {
+            wire_fault(rng, Wire::Server)
         });
     }
-    acts.sort_by_key(|&(at, _)| at);
+    actions.sort_by_key(|&(at, _)| at);
     if has_redis {
-        let end = acts.last().map_or(length, |&(at, _)| at);
-        acts.extend([(end + LAST, Act::HurryRedis), (end + 2 * LAST, Act::FlushRedis)]);
+        let end = actions.last().map_or(length, |&(at, _)| at);
+        actions.extend([
+            (end + LAST, Action::AdvanceRedisIds),
+            (end + 2 * LAST, Action::FlushRedis),
+        ]);
     }
-    acts.into_iter()
-        .map(|(at, act)| (Duration::from_millis(at), act))
+    actions
+        .into_iter()
+        .map(|(at, action)| (Duration::from_millis(at), action))
         .collect()
 }
 
-/// Faults with pauses of `gap` milliseconds on average.
+/// Appends the faults of one target, with pauses of `gap` milliseconds on average.
 fn line(
-    dice: &mut Dice,
+    rng: &mut Rng,
     length: u64,
     gap: u64,
-    acts: &mut Vec<(u64, Act)>,
-    mut fault: impl FnMut(&mut Dice) -> Fault,
+    actions: &mut Vec<(u64, Action)>,
+    mut fault: impl FnMut(&mut Rng) -> Fault,
 ) {
-    let mut at = dice.below(2 * gap);
+    let mut at = rng.below(2 * gap);
     while at < length {
-        let (begin, end) = fault(dice);
-        acts.push((at, begin));
-        for (after, act) in end {
+        let (begin, end) = fault(rng);
+        actions.push((at, begin));
+        for (after, action) in end {
             at += after;
-            acts.push((at, act));
+            actions.push((at, action));
         }
-        at += 1 + dice.below(2 * gap);
+        at += 1 + rng.below(2 * gap);
     }
 }
 
-fn server_fault(dice: &mut Dice, has_redis: bool) -> Fault {
-    match dice.below(10) {
+fn server_fault(rng: &mut Rng, has_redis: bool) -> Fault {
+    match rng.below(10) {
         0 => (
-            Act::PauseServer,
-            vec![(200 + dice.below(1_300), Act::ResumeServer)],
+            Action::PauseServer,
+            vec![(200 + rng.below(1_300), Action::ResumeServer)],
         ),
-        // Ends by itself: the one that was killed while it recovered, or just after, is started once more.
+        // This fault needs no end: the action itself starts the server after the second kill.
         1 => (
-            Act::KillServerAgain(Duration::from_millis(dice.below(60))),
+            Action::KillServerAgain(Duration::from_millis(rng.below(60))),
             vec![],
         ),
         2 => (
-            Act::KillServerAgain(Duration::from_millis(dice.below(250))),
+            Action::KillServerAgain(Duration::from_millis(rng.below(250))),
             vec![],
         ),
-        3 => (Act::KillServer, vec![(300 + dice.below(1_500), Act::StartServer)]),
-        // Frames are taken away, and those after them come first: nothing else does that without breaking the connections
-        // of their senders.
+        3 => (
+            Action::KillServer,
+            vec![(300 + rng.below(1_500), Action::StartServer)],
+        ),
+        // Frames disappear and later ones arrive first. No other fault does that while the senders'
+        // connections stay.
         4 | 5 if has_redis => {
-            let flush = (300 + dice.below(500), Act::FlushRedis);
+            let flush = (300 + rng.below(500), Action::FlushRedis);
             (
-                Act::PauseServer,
-                vec![flush, (100 + dice.below(300), Act::ResumeServer)],
+                Action::PauseServer,
+                vec![flush, (100 + rng.below(300), Action::ResumeServer)],
             )
         }
-        _ => (Act::KillServer, vec![(0, Act::StartServer)]),
+        _ => (Action::KillServer, vec![(0, Action::StartServer)]),
     }
 }
 
-fn redis_fault(dice: &mut Dice) -> Fault {
-    match dice.below(10) {
-        0 => (Act::PauseRedis, vec![(200 + dice.below(1_800), Act::ResumeRedis)]),
-        1 => (Act::FlushRedis, vec![]),
-        2 | 3 => (Act::HurryRedis, vec![]),
-        4 | 5 => (Act::SnapshotRedis, vec![]),
+fn redis_fault(rng: &mut Rng) -> Fault {
+    match rng.below(10) {
+        0 => (
+            Action::PauseRedis,
+            vec![(200 + rng.below(1_800), Action::ResumeRedis)],
+        ),
+        1 => (Action::FlushRedis, vec![]),
+        2 | 3 => (Action::AdvanceRedisIds, vec![]),
+        4 | 5 => (Action::SnapshotRedis, vec![]),
         6 | 7 => (
-            Act::KillRedis(Memory::Snapshot),
-            vec![(dice.below(500), Act::StartRedis)],
+            Action::KillRedis(RedisState::Snapshot),
+            vec![(rng.below(500), Action::StartRedis)],
         ),
         _ => (
-            Act::KillRedis(Memory::Gone),
-            vec![(dice.below(500), Act::StartRedis)],
+            Action::KillRedis(RedisState::Empty),
+            vec![(rng.below(500), Action::StartRedis)],
         ),
     }
 }
 
-fn worker_fault(dice: &mut Dice, workers: usize) -> Fault {
-    let slot = dice.below(workers as u64) as usize;
-    match dice.below(3) {
+fn worker_fault(rng: &mut Rng, workers: usize) -> Fault {
+    let slot = rng.below(workers as u64) as usize;
+    match rng.below(3) {
         0 => (
-            Act::PauseWorker(slot),
-            vec![(dice.below(1_000), Act::ResumeWorker(slot))],
+            Action::PauseWorker(slot),
+            vec![(rng.below(1_000), Action::ResumeWorker(slot))],
         ),
-        _ => (Act::KillWorker(slot), vec![]),
+        _ => (Action::KillWorker(slot), vec![]),
     }
 }
 
-/// Up to a day to either side.
-fn clock_fault(dice: &mut Dice) -> Fault {
+/// Steps a clock by up to a day in either direction.
+fn clock_fault(rng: &mut Rng) -> Fault {
     const DAY: i64 = 86_400;
-    let whose = [Whose::Server, Whose::Workers][dice.below(2) as usize];
+    let owner = [ClockOwner::Server, ClockOwner::Workers][rng.below(2) as usize];
     (
-        Act::StepClock(whose, dice.below(2 * DAY as u64) as i64 - DAY),
+        Action::StepClock(owner, rng.below(2 * DAY as u64) as i64 - DAY),
         vec![],
     )
 }
 
-fn wire_fault(dice: &mut Dice, wire: Wire) -> Fault {
-    let clear = Act::Clear(wire);
-    match dice.below(6) {
-        0 | 1 => (Act::Cut(wire), vec![]),
-        2 | 3 => (Act::Halve(wire), vec![]),
+fn wire_fault(rng: &mut Rng, wire: Wire) -> Fault {
+    let clear = Action::Clear(wire);
+    match rng.below(6) {
+        0 | 1 => (Action::Cut(wire), vec![]),
+        2 | 3 => (Action::Halve(wire), vec![]),
         4 => {
-            let delay = Duration::from_millis(5 + dice.below(100));
-            (Act::Slow(wire, delay), vec![(300 + dice.below(1_000), clear)])
+            let delay = Duration::from_millis(5 + rng.below(100));
+            (Action::Slow(wire, delay), vec![(300 + rng.below(1_000), clear)])
         }
-        _ => (Act::Block(wire), vec![(100 + dice.below(1_400), clear)]),
+        _ => (Action::Block(wire), vec![(100 + rng.below(1_400), clear)]),
     }
 }

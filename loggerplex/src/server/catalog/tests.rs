@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// A log folder, and a catalog of it that may always look.
+/// Log folder with a catalog that scans at every call.
 struct Logs(tempfile::TempDir, Catalog);
 
 impl Logs {
@@ -31,14 +31,14 @@ impl Logs {
     }
 
     fn list(&mut self, list: u64, after: u64) -> LogListing {
-        self.1.look_again = None;
+        self.1.next_scan = None;
         self.1.list(list, after).unwrap()
     }
 
-    /// The changes after a listing, as a reader keeps them.
+    /// Lists the changes after a listing, and moves the listing on.
     fn news(&mut self, since: &mut LogListing) -> Vec<(String, Option<u64>)> {
         *since = self.list(since.list, since.change);
-        let length = |log: &Option<LogState>| log.as_ref().map(|log| log.length);
+        let length = |log: &Option<FileSnapshot>| log.as_ref().map(|log| log.length);
         let files = since.files.iter();
         files.map(|file| (file.path.clone(), length(&file.log))).collect()
     }
@@ -60,7 +60,7 @@ fn of(path: &str, length: impl Into<Option<u64>>) -> (String, Option<u64>) {
 }
 
 #[test]
-fn only_what_changed_is_told() {
+fn a_listing_holds_only_the_changes() {
     let mut logs = Logs::new();
     logs.append("a.log", "one");
     logs.append("b/c.log", "one");
@@ -74,11 +74,11 @@ fn only_what_changed_is_told() {
     assert_eq!(logs.news(&mut seen), [of("b/c.log.x-1", 3), of("b/c.log", None)]);
     assert!(logs.news(&mut seen).is_empty());
     let other = logs.list(seen.list + 1, seen.change);
-    assert_eq!(other.files.len(), 3, "another list is told everything");
+    assert_eq!(other.files.len(), 3, "another list gets everything");
 }
 
 #[test]
-fn a_long_list_comes_in_parts() {
+fn a_long_listing_is_split() {
     let mut logs = Logs::new();
     for number in 0..=MAX_LISTED {
         logs.append(&format!("{number}.log"), "x");
@@ -90,10 +90,10 @@ fn a_long_list_comes_in_parts() {
 }
 
 #[test]
-fn looks_are_not_made_more_often_than_they_may() {
+fn scans_keep_their_interval() {
     let mut logs = Logs::new();
     let first = logs.list(0, 0);
-    logs.1.look_again = Some(Instant::now() + Duration::from_secs(3600));
+    logs.1.next_scan = Some(Instant::now() + Duration::from_secs(3600));
     logs.append("a.log", "one");
     let second = logs.1.list(first.list, first.change).unwrap();
     assert_eq!((second.files.len(), second.look), (0, first.look));
@@ -101,7 +101,7 @@ fn looks_are_not_made_more_often_than_they_may() {
 }
 
 #[test]
-fn removed_files_are_forgotten_with_the_list() {
+fn many_removals_begin_a_new_list() {
     let mut logs = Logs::new();
     logs.append("a.log", "one");
     logs.append("b.log", "one");
@@ -118,7 +118,7 @@ fn removed_files_are_forgotten_with_the_list() {
 }
 
 #[test]
-fn a_file_is_read_also_when_it_has_moved() {
+fn a_rotated_file_is_still_read_by_its_old_path() {
     let mut logs = Logs::new();
     logs.append("a/b.log", "first");
     let first = logs.id("a/b.log");
@@ -133,11 +133,11 @@ fn a_file_is_read_also_when_it_has_moved() {
 }
 
 #[test]
-fn a_file_in_the_place_of_another_is_not_taken_for_it() {
+fn a_replaced_file_has_another_identity() {
     let mut logs = Logs::new();
     logs.append("a.log", &"x".repeat(HEAD + 1));
     let before = logs.id("a.log");
-    // The same file, cut and written anew to the same length and more: only its beginning tells.
+    // Same inode, truncated and rewritten to a greater length: only the first bytes differ.
     fs::write(logs.path("a.log"), "y".repeat(HEAD + 2)).unwrap();
     assert_eq!(logs.read("a.log", &before), None);
     let now = logs.id("a.log");
@@ -146,7 +146,7 @@ fn a_file_in_the_place_of_another_is_not_taken_for_it() {
 }
 
 #[test]
-fn a_short_answer_begins_where_it_is_told_and_is_bounded() {
+fn a_read_starts_at_its_offset_and_is_bounded() {
     let mut logs = Logs::new();
     logs.append("a.log", &"x".repeat(MAX_PART + 10));
     let id = logs.id("a.log");
@@ -157,9 +157,8 @@ fn a_short_answer_begins_where_it_is_told_and_is_bounded() {
     assert_eq!(length(u64::MAX / 2, 3), 0);
 }
 
-/// Whatever a caller writes, and whatever lies in the folder.
 #[test]
-fn nothing_but_listed_log_files_is_read() {
+fn only_listed_log_files_are_read() {
     let mut logs = Logs::new();
     let outside = logs.0.path().join("outside");
     fs::create_dir_all(&outside).unwrap();
@@ -198,7 +197,7 @@ fn nothing_but_listed_log_files_is_read() {
         assert_eq!(logs.read(path, &any), None, "{path:?}");
     }
 
-    // A listed file and a folder become links after they were listed.
+    // After the listing, a file and a folder are replaced by links.
     fs::remove_file(logs.path("a/b.log")).unwrap();
     symlink(outside.join("secret.log"), logs.path("a/b.log")).unwrap();
     assert_eq!(logs.read("a/b.log", &secret), None);

@@ -8,7 +8,7 @@ use super::*;
 use crate::Loggerplex;
 use crate::server::tests::{Disk, call_at};
 
-/// Every file and what it holds.
+/// Names and contents of all files.
 type Files = Vec<(String, String)>;
 
 fn files(disk: &Disk) -> Files {
@@ -33,7 +33,7 @@ fn open(disk: &Disk, keep: usize) -> Loggerplex {
     })
 }
 
-/// One line per minute and client, committed now and then.
+/// Logs one line per minute and client, and commits every fifth.
 fn log(logs: &mut Loggerplex, lines: Range<i64>) {
     for n in lines {
         for id in ["agent/1", "agent/2"] {
@@ -47,7 +47,7 @@ fn log(logs: &mut Loggerplex, lines: Range<i64>) {
 }
 
 #[test]
-fn files_end_when_they_are_full_and_the_latest_are_kept() {
+fn full_files_rotate_and_the_latest_are_kept() {
     let disk = Disk::new();
     log(&mut open(&disk, 2), 0..11);
     let names: Vec<_> = files(&disk).into_iter().map(|(name, _)| name).collect();
@@ -55,15 +55,15 @@ fn files_end_when_they_are_full_and_the_latest_are_kept() {
     assert_eq!(names[..3], of_one);
     assert_eq!(names.len(), 6);
     assert_eq!(disk.read("agent/1"), "00:09:00 INFO> 09\n00:10:00 INFO> 10\n");
-    let earlier = &files(&disk)[2].1;
+    let rotated = &files(&disk)[2].1;
     assert_eq!(
-        earlier,
+        rotated,
         "00:06:00 INFO> 06\n00:07:00 INFO> 07\n00:08:00 INFO> 08\n"
     );
 }
 
 #[test]
-fn files_end_when_they_are_old() {
+fn old_files_rotate() {
     let disk = Disk::new();
     let mut logs = open(&disk, 1);
     log(&mut logs, 0..1);
@@ -74,14 +74,14 @@ fn files_end_when_they_are_old() {
 }
 
 #[test]
-fn no_earlier_file_has_to_be_kept() {
+fn rotation_may_keep_no_file() {
     let disk = Disk::new();
     log(&mut open(&disk, 0), 0..11);
     assert_eq!(files(&disk).len(), 2);
 }
 
 #[test]
-fn a_replay_of_rotations_gives_the_same_files_from_any_checkpoint() {
+fn a_replay_of_rotations_writes_the_same_files_from_any_checkpoint() {
     for keep in 0..3 {
         for from in 0..12 {
             let disk = Disk::new();
@@ -101,7 +101,7 @@ fn a_replay_of_rotations_gives_the_same_files_from_any_checkpoint() {
 }
 
 #[test]
-fn a_rotation_that_begins_later_ends_the_file_that_was_there() {
+fn enabling_rotation_rotates_the_existing_file() {
     let disk = Disk::new();
     let mut logs = disk.open();
     log(&mut logs, 0..9);
@@ -124,7 +124,7 @@ fn a_rotation_that_begins_later_ends_the_file_that_was_there() {
 }
 
 #[test]
-fn a_rotation_that_ends_goes_on_with_the_latest_file() {
+fn disabling_rotation_continues_the_current_file() {
     let disk = Disk::new();
     let mut logs = open(&disk, 9);
     log(&mut logs, 0..5);
@@ -139,7 +139,7 @@ fn a_rotation_that_ends_goes_on_with_the_latest_file() {
 }
 
 #[test]
-fn a_file_moved_away_begins_anew_when_it_is_wanted() {
+fn a_moved_file_is_begun_again_after_a_reopen() {
     let disk = Disk::new();
     let wanted = Arc::new(AtomicBool::new(false));
     let mut logs = disk.open().reopen_when(wanted.clone());

@@ -1,42 +1,47 @@
-//! The window's part for the thread that sends: what is due, what was stored, what is acked.
+//! Sender side of the send window: due frames, stored frames and acknowledgements.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::future::RemoteError;
 use super::state::{Content, State, Urgency};
-use super::{CallId, FAR, Window};
+use super::{CallId, FAR, NotQueued, Window};
 use remotecall_connection::StreamId;
 use remotecall_store::spool::{self, Location};
 use remotecall_wire::Draft;
 
-/// Most bytes sent in one go.
-const BATCH: usize = 2 << 20;
-
-/// A frame to be sent.
+/// A frame that is due.
 pub(in crate::client) struct Outgoing {
     pub seq: u64,
     pub(super) content: Content,
 }
 
-/// Why the sender was woken.
+impl Outgoing {
+    /// Upper bound of the bytes to be sent.
+    pub fn length(&self) -> usize {
+        self.content.wire()
+    }
+}
+
+/// Reason why the sender woke.
 pub(in crate::client) enum Work {
     Send,
     Poll,
     Stop,
 }
 
-/// A frame that was sent.
+/// A frame that was sent and not acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct SentFrame {
     pub seq: u64,
-    /// None while the broker's answer is missing.
+    /// Id of its stream entry; `None` while the broker's answer is missing.
     pub entry: Option<StreamId>,
 }
 
 impl Window {
-    /// Sleeps while nothing has been called and everything is acked: then no connection is needed. Returns false
-    /// when the client is closed.
+    /// Sleeps until there is a call or an unacknowledged frame; no connection is needed before. Returns false when the
+    /// client is closed.
     pub fn wait_for_any(&self) -> bool {
         let mut state = self.lock();
         while !state.closed && state.frames.is_empty() && state.open.count() == 0 && state.pending.is_empty()
@@ -48,7 +53,7 @@ impl Window {
         !state.closed
     }
 
-    /// Sleeps until there is something to send, `poll` has come, or the client is closed.
+    /// Sleeps until a frame is due, `poll` has passed, or the client is closed.
     pub fn wait(&self, poll: Option<Instant>) -> Work {
         let mut state = self.lock();
         loop {
@@ -77,15 +82,15 @@ impl Window {
         }
     }
 
-    /// Sleeps for `time`, or until the client is closed; returns whether it is.
+    /// Backs off for `time`, or until the client is closed; returns whether it is closed.
     pub fn pause(&self, time: Duration) -> bool {
         let is_open = |state: &mut State| !state.closed;
         let waited = self.end.wait_timeout_while(self.lock(), time, is_open);
         waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
-    /// Somebody waits for call `id`: its frame is due now. Returns how many bytes are to be sent for that; none when
-    /// the frame was sent.
+    /// Makes the frame of call `id` due now, because a caller waits for its result. Returns how many bytes have to be sent;
+    /// `None` when the frame was sent already.
     pub fn hurry(&self, id: CallId) -> Option<usize> {
         let mut state = self.lock();
         if id.0 == state.next && state.open.count() > 0 {
@@ -107,12 +112,12 @@ impl Window {
         )
     }
 
-    /// Wakes the sender for what is due.
+    /// Wakes the sender if a frame is due.
     pub fn wake(&self) {
         self.wake_sender(&mut self.lock());
     }
 
-    /// A caller has sent something, or failed to: the sender, if it means to sleep long, shall see to the rest.
+    /// Wakes the sender after inline I/O of a caller, unless its sleep ends within `longest`.
     pub fn wake_after_caller(&self, longest: Duration) {
         let mut state = self.lock();
         if state
@@ -125,15 +130,16 @@ impl Window {
         }
     }
 
-    /// The next frames to send, the ack known now, and how many calls were dropped so far.
-    pub fn take_batch(&self) -> (Vec<Outgoing>, u64, u64) {
+    /// Takes the next frames to send, up to `most` bytes but at least one; also returns the highest acknowledged frame and
+    /// the number of dropped calls so far.
+    pub fn take_batch(&self, most: usize) -> (Vec<Outgoing>, u64, u64) {
         let mut state = self.lock();
         let due = state.open_due(self.options.linger);
-        // While those before it have to wait, the open frame may as well go on to grow.
+        // While frames before it cannot be sent, the open frame goes on growing.
         let waits = state
             .frames
             .get(state.unsent)
-            .is_some_and(|next| !state.has_way(next));
+            .is_some_and(|next| !state.may_send(next));
         if state.open.count() > 0 && !waits && due.is_some_and(|due| due <= Instant::now()) {
             state.close_frame();
         }
@@ -141,7 +147,7 @@ impl Window {
         let mut size = 0;
         while let Some(frame) = state.frames.get(state.unsent) {
             let length = frame.content.wire();
-            if !state.has_way(frame) || (size + length > BATCH && !batch.is_empty()) {
+            if !state.may_send(frame) || (size + length > most && !batch.is_empty()) {
                 break;
             }
             size += length;
@@ -152,7 +158,7 @@ impl Window {
         (batch, state.acked, state.stats.dropped.total())
     }
 
-    /// Gives a frame its final bytes, outside the lock, and keeps them.
+    /// Seals a frame outside the lock, and stores its final bytes in the window.
     pub fn seal(&self, frame: &Outgoing) -> Arc<Vec<u8>> {
         let bytes = match &frame.content {
             Content::Sealed(bytes) => return bytes.clone(),
@@ -172,8 +178,8 @@ impl Window {
         bytes
     }
 
-    /// A frame from the spool. When it cannot be read its calls are lost; those after it need not be, so its number is
-    /// given to a frame without calls.
+    /// Loads a frame from the spool. When it is unreadable its calls are lost; a frame without calls takes its number, so
+    /// that the frames after it count.
     fn load(&self, seq: u64, location: Location) -> Draft {
         let dir = self.spool_dir.as_deref().unwrap_or_else(|| Path::new(""));
         let error = match spool::load(dir, location) {
@@ -185,11 +191,15 @@ impl Window {
         let lost = index.map_or(0, |index| std::mem::take(&mut state.frames[index].count));
         state.stats.dropped.unreadable += lost as u64;
         drop(state);
-        tracing::error!(frame = seq, calls = lost, "calls are lost: {error}");
+        tracing::error!(
+            frame = seq,
+            calls = lost,
+            "spooled frame is unreadable, its calls are lost: {error}"
+        );
         Draft::new(Vec::new(), 0, 0)
     }
 
-    /// The broker stored a frame under this id.
+    /// Records the id of the stream entry that holds a frame.
     pub fn stored(&self, seq: u64, entry: StreamId) {
         let mut state = self.lock();
         if let Some(index) = state.index_of(seq) {
@@ -197,7 +207,7 @@ impl Window {
         }
     }
 
-    /// The server has done everything up to `acked`. Returns whether that is news.
+    /// Records that the server acknowledged every frame up to `acked`. Returns whether that is new.
     pub fn on_ack(&self, acked: u64) -> bool {
         let mut state = self.lock();
         if acked <= state.acked {
@@ -206,10 +216,14 @@ impl Window {
         let known = state.next - 1;
         if acked > known && !self.only_delivers {
             drop(state);
-            tracing::warn!(acked, "ack of a frame that was never sent; ignored");
+            tracing::warn!(
+                acked,
+                last_sent = known,
+                "ignoring an acknowledgement of a frame that was never sent"
+            );
             return false;
         }
-        // Of frames that are not in the spool only the process knew that wrote it.
+        // The process that wrote the spool may have sent frames that are not in it.
         let acked = acked.min(known);
         if acked <= state.acked {
             return false;
@@ -224,13 +238,67 @@ impl Window {
         self.progress.notify_all();
         for path in useless.into_iter().flatten() {
             if let Err(error) = spool::remove_if_there(&path) {
-                tracing::warn!(path = %path.display(), %error, "cannot remove what is acknowledged");
+                tracing::warn!(path = %path.display(), %error, "cannot remove an acknowledged spool segment");
             }
         }
         true
     }
 
-    /// Sends everything from frame `from` on again.
+    /// Counts the calls of this producer that the server refused, and warns of new ones.
+    ///
+    /// `field` is `COUNT TEXT`: how many the server refused up to its ack, and why it refused the last.
+    pub fn on_refusals(&self, field: &[u8]) {
+        let text = String::from_utf8_lossy(field);
+        let (count, why) = text.split_once(' ').unwrap_or((&text, "no cause given"));
+        let Ok(count) = count.parse::<u64>() else { return };
+        let mut state = self.lock();
+        let new = match count.checked_sub(state.server_refusals) {
+            Some(0) => return,
+            Some(new) => new,
+            // Another server, which began to count anew.
+            None => count,
+        };
+        state.server_refusals = count;
+        state.stats.refused += new;
+        let total = state.stats.refused;
+        drop(state);
+        tracing::warn!(
+            refused = new,
+            total,
+            "the server refused records, which are lost: {why}"
+        );
+    }
+
+    /// First frame that waits for its ack and is longer than `length` bytes: its number and its length.
+    pub fn longer_than(&self, length: usize) -> Option<(u64, usize)> {
+        let state = self.lock();
+        let mut frames = state.frames.iter().map(|frame| (frame.seq, frame.content.wire()));
+        frames.find(|&(_, it)| it > length)
+    }
+
+    /// Gives up the calls of a frame that the broker refuses for good. The frame keeps its number, so that those behind it
+    /// count.
+    pub fn give_up(&self, seq: u64, why: &str) {
+        let mut state = self.lock();
+        let Some(index) = state.index_of(seq) else { return };
+        let bytes = state.frames[index].content.wire();
+        let (_, calls, slots) = state.empty_frame(index);
+        state.stats.dropped.refused += calls;
+        drop(state);
+        self.rewind(seq);
+        tracing::error!(
+            frame = seq,
+            bytes,
+            calls,
+            "the broker refuses a frame for good; its calls are lost: {why}"
+        );
+        for slot in slots {
+            let error = NotQueued::Refused { why: why.to_owned() };
+            slot.complete(Err(RemoteError::NotQueued(error)));
+        }
+    }
+
+    /// Makes every frame from number `from` on due again.
     pub fn rewind(&self, from: u64) {
         let mut state = self.lock();
         let Some(index) = state
@@ -253,7 +321,7 @@ impl Window {
         }
     }
 
-    /// First and last frame that are sent and not acked, with the ids under which they were stored.
+    /// First and last frame in flight, with the ids of their stream entries.
     pub fn sent(&self) -> Option<(SentFrame, SentFrame)> {
         let state = self.lock();
         let at = |index: usize| {
@@ -266,7 +334,7 @@ impl Window {
         Some((at(0)?, at(last)?))
     }
 
-    /// Frames with replies may be among those to be sent.
+    /// True if a call asked for a reply, so that the reply stream has to exist.
     pub fn wants_replies(&self) -> bool {
         self.lock().wants_replies
     }
@@ -274,7 +342,6 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::sync::Barrier;
     use std::sync::mpsc::channel;
 
@@ -286,10 +353,10 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
     const DEADLINE: Duration = Duration::from_secs(60);
 
-    /// Of a broker that is away: the reader of replies pauses before it tries again, and then comes the first call. It was
-    /// lost when the wake-up went to the reader.
+    /// Regression test: while the broker was unreachable, the first call's wake-up went to the reader that was backing off,
+    /// and the sender slept on.
     #[test]
-    fn who_pauses_takes_no_wake_up_from_the_sender() {
+    fn a_thread_that_backs_off_takes_no_wake_up_from_the_sender() {
         let window = Window::new(crate::ProducerId::random().unwrap(), ClientOptions::default());
         let call = NewCall {
             method: "a",
@@ -314,7 +381,7 @@ mod tests {
             while window.lock().sleeps_until.is_none() {
                 std::thread::yield_now();
             }
-            window.push(&call, |_| Ok::<_, Infallible>(())).unwrap();
+            window.push(&call, &[]).unwrap();
             let woken = wakes.recv_timeout(DEADLINE);
             window.close();
             assert_eq!(woken, Ok(true));

@@ -1,4 +1,4 @@
-//! What the window's lock guards.
+//! State of the send window, guarded by its lock.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,99 +13,108 @@ use remotecall_connection::StreamId;
 use remotecall_store::spool::{Location, Spool, StoredFrame};
 use remotecall_wire::{Draft, FrameBuilder, NewCall, OVERHEAD, ReplyMode};
 
-/// Most bytes sent and not acknowledged: what one producer may occupy in the broker.
+/// Limit on the unacknowledged bytes of one producer in the broker, 16 MiB.
 pub(super) const IN_FLIGHT: usize = 16 << 20;
 
+/// Frames, futures and counters of a send window.
 pub(super) struct State {
     pub(super) open: FrameBuilder,
     pub(super) open_since: Option<Instant>,
-    /// How soon the open frame is to be sent.
+    /// Urgency of the open frame.
     pub(super) urgency: Urgency,
     pub(super) frames: VecDeque<Waiting>,
-    /// Index in `frames` of the first that is not sent.
+    /// Index in `frames` of the first frame that is not in flight.
     pub(super) unsent: usize,
     /// Number of the open frame.
     pub(super) next: u64,
     pub(super) acked: u64,
-    /// Bytes in `frames` that are in memory.
+    /// Bytes of `frames` in memory.
     pub(super) bytes: usize,
-    /// Bytes of `frames[..unsent]` as they were sent.
+    /// Bytes of `frames[..unsent]` as sent.
     pub(super) in_flight: usize,
     pub(super) pending: BTreeMap<CallId, Pending>,
     pub(super) wants_replies: bool,
-    /// Results were asked for: their place in the stream may lie before what was read.
+    /// Missing results were queried, and may come before the position that was read.
     pub(super) reread: bool,
     pub(super) stats: ClientStats,
-    /// Calls that were not taken and whose callers were not told.
+    /// One-way calls that were not queued for another reason than a full window.
     pub(super) lost_unheard: u64,
-    /// What a flush has told already.
+    /// Lost calls that a flush has reported.
     pub(super) lost_before_flush: u64,
+    /// Refusals of the server that a flush has reported.
+    pub(super) refused_before_flush: u64,
+    /// Refusals of this producer that the server counts.
+    pub(super) server_refusals: u64,
     pub(super) closed: bool,
-    /// Until when the sender sleeps; none while it works.
+    /// End of the sender's sleep; `None` while it works.
     pub(super) sleeps_until: Option<Instant>,
-    /// A caller has sent something itself: the sender shall look for the ack.
+    /// A caller has sent frames inline, so the sender polls the acknowledgement.
     pub(super) sent_by_caller: bool,
     pub(super) reported: Option<NotQueued>,
     pub(super) spool: Option<Spool>,
-    /// The last frame whose calls were dropped for newer ones.
+    /// Number of the last frame whose calls were dropped for newer ones.
     pub(super) given_up: u64,
-    /// Of calls that were dropped for newer ones.
+    /// Futures of calls that were dropped for newer ones.
     pub(super) replaced: Vec<Arc<Slot>>,
-    /// Most bytes sent and not acknowledged.
-    pub(super) pipe: usize,
+    /// Limit on the bytes in flight.
+    pub(super) in_flight_limit: usize,
 }
 
-/// What is to be told when nobody holds the lock: whoever hears of it may call.
+/// Notifications deferred until the lock is released, because callbacks may call back into the client.
 pub(super) struct DeferredWakeups {
     replaced: Vec<Arc<Slot>>,
-    news: Option<String>,
+    warning: Option<String>,
 }
 
 impl DeferredWakeups {
-    pub(super) fn tell(self, limit: usize) {
+    /// Completes the futures and logs the warning.
+    pub(super) fn run(self, limit: usize) {
         for slot in self.replaced {
             slot.complete(Err(RemoteError::NotQueued(NotQueued::Replaced { limit })));
         }
-        if let Some(news) = self.news {
-            tracing::warn!("{news}");
+        if let Some(warning) = self.warning {
+            tracing::warn!("{warning}");
         }
     }
 }
 
-/// A call with a future is not sent at once: most callers wait for the result right away, and then they send it
-/// themselves.
+/// Delay of a frame with a future, 1 ms: most callers wait for the result right away, and then send it inline.
 pub(super) const SOON: Duration = Duration::from_millis(1);
 
+/// Time at which the open frame is due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Urgency {
     /// After the linger time.
     No,
-    /// Somebody will want the result: after [`SOON`].
+    /// After [`SOON`]: a call has a future.
     Soon,
-    /// Somebody waits.
+    /// At once: a caller waits.
     Now,
 }
 
+/// An outstanding call with a future.
 pub(super) struct Pending {
     pub(super) slot: Arc<Slot>,
     pub(super) reply: ReplyMode,
 }
 
+/// A closed frame that is not acknowledged.
 pub(super) struct Waiting {
     pub(super) seq: u64,
     pub(super) count: usize,
     pub(super) content: Content,
-    /// Where it is in the spool, whole.
+    /// Its location in the spool, when all of it is there.
     pub(super) location: Option<Location>,
     pub(super) entry: Option<StreamId>,
 }
 
+/// Bytes of a frame.
 pub(super) enum Content {
-    /// Was never sent by this process.
+    /// Not sealed: this process never sent it.
     Draft(Arc<Draft>),
-    /// Its bytes never change.
+    /// Sealed: its bytes never change.
     Sealed(Arc<Vec<u8>>),
-    /// Not in memory.
+    /// In the spool only.
     Stored(Location),
 }
 
@@ -119,7 +128,7 @@ impl Content {
         }
     }
 
-    /// Bytes to be sent; more than there will be, until it is sealed.
+    /// Bytes to be sent; an upper bound until the frame is sealed.
     pub(super) fn wire(&self) -> usize {
         match self {
             Self::Draft(draft) => draft.len() + OVERHEAD,
@@ -132,10 +141,10 @@ impl Content {
 }
 
 impl State {
-    /// Appends a call to the open frame, and to the spool.
-    pub(super) fn append(&mut self, call: &NewCall<'_>) -> CallId {
+    /// Appends a call to the open frame and to the spool.
+    pub(super) fn append(&mut self, call: &NewCall<'_>, args: &[u8]) -> CallId {
         let (first, before) = (self.open.count() == 0, self.open.len());
-        let index = self.open.append(call);
+        let index = self.open.append(call, args);
         if let Some(spool) = &mut self.spool {
             let items = self.open.since(before);
             match first {
@@ -178,22 +187,22 @@ impl State {
         Some(slot)
     }
 
-    /// When the sender has something to send; none: when somebody calls.
+    /// Time at which the sender has to send; `None` until the next call.
     pub(super) fn due(&self, linger: Duration, now: Instant) -> Option<Instant> {
-        // A full pipe has room again after an ack, and that is polled for.
+        // With too much in flight the sender polls for an acknowledgement.
         if let Some(frame) = self.frames.get(self.unsent) {
-            return self.has_way(frame).then_some(now);
+            return self.may_send(frame).then_some(now);
         }
         self.open_due(linger)
     }
 
-    /// Whether a frame may be sent now.
-    pub(super) fn has_way(&self, frame: &Waiting) -> bool {
-        self.in_flight == 0 || self.in_flight + frame.content.wire() <= self.pipe
+    /// True if the limit on bytes in flight lets a frame be sent now.
+    pub(super) fn may_send(&self, frame: &Waiting) -> bool {
+        self.in_flight == 0 || self.in_flight + frame.content.wire() <= self.in_flight_limit
     }
 
-    /// Gives up the oldest frame that was never sent: it keeps its number, without its calls. Returns false when there
-    /// is none.
+    /// Drops the calls of the oldest frame that was never sent; the frame keeps its number. Returns false when there is no
+    /// such frame.
     pub(super) fn drop_oldest(&mut self) -> bool {
         let never_sent = |frame: &Waiting| frame.count > 0 && matches!(frame.content, Content::Draft(_));
         let begin = self
@@ -208,23 +217,33 @@ impl State {
             }
             return some;
         };
-        let frame = &mut self.frames[index];
-        self.bytes -= frame.content.held();
-        self.stats.dropped.oldest += frame.count as u64;
-        frame.content = Content::Draft(Arc::new(Draft::new(Vec::new(), 0, 0)));
-        frame.location = None;
-        frame.count = 0;
-        self.given_up = frame.seq;
-        let calls = (frame.seq, 0)..=(frame.seq, u32::MAX);
-        let ids: Vec<CallId> = self.pending.range(calls).map(|(&id, _)| id).collect();
-        for id in ids {
-            self.replaced
-                .extend(self.pending.remove(&id).map(|pending| pending.slot));
-        }
+        let (seq, count, slots) = self.empty_frame(index);
+        self.stats.dropped.oldest += count;
+        self.given_up = seq;
+        self.replaced.extend(slots);
         true
     }
 
-    /// Leaves frames that are not on their way to the spool.
+    /// Drops the calls of a frame, which keeps its number; returns the number, the count of calls and their futures.
+    pub(super) fn empty_frame(&mut self, index: usize) -> (u64, u64, Vec<Arc<Slot>>) {
+        let frame = &mut self.frames[index];
+        self.bytes -= frame.content.held();
+        if index < self.unsent {
+            self.in_flight -= frame.content.wire();
+        }
+        frame.content = Content::Draft(Arc::new(Draft::new(Vec::new(), 0, 0)));
+        if index < self.unsent {
+            self.in_flight += frame.content.wire();
+        }
+        frame.location = None;
+        let (seq, count) = (frame.seq, std::mem::take(&mut frame.count) as u64);
+        let calls = (seq, 0)..=(seq, u32::MAX);
+        let ids: Vec<CallId> = self.pending.range(calls).map(|(&id, _)| id).collect();
+        let slots = ids.into_iter().filter_map(|id| self.pending.remove(&id));
+        (seq, count, slots.map(|pending| pending.slot).collect())
+    }
+
+    /// Drops frames that are not in flight from memory; the spool has them.
     pub(super) fn spill(&mut self) {
         if self.open.count() > 0 {
             self.close_frame();
@@ -235,20 +254,20 @@ impl State {
                     self.bytes -= draft.len();
                     frame.content = Content::Stored(location);
                 }
-                // Those before it were spilled already.
+                // The frames before it were spilled already.
                 (Content::Stored(_), _) => return,
                 _ => {}
             }
         }
     }
 
-    /// What is to be told when the lock is released; nothing as a rule.
+    /// Takes the notifications for after the lock; `None` as a rule.
     #[inline]
     pub(super) fn take_deferred(&mut self) -> Option<DeferredWakeups> {
-        let news = self.spool.as_mut().and_then(Spool::take_news);
-        (news.is_some() || !self.replaced.is_empty()).then(|| DeferredWakeups {
+        let warning = self.spool.as_mut().and_then(Spool::take_news);
+        (warning.is_some() || !self.replaced.is_empty()).then(|| DeferredWakeups {
             replaced: std::mem::take(&mut self.replaced),
-            news,
+            warning,
         })
     }
 
@@ -259,13 +278,19 @@ impl State {
         }
     }
 
-    /// Calls that were made and will never be acknowledged, unless their callers were told.
+    /// Calls that were lost without an error to their callers.
     pub(super) fn lost(&self) -> u64 {
         let dropped = &self.stats.dropped;
-        dropped.newest + dropped.oldest + dropped.unreadable + self.lost_unheard
+        dropped.newest + dropped.oldest + dropped.unreadable + dropped.refused + self.lost_unheard
     }
 
-    /// When the open frame is to be sent; none while it is empty.
+    /// Calls refused by the server since the last flush.
+    pub(super) fn take_refused(&mut self) -> u64 {
+        let refused = self.stats.refused;
+        refused - std::mem::replace(&mut self.refused_before_flush, refused)
+    }
+
+    /// Time at which the open frame is due; `None` while it is empty.
     pub(super) fn open_due(&self, linger: Duration) -> Option<Instant> {
         let opened = self.open_since?;
         Some(match self.urgency {
@@ -295,7 +320,7 @@ impl State {
 }
 
 impl Waiting {
-    /// A frame of a spool.
+    /// Makes a frame of the window from a frame of the spool.
     pub(super) fn stored(frame: StoredFrame) -> Self {
         Self {
             seq: frame.seq,

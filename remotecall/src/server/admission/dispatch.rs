@@ -1,7 +1,7 @@
-//! What the calls of an accepted frame do.
+//! Dispatch: runs the calls of an accepted frame.
 //!
-//! Calls of methods that only read run once, in their execution. They are not repeated from the journal, and their results
-//! are not kept: a reader that got none asks again.
+//! Read-only calls run once, in order. A replay leaves them out, and their results are not cached: a caller that got none
+//! calls again.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,28 +14,31 @@ use crate::{Args, CallContext, CallError, ClientId};
 use remotecall_wire::{Call, Calls, ColumnBlock, Frame, FrameError, Item, ProducerId, ReplyMode};
 use remotecall_wire::{MAX_RESULT, ReplyValue};
 
-/// Bytes of replies that may wait for the end of a round before further calls that read are refused: 64 MiB.
+/// Limit on the reply bytes of a round, 64 MiB. Read-only calls beyond it end with `ResultExpired`.
 pub(super) const MAX_READ_REPLIES: usize = 64 << 20;
-/// Time that calls that read may take in a round before further ones are refused: who writes does not wait for longer.
+/// Limit on the time of read-only calls in a round, 500 ms: writers wait no longer than that.
 pub(super) const MAX_READ_TIME: Duration = Duration::from_millis(500);
 
+/// Characters of an argument that logs show.
+const MAX_SHOWN: usize = 80;
+
 impl Admission {
-    /// Runs the calls of an accepted frame. `clock_ms` is what its sender's clock showed when the frame was taken.
+    /// Runs the calls of an accepted frame. `clock_ms` is the sender's clock when the frame was accepted.
     pub fn apply(&mut self, bytes: &[u8], clock_ms: u64) {
-        let again = false;
-        self.apply_in(Execution { clock_ms, again }, bytes);
+        let is_replay = false;
+        self.apply_in(Execution { clock_ms, is_replay }, bytes);
     }
 
-    /// Like [`apply`](Self::apply), for a frame from the journal: what only reads is left out.
-    pub fn apply_again(&mut self, bytes: &[u8], clock_ms: u64) {
-        let again = true;
-        self.apply_in(Execution { clock_ms, again }, bytes);
+    /// Runs the calls of a frame from the journal, without the read-only ones.
+    pub fn replay(&mut self, bytes: &[u8], clock_ms: u64) {
+        let is_replay = true;
+        self.apply_in(Execution { clock_ms, is_replay }, bytes);
     }
 
     fn apply_in(&mut self, execution: Execution, bytes: &[u8]) {
         let Ok(frame) = Frame::parse(bytes) else { return };
         if let Err(error) = self.apply_body(&frame, execution) {
-            // The frame has its number and its checksum, so it counts, as a frame without effect.
+            // Number and checksum are right, so the frame counts, without effect.
             self.stats.refuse("unreadable frame body", &error);
         }
     }
@@ -57,13 +60,13 @@ impl Admission {
     }
 
     fn run(&mut self, frame: &Frame<'_>, index: u32, call: &Call<'_>, names: &mut Names<'_>) {
-        let method = match names.method(call.method, self.host.remote()) {
-            Meaning::Question => return self.answer_question(frame.producer, call),
+        let method = match names.method(call.method, self.object.remote()) {
+            Meaning::Query => return self.answer_query(frame.producer, call),
             Meaning::Method(method) => Some(method),
             Meaning::Unknown => None,
         };
         let reads = method.is_some_and(|method| method.reads);
-        if reads && names.execution.again {
+        if reads && names.execution.is_replay {
             return;
         }
         let outcome = match reads {
@@ -71,7 +74,12 @@ impl Admission {
             false => self.call(call, method, names),
         };
         if let Err(error) = &outcome {
-            self.stats.refuse(cause(error), error);
+            match call.reply {
+                ReplyMode::Nothing if !reads => {
+                    self.refuse_call(frame.producer, &described(call, names), error)
+                }
+                _ => self.stats.refuse(cause(error), error),
+            }
         }
         let reply = match (outcome, call.reply) {
             (_, ReplyMode::Nothing) | (Ok(()), ReplyMode::ErrorOnly) => return,
@@ -80,18 +88,19 @@ impl Admission {
         };
         self.outbox.push(frame.producer, frame.seq, index, &reply);
         if !reads {
-            self.kept.keep((frame.producer, frame.seq, index), reply);
+            self.reply_cache.keep((frame.producer, frame.seq, index), reply);
         }
     }
 
-    /// Runs the calls of a block. Nobody waits for their replies, so what is the same for many of them is done once.
+    /// Runs the calls of a column block. They are one-way, so lookups are shared by consecutive calls of one client.
     fn run_block(&mut self, frame: &Frame<'_>, index: u32, block: &ColumnBlock<'_>, names: &mut Names<'_>) {
         let mut left = 0..block.times.len();
         while let Some(row) = left.next() {
-            let meaning = names.method(block.method, self.host.remote());
-            // The first call of a client is run like any other one: what is wrong with it, and who it is, is seen there.
+            let meaning = names.method(block.method, self.object.remote());
+            // The first call of a client runs alone, which checks the client id and counts it.
             self.run(frame, index + row as u32, &block.call(row), names);
             let client = block.clients[row];
+            let method_name = names.names[block.method];
             if let (Meaning::Method(method), Ok(id)) = (meaning, &names.caller(client as usize).id)
                 && !method.reads
             {
@@ -99,17 +108,18 @@ impl Admission {
                     .iter()
                     .take_while(|&&other| other == client);
                 let rows = left.start..left.start + same.count();
-                left.start = self.run_rows(block, rows, method, id);
+                left.start = self.run_rows(frame.producer, block, rows, (method, method_name), id);
             }
         }
     }
 
-    /// Runs calls of one client, up to one that panics; returns where the next one is.
+    /// Runs consecutive calls of one client, up to a call that panics; returns the index of the next row.
     fn run_rows(
         &mut self,
+        producer: ProducerId,
         block: &ColumnBlock<'_>,
         rows: Range<usize>,
-        method: Method,
+        (method, method_name): (Method, &str),
         id: &ClientId,
     ) -> usize {
         let mut row = rows.start;
@@ -123,20 +133,21 @@ impl Admission {
                     time_ns,
                 };
                 if let Err(error) = self.invoke(&cx, method, &args) {
-                    self.stats.refuse(cause(&error), &error);
+                    self.refuse_call(producer, &text_of_call(method_name, &args, id.as_str()), &error);
                 }
             }
         }));
         if let Err(panic) = ran {
             let error = CallError::Panicked(panic_text(&*panic));
-            self.stats.refuse(cause(&error), &error);
+            let args = Args::of_row(block, row.saturating_sub(1));
+            self.refuse_call(producer, &text_of_call(method_name, &args, id.as_str()), &error);
         }
         row
     }
 
-    /// Has the object do it. May panic.
+    /// Calls the object. May panic.
     fn invoke(&mut self, cx: &CallContext<'_>, method: Method, args: &Args<'_>) -> Result<(), CallError> {
-        let remote = self.host.remote();
+        let remote = self.object.remote();
         if self.has_client_id && !method.reads {
             remote.set_client_id(cx.client_id);
         }
@@ -150,7 +161,7 @@ impl Admission {
         }
     }
 
-    /// A call that only reads, unless there were too many of them: then its caller asks again.
+    /// Runs a read-only call. Beyond the limits of a round it fails with `ResultExpired`, and the caller retries.
     fn read(
         &mut self,
         call: &Call<'_>,
@@ -166,7 +177,7 @@ impl Admission {
         outcome
     }
 
-    /// Leaves the result in `self.result`.
+    /// Runs one call; its result is in `self.result`.
     fn call(
         &mut self,
         call: &Call<'_>,
@@ -181,7 +192,7 @@ impl Admission {
         if call.reply == ReplyMode::Result && !self.has_return_value {
             return Err(CallError::NoReturnValues);
         }
-        in_time(call, execution.clock_ms)?;
+        check_deadline(call, execution.clock_ms)?;
         let method = method?;
         let args = call
             .args
@@ -201,15 +212,15 @@ impl Admission {
         ran.unwrap_or_else(|panic| Err(CallError::Panicked(panic_text(&*panic))))
     }
 
-    /// A client asks for results that it did not get.
-    fn answer_question(&mut self, producer: ProducerId, call: &Call<'_>) {
+    /// Answers a query for missing results.
+    fn answer_query(&mut self, producer: ProducerId, call: &Call<'_>) {
         let asked = call
             .args
             .get()
             .map_err(|why| CallError::Unreadable(why.to_string()))
             .and_then(|args| args.required::<Vec<(u64, u32)>>(0, "calls"));
         for (seq, index) in asked.unwrap_or_default() {
-            match self.kept.get(&(producer, seq, index)) {
+            match self.reply_cache.get(&(producer, seq, index)) {
                 Some(reply) => self.outbox.push(producer, seq, index, reply),
                 None => {
                     let reply = ReplyValue::error(&CallError::ResultExpired);
@@ -220,8 +231,8 @@ impl Admission {
     }
 }
 
-/// A call that nobody waits for any more is not run.
-fn in_time(call: &Call<'_>, clock_ms: u64) -> Result<(), CallError> {
+/// Refuses a call whose deadline has passed.
+fn check_deadline(call: &Call<'_>, clock_ms: u64) -> Result<(), CallError> {
     let Some(deadline_ms) = call.deadline_ms else {
         return Ok(());
     };
@@ -236,6 +247,22 @@ fn in_time(call: &Call<'_>, clock_ms: u64) -> Result<(), CallError> {
     }
 }
 
+/// A call as logs name it: method, first argument if it is a text, client id.
+fn described(call: &Call<'_>, names: &Names<'_>) -> String {
+    let args = call.args.get().unwrap_or_default();
+    text_of_call(names.names[call.method], &args, names.names[call.client])
+}
+
+fn text_of_call(method: &str, args: &Args<'_>, client: &str) -> String {
+    // For records and log lines that is the tag, or the beginning of the line.
+    let first = args.required::<&str>(0, "").unwrap_or_default();
+    let first: String = first.chars().take(MAX_SHOWN).collect();
+    match first.is_empty() {
+        true => format!("{method} of client {client:?}"),
+        false => format!("{method}({first:?}, …) of client {client:?}"),
+    }
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -243,7 +270,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .to_owned()
 }
 
-fn cause(error: &CallError) -> &'static str {
+pub(super) fn cause(error: &CallError) -> &'static str {
     match error {
         CallError::UnknownMethod(_) => "unknown method",
         CallError::BadArgument { .. } => "bad argument",

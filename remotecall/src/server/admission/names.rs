@@ -1,9 +1,9 @@
-//! What the names of a frame stand for.
+//! Names of a frame: methods and clients, each resolved on first use.
 
 use crate::{CallError, ClientId, Remote};
 use remotecall_wire::ASK;
 
-/// What the names of a frame stand for, each looked up when it is first used.
+/// The names of one frame, and what they resolved to.
 pub(super) struct Names<'a> {
     pub names: &'a [&'a str],
     methods: Vec<Option<Meaning>>,
@@ -11,32 +11,32 @@ pub(super) struct Names<'a> {
     pub execution: Execution,
 }
 
-/// What a name stands for as that of a method.
+/// A name resolved as a method.
 #[derive(Clone, Copy)]
 pub(super) enum Meaning {
-    /// A question for results that did not arrive.
-    Question,
+    /// The query for missing results.
+    Query,
     Method(Method),
     Unknown,
 }
 
-/// What a name stands for as that of a client.
+/// A name resolved as a client.
 pub(super) struct Caller {
     pub id: Result<ClientId, CallError>,
-    /// Whether it is in the statistics.
+    /// True once the client is counted in the statistics.
     pub is_counted: bool,
 }
 
-/// When a frame is run.
+/// Circumstances under which a frame runs.
 #[derive(Clone, Copy)]
 pub(super) struct Execution {
-    /// The sender's clock when the frame was taken.
+    /// The sender's clock when the frame was accepted, in milliseconds since 1970.
     pub clock_ms: u64,
-    /// Whether it comes from the journal.
-    pub again: bool,
+    /// True for a frame from the journal.
+    pub is_replay: bool,
 }
 
-/// A method of the object.
+/// A method of the served object.
 #[derive(Clone, Copy)]
 pub(super) struct Method {
     pub number: usize,
@@ -55,7 +55,7 @@ impl<'a> Names<'a> {
 
     pub fn method(&mut self, name: usize, remote: &dyn Remote) -> Meaning {
         *self.methods[name].get_or_insert_with(|| match (self.names[name], remote.method(self.names[name])) {
-            (ASK, _) => Meaning::Question,
+            (ASK, _) => Meaning::Query,
             (_, Some(number)) => Meaning::Method(Method {
                 number,
                 reads: remote.is_read(number),

@@ -43,7 +43,7 @@ impl Remote for Recorder {
 
 const PRODUCER: ProducerId = ProducerId([1; 16]);
 
-fn core() -> Admission {
+fn admission() -> Admission {
     Admission::new(
         Box::new(JournalOnly(Recorder::default())),
         Arc::new(Stats::default()),
@@ -55,17 +55,18 @@ fn core() -> Admission {
 fn frame(seq: u64, calls: &[(&str, &str, ReplyMode)]) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
     for (n, (client, method, reply)) in calls.iter().enumerate() {
-        builder
-            .take_args(|out| rmp_serde::encode::write(out, &(n,)))
-            .unwrap();
-        builder.append(&NewCall {
-            method,
-            client,
-            reply: *reply,
-            time_ns: 0,
-            deadline_ms: None,
-            has_named: false,
-        });
+        let args = rmp_serde::to_vec(&(n,)).unwrap();
+        builder.append(
+            &NewCall {
+                method,
+                client,
+                reply: *reply,
+                time_ns: 0,
+                deadline_ms: None,
+                has_named: false,
+            },
+            &args,
+        );
     }
     builder.close().seal(PRODUCER, seq)
 }
@@ -75,9 +76,9 @@ fn one(seq: u64) -> Vec<u8> {
 }
 
 #[track_caller]
-fn check(core: &mut Admission, acked: u64, seq: u64, expect: Verdict) {
+fn check(admission: &mut Admission, acked: u64, seq: u64, expect: Verdict) {
     assert_eq!(
-        core.admit(acked, &one(seq)).0,
+        admission.admit(acked, 0, &one(seq)).0,
         expect,
         "frame {seq}, acked {acked}"
     );
@@ -85,43 +86,43 @@ fn check(core: &mut Admission, acked: u64, seq: u64, expect: Verdict) {
 
 #[test]
 fn frames_count_in_order_and_once() {
-    let mut core = core();
-    check(&mut core, 0, 2, Verdict::Gap);
-    check(&mut core, 0, 1, Verdict::Accepted);
-    check(&mut core, 0, 1, Verdict::Duplicate);
-    check(&mut core, 0, 3, Verdict::Gap);
-    check(&mut core, 0, 2, Verdict::Accepted);
-    check(&mut core, 1, 3, Verdict::Accepted);
-    check(&mut core, 0, 1, Verdict::Duplicate);
+    let mut admission = admission();
+    check(&mut admission, 0, 2, Verdict::Gap);
+    check(&mut admission, 0, 1, Verdict::Accepted);
+    check(&mut admission, 0, 1, Verdict::Duplicate);
+    check(&mut admission, 0, 3, Verdict::Gap);
+    check(&mut admission, 0, 2, Verdict::Accepted);
+    check(&mut admission, 1, 3, Verdict::Accepted);
+    check(&mut admission, 0, 1, Verdict::Duplicate);
 }
 
 #[test]
 fn a_producer_acked_elsewhere_goes_on_here() {
-    let mut core = core();
-    check(&mut core, 7, 9, Verdict::Gap);
-    check(&mut core, 7, 7, Verdict::Duplicate);
-    check(&mut core, 7, 8, Verdict::Accepted);
-    check(&mut core, 7, 9, Verdict::Accepted);
-    check(&mut core, u64::MAX, 10, Verdict::Duplicate);
+    let mut admission = admission();
+    check(&mut admission, 7, 9, Verdict::Gap);
+    check(&mut admission, 7, 7, Verdict::Duplicate);
+    check(&mut admission, 7, 8, Verdict::Accepted);
+    check(&mut admission, 7, 9, Verdict::Accepted);
+    check(&mut admission, u64::MAX, 10, Verdict::Duplicate);
 }
 
 #[test]
 fn garbage_moves_nothing() {
-    let mut core = core();
+    let mut admission = admission();
     let mut damaged = one(1);
     damaged[50] ^= 1;
     for bytes in [&b""[..], b"garbage", &damaged, &[0; 1000]] {
-        assert_eq!(core.admit(0, bytes).0, Verdict::Garbage);
+        assert_eq!(admission.admit(0, 0, bytes).0, Verdict::Garbage);
     }
-    check(&mut core, 0, 1, Verdict::Accepted);
-    let refused = core.stats.snapshot().refused;
+    check(&mut admission, 0, 1, Verdict::Accepted);
+    let refused = admission.stats.snapshot().refused;
     assert_eq!(refused["not a frame"], 3);
     assert_eq!(refused["frame with a wrong checksum"], 1);
 }
 
 #[test]
 fn every_call_that_wants_an_answer_gets_one() {
-    let mut core = core();
+    let mut admission = admission();
     let result = ReplyMode::Result;
     let calls = [
         ("a", "log", result),
@@ -132,8 +133,8 @@ fn every_call_that_wants_an_answer_gets_one() {
         ("a", "log", ReplyMode::ErrorOnly),
         ("a", "nothing", ReplyMode::ErrorOnly),
     ];
-    core.apply(&frame(1, &calls), 0);
-    let entry = core.outbox.entries()[0].1.clone();
+    admission.apply(&frame(1, &calls), 0);
+    let entry = admission.outbox.entries()[0].1.clone();
     let answers: Vec<_> = remotecall_wire::Replies::new(&entry)
         .map(|reply| (reply.index, reply.outcome().map_err(|error| error.to_string())))
         .collect();
@@ -147,53 +148,54 @@ fn every_call_that_wants_an_answer_gets_one() {
     says(2, "unknown method \"nothing\"");
     says(3, "\"../a\"");
     assert_eq!(answers[4].0, 6);
-    assert_eq!(core.stats.snapshot().calls, 7);
+    assert_eq!(admission.stats.snapshot().calls, 7);
 }
 
 #[test]
 fn a_server_without_return_values_says_so_and_runs_nothing() {
-    let mut core = Admission::new(
+    let mut admission = Admission::new(
         Box::new(JournalOnly(Recorder::default())),
         Arc::new(Stats::default()),
         true,
         false,
     );
-    core.apply(
+    admission.apply(
         &frame(
             1,
             &[("a", "log", ReplyMode::Result), ("a", "log", ReplyMode::Nothing)],
         ),
         0,
     );
-    let entry = &core.outbox.entries()[0].1;
+    let entry = &admission.outbox.entries()[0].1;
     let answer = remotecall_wire::Replies::new(entry)
         .next()
         .unwrap()
         .outcome()
         .unwrap_err();
     assert!(answer.to_string().contains("does not return values"), "{answer}");
-    assert_eq!(core.stats.snapshot().refused["return value wanted"], 1);
+    assert_eq!(admission.stats.snapshot().refused["return value wanted"], 1);
 }
 
 #[test]
 fn a_lost_result_is_found_again_and_an_unknown_one_is_said_to_be_gone() {
-    let mut core = core();
-    core.apply(&frame(1, &[("a", "log", ReplyMode::Result)]), 0);
-    core.outbox.clear();
+    let mut admission = admission();
+    admission.apply(&frame(1, &[("a", "log", ReplyMode::Result)]), 0);
+    admission.outbox.clear();
     let mut builder = FrameBuilder::default();
-    builder
-        .take_args(|out| rmp_serde::encode::write(out, &([(1u64, 0u32), (5, 5)],)))
-        .unwrap();
-    builder.append(&NewCall {
-        method: ASK,
-        client: "remotecall",
-        reply: ReplyMode::Nothing,
-        time_ns: 0,
-        deadline_ms: None,
-        has_named: false,
-    });
-    core.apply(&builder.close().seal(PRODUCER, 2), 0);
-    let entry = &core.outbox.entries()[0].1;
+    let args = rmp_serde::to_vec(&([(1u64, 0u32), (5, 5)],)).unwrap();
+    builder.append(
+        &NewCall {
+            method: ASK,
+            client: "remotecall",
+            reply: ReplyMode::Nothing,
+            time_ns: 0,
+            deadline_ms: None,
+            has_named: false,
+        },
+        &args,
+    );
+    admission.apply(&builder.close().seal(PRODUCER, 2), 0);
+    let entry = &admission.outbox.entries()[0].1;
     let answers: Vec<_> = remotecall_wire::Replies::new(entry)
         .map(|reply| reply.outcome())
         .collect();
@@ -215,33 +217,34 @@ fn a_frame_with_a_broken_body_counts_and_does_nothing() {
     bytes[45] = 0x7f;
     let crc = crc32c::crc32c(&bytes[..end]);
     bytes[end..].copy_from_slice(&crc.to_le_bytes());
-    let mut core = core();
-    assert_eq!(core.admit(0, &bytes).0, Verdict::Accepted);
-    core.apply(&bytes, 0);
-    assert_eq!(core.stats.snapshot().refused["unreadable frame body"], 1);
-    check(&mut core, 0, 2, Verdict::Accepted);
+    let mut admission = admission();
+    assert_eq!(admission.admit(0, 0, &bytes).0, Verdict::Accepted);
+    admission.apply(&bytes, 0);
+    assert_eq!(admission.stats.snapshot().refused["unreadable frame body"], 1);
+    check(&mut admission, 0, 2, Verdict::Accepted);
 }
 
 #[test]
 fn a_call_whose_deadline_has_passed_is_not_run() {
     let mut builder = FrameBuilder::default();
     for (made_ms, deadline_ms) in [(100, Some(5)), (100, Some(6)), (101, Some(5)), (0, None)] {
-        builder
-            .take_args(|out| rmp_serde::encode::write(out, &(made_ms,)))
-            .unwrap();
-        builder.append(&NewCall {
-            method: "log",
-            client: "a",
-            reply: ReplyMode::Result,
-            time_ns: made_ms * 1_000_000,
-            deadline_ms,
-            has_named: false,
-        });
+        let args = rmp_serde::to_vec(&(made_ms,)).unwrap();
+        builder.append(
+            &NewCall {
+                method: "log",
+                client: "a",
+                reply: ReplyMode::Result,
+                time_ns: made_ms * 1_000_000,
+                deadline_ms,
+                has_named: false,
+            },
+            &args,
+        );
     }
     let bytes = builder.close().seal(PRODUCER, 1);
-    let mut core = core();
-    core.apply(&bytes, 106);
-    let entry = core.outbox.entries()[0].1.clone();
+    let mut admission = admission();
+    admission.apply(&bytes, 106);
+    let entry = admission.outbox.entries()[0].1.clone();
     let answers: Vec<_> = remotecall_wire::Replies::new(&entry)
         .map(|reply| reply.outcome().map_err(|error| error.to_string()))
         .collect();
@@ -253,12 +256,12 @@ fn a_call_whose_deadline_has_passed_is_not_run() {
                 .to_owned()
         )
     );
-    assert_eq!(core.stats.snapshot().refused["deadline exceeded"], 1);
+    assert_eq!(admission.stats.snapshot().refused["deadline exceeded"], 1);
 }
 
 #[test]
 fn what_producers_dropped_is_counted_once() {
-    let mut core = core();
+    let mut admission = admission();
     let other = ProducerId([2; 16]);
     for (producer, count, sum) in [
         (PRODUCER, 0, 0),
@@ -269,25 +272,25 @@ fn what_producers_dropped_is_counted_once() {
         // An entry from before came again.
         (PRODUCER, 3, 6),
     ] {
-        core.hear_of_drops(producer, count);
-        assert_eq!(core.stats.snapshot().dropped, sum);
+        admission.record_dropped(producer, count);
+        assert_eq!(admission.stats.snapshot().dropped, sum);
     }
 }
 
-/// Results of a core's last round, by index.
-fn results(core: &mut Admission) -> Vec<(u32, Result<Vec<u8>, ReplyError>)> {
-    let entries = core.outbox.entries().iter();
+/// Results of a admission's last round, by index.
+fn results(admission: &mut Admission) -> Vec<(u32, Result<Vec<u8>, ReplyError>)> {
+    let entries = admission.outbox.entries().iter();
     let replies = entries.flat_map(|(_, entry)| remotecall_wire::Replies::new(entry));
     let results = replies.map(|reply| (reply.index, reply.outcome())).collect();
-    core.end_round();
+    admission.end_round();
     results
 }
 
 #[test]
 fn only_frames_that_do_nothing_but_read_stay_out_of_the_journal() {
-    let mut core = core();
+    let mut admission = admission();
     let mut check = |calls: &[(&str, &str, ReplyMode)], expect| {
-        assert_eq!(core.only_reads(&frame(1, calls)), expect, "{calls:?}");
+        assert_eq!(admission.is_read_only(&frame(1, calls)), expect, "{calls:?}");
     };
     let (read, write) = (
         ("a", "count", ReplyMode::Result),
@@ -300,7 +303,7 @@ fn only_frames_that_do_nothing_but_read_stay_out_of_the_journal() {
     check(&[("a", ASK, ReplyMode::Nothing)], false);
     check(&[], false);
     check(&vec![read; MAX_READS_FRAME], false);
-    assert!(!core.only_reads(b"garbage"));
+    assert!(!admission.is_read_only(b"garbage"));
 }
 
 #[test]
@@ -312,47 +315,47 @@ fn what_reads_runs_in_its_turn_and_neither_again_nor_for_keeps() {
         ("b", "count", ReplyMode::Result),
     ];
     let bytes = frame(1, &calls);
-    let mut core = core();
-    core.apply(&bytes, 0);
+    let mut admission = admission();
+    admission.apply(&bytes, 0);
     let expect = [(0, Ok(vec![1])), (1, Ok(vec![1])), (3, Ok(vec![2]))];
-    assert_eq!(results(&mut core), expect);
+    assert_eq!(results(&mut admission), expect);
     let key = |index| (PRODUCER, 1, index);
-    assert!(core.kept.get(&key(0)).is_some() && core.kept.get(&key(1)).is_none());
-    assert_eq!(core.stats.snapshot().clients, 1, "b has only looked");
+    assert!(admission.reply_cache.get(&key(0)).is_some() && admission.reply_cache.get(&key(1)).is_none());
+    assert_eq!(admission.stats.snapshot().clients, 1, "b has only looked");
 
-    core.apply_again(&bytes, 0);
-    assert_eq!(results(&mut core), [(0, Ok(vec![3]))]);
+    admission.replay(&bytes, 0);
+    assert_eq!(results(&mut admission), [(0, Ok(vec![3]))]);
 }
 
 #[test]
 fn a_round_of_reads_costs_bounded_memory_and_time() {
-    let mut core = core();
+    let mut admission = admission();
     let calls = frame(
         2,
         &[("a", "count", ReplyMode::Result), ("a", "log", ReplyMode::Result)],
     );
     let expired = || Err(ReplyError::Call(CallError::ResultExpired));
     let large = ReplyValue::result(vec![0; MAX_READ_REPLIES]);
-    core.outbox.push(PRODUCER, 1, 0, &large);
-    core.apply(&calls, 0);
-    assert_eq!(results(&mut core)[1..], [(0, expired()), (1, Ok(vec![1]))]);
-    core.read_time = MAX_READ_TIME;
-    core.apply(&calls, 0);
-    assert_eq!(results(&mut core), [(0, expired()), (1, Ok(vec![2]))]);
-    core.apply(&calls, 0);
-    assert_eq!(results(&mut core)[0], (0, Ok(vec![2])), "the next round");
+    admission.outbox.push(PRODUCER, 1, 0, &large);
+    admission.apply(&calls, 0);
+    assert_eq!(results(&mut admission)[1..], [(0, expired()), (1, Ok(vec![1]))]);
+    admission.read_time = MAX_READ_TIME;
+    admission.apply(&calls, 0);
+    assert_eq!(results(&mut admission), [(0, expired()), (1, Ok(vec![2]))]);
+    admission.apply(&calls, 0);
+    assert_eq!(results(&mut admission)[0], (0, Ok(vec![2])), "the next round");
 }
 
 /// The numbers of frames that were not journaled are missing at the replay.
 #[test]
 fn a_frame_behind_reads_is_found_again_by_a_replay() {
-    let mut core = core();
+    let mut admission = admission();
     for seq in 1..=3 {
-        check(&mut core, 0, seq, Verdict::Accepted);
+        check(&mut admission, 0, seq, Verdict::Accepted);
     }
-    let before = core.before(PRODUCER);
+    let before = admission.number_before(PRODUCER);
     assert_eq!(before, 2);
-    let mut replay = self::core();
+    let mut replay = self::admission();
     check(&mut replay, before, 3, Verdict::Accepted);
     check(&mut replay, before, 3, Verdict::Duplicate);
 }
@@ -409,25 +412,24 @@ proptest! {
         let run = |reply| {
             let seen = Arc::new(Mutex::new(Vec::new()));
             let host = Box::new(JournalOnly(Witness(seen.clone())));
-            let mut core = Admission::new(host, Arc::new(Stats::default()), has_client_id, true);
+            let mut admission = Admission::new(host, Arc::new(Stats::default()), has_client_id, true);
             let mut builder = FrameBuilder::default();
             for (number, &(client, method, n)) in (0..).zip(&calls) {
                 // Some of another kind, so that blocks end.
-                let write = |out: &mut Vec<u8>| match n {
-                    11.. => rmp_serde::encode::write(out, &("text",)),
-                    n => rmp_serde::encode::write(out, &(n,)),
+                let args = match n {
+                    11.. => rmp_serde::to_vec(&("text",)).unwrap(),
+                    n => rmp_serde::to_vec(&(n,)).unwrap(),
                 };
-                builder.take_args(write).unwrap();
                 let time_ns = number;
-                builder.append(&NewCall { method, client, reply, time_ns, deadline_ms: None, has_named: false });
+                builder.append(&NewCall { method, client, reply, time_ns, deadline_ms: None, has_named: false }, &args);
             }
             let frame = builder.close().seal(PRODUCER, 1);
             match again {
-                true => core.apply_again(&frame, 0),
-                false => core.apply(&frame, 0),
+                true => admission.replay(&frame, 0),
+                false => admission.apply(&frame, 0),
             }
             let seen = std::mem::take(&mut *seen.lock().unwrap());
-            (seen, core.stats.snapshot())
+            (seen, admission.stats.snapshot())
         };
         prop_assert_eq!(run(ReplyMode::Nothing), run(ReplyMode::ErrorOnly));
     }

@@ -143,16 +143,18 @@ fn frame_of(producer: ProducerId, seq: u64, calls: &[&str]) -> Vec<u8> {
     let mut builder = FrameBuilder::default();
     for call in calls {
         let (name, text) = call.split_once(' ').unwrap_or((call, ""));
-        let written = builder.take_args(|out| rmp_serde::encode::write(out, &(name, format!("{text}\n"))));
-        written.unwrap();
-        builder.append(&NewCall {
-            method: if *call == "save" { "save" } else { "note" },
-            client: "client",
-            reply: ReplyMode::Nothing,
-            time_ns: 0,
-            deadline_ms: None,
-            has_named: false,
-        });
+        let args = rmp_serde::to_vec(&(name, format!("{text}\n"))).unwrap();
+        builder.append(
+            &NewCall {
+                method: if *call == "save" { "save" } else { "note" },
+                client: "client",
+                reply: ReplyMode::Nothing,
+                time_ns: 0,
+                deadline_ms: None,
+                has_named: false,
+            },
+            &args,
+        );
     }
     builder.close().seal(producer, seq)
 }
@@ -181,20 +183,15 @@ impl Place {
         faults::begin(plan, &stop);
         let root = self.dir.path();
         let notes = Notes::open(root).map_err(RunError::Recovery)?;
-        let core = Admission::new(
+        let admission = Admission::new(
             Box::new(Checkpointed(notes)),
             Arc::new(Stats::default()),
             true,
             true,
         );
-        let mut ledger = Commit::recover(core, Some(&root.join("private")), stop)?;
+        let mut commit = Commit::recover(admission, Some(&root.join("private")), stop)?;
         for (producer, acked) in &self.acked {
-            let recovered = ledger
-                .core
-                .watermarks
-                .get(&ProducerId(*producer))
-                .copied()
-                .unwrap_or(0);
+            let recovered = commit.admission.producers.watermark(ProducerId(*producer));
             assert!(
                 recovered >= *acked,
                 "frame {acked} was acknowledged, {recovered} was recovered"
@@ -204,24 +201,24 @@ impl Place {
             let mut accepted = Vec::new();
             for (producer, seq, frame) in &round {
                 let acked = self.acked.get(&producer.0).copied().unwrap_or(0);
-                if *seq > acked && ledger.core.admit(acked, frame).0 == Verdict::Accepted {
+                if *seq > acked && commit.admission.admit(acked, 0, frame).0 == Verdict::Accepted {
                     accepted.push(Accepted {
-                        acked: ledger.core.before(*producer),
+                        acked: commit.admission.number_before(*producer),
                         clock_ms: 0,
-                        only_reads: false,
+                        is_read_only: false,
                         frame: frame.clone(),
                     });
                 }
             }
-            if !ledger.take_in(&accepted, &mut || Ok(()))? {
+            if !commit.commit(&accepted, &mut || Ok(()))? {
                 return Ok(false);
             }
             for (producer, seq, _) in round {
                 self.acked.insert(producer.0, seq);
             }
-            ledger.checkpoint_if_due()?;
+            commit.checkpoint_if_due()?;
         }
-        ledger.checkpoint_at_end()?;
+        commit.checkpoint_at_end()?;
         Ok(true)
     }
 

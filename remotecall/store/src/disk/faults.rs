@@ -1,7 +1,7 @@
-//! A disk that fails on purpose, for the tests of this thread: at a chosen system call, in a chosen way.
+//! Fault injection for the tests of this thread: the disk fails at a chosen system call, in a chosen way.
 //!
-//! It also keeps in mind what a power cut would leave: the bytes of each file at its last sync, and the names in each
-//! directory at its last sync.
+//! The module also records the state that a power cut would leave: the bytes of each file and the names in each directory
+//! at their last syncs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,29 +14,29 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 pub use super::Call;
 
-/// What happens at the chosen call.
+/// Fault at the chosen system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The process dies before the call is carried out.
     Kill,
-    /// The process dies when so many bytes of a write are written.
+    /// The process dies after this many bytes of a write.
     KillAfter(usize),
     /// The system answers with this error, once.
     Error(i32),
-    /// A write takes only so many bytes.
+    /// A write takes only this many bytes.
     Short(usize),
-    /// A write takes only so many bytes, and the rest finds no room; later there is room again.
+    /// A write takes only this many bytes and then finds the disk full; later there is room again.
     Full(usize),
 }
 
-/// What is on disk of a file whose last bytes were never synced, after a power cut.
+/// Fate of bytes that were never synced, after a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsynced {
-    /// Nothing of them, and no name that was not synced.
+    /// They are gone, like names that were not synced.
     Gone,
-    /// Zeros in their place.
+    /// Zeros replace them.
     Zeros,
-    /// Half of them.
+    /// Half of them are on disk.
     Half,
 }
 
@@ -46,11 +46,11 @@ struct Disk {
     plan: Option<(usize, Fault)>,
     dead: bool,
     stop: Arc<AtomicBool>,
-    /// By inode, the bytes at the last sync.
+    /// Bytes at the last sync, by inode.
     bytes: HashMap<u64, Vec<u8>>,
-    /// Links to the files with these inodes, so that no other file gets them; none when nobody will cut the power.
+    /// Links to the files with these inodes, so that no other file gets them; `None` without power cuts.
     held: Option<tempfile::TempDir>,
-    /// By directory, the inode of each name at the last sync.
+    /// Inode of each name at the last sync, by directory.
     names: HashMap<PathBuf, HashMap<PathBuf, u64>>,
 }
 
@@ -58,7 +58,7 @@ thread_local! {
     static DISK: RefCell<Option<Disk>> = const { RefCell::new(None) };
 }
 
-/// From now on the disk of this thread fails at the n-th call, as planned. `stop` is set when the process dies.
+/// Starts fault injection: the disk of this thread fails at the n-th call. `stop` is set when the process dies.
 pub fn begin(plan: Option<(usize, Fault)>, stop: &Arc<AtomicBool>) {
     DISK.with_borrow_mut(|disk| {
         let disk = disk.get_or_insert_default();
@@ -69,23 +69,23 @@ pub fn begin(plan: Option<(usize, Fault)>, stop: &Arc<AtomicBool>) {
     });
 }
 
-/// From now on it is known what a power cut would leave below this directory.
+/// Starts recording the state that a power cut would leave below this directory.
 pub fn mind_power_cuts(beside: &Path) {
     let held = tempfile::tempdir_in(beside.parent().unwrap()).unwrap();
     DISK.with_borrow_mut(|disk| disk.get_or_insert_default().held = Some(held));
 }
 
-/// The calls since the beginning, with the bytes of writes.
+/// System calls since the start, with the bytes of writes.
 pub fn calls() -> Vec<(Call, usize)> {
     DISK.with_borrow(|disk| disk.as_ref().map(|disk| disk.calls.clone()).unwrap_or_default())
 }
 
-/// Forgets everything: the disk works again.
+/// Ends fault injection.
 pub fn end() {
     DISK.set(None);
 }
 
-/// Leaves below `root` what a power cut would.
+/// Cuts the power: leaves below `root` the recorded state.
 pub fn cut_power(root: &Path, what: Unsynced) {
     let disk = DISK.take().unwrap_or_default();
     for path in files_below(root) {
@@ -169,7 +169,7 @@ impl Disk {
         }
     }
 
-    /// This file's bytes are on disk.
+    /// Records that a file's bytes are on disk.
     fn remember(&mut self, path: &Path) -> io::Result<()> {
         let Some(held) = &self.held else { return Ok(()) };
         let inode = std::fs::metadata(path)?.ino();
@@ -215,7 +215,7 @@ pub(super) fn writable<'a>(file: &File, bytes: &'a [u8], at: u64) -> io::Result<
     })
 }
 
-/// Instead of a sync, which takes time and shows nothing here: takes down what is on disk now.
+/// Records the state on disk instead of syncing, which takes time and shows nothing here.
 pub(super) fn synced(file: &File, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     DISK.with_borrow_mut(|disk| {
         let Some(disk) = disk else { return sync() };

@@ -1,4 +1,4 @@
-//! One growing file.
+//! A growing file of a set.
 
 use std::fs::File;
 use std::io;
@@ -7,27 +7,29 @@ use std::os::unix::fs::FileExt;
 use super::NewFile;
 use crate::disk;
 
-/// A pending buffer that grew larger than this is given back to the allocator after a commit.
+/// Capacity that a pending buffer keeps after a commit, in bytes.
 const KEEP_BUFFER: usize = 4 << 10;
 
+/// A file that gets bytes.
 pub(super) struct Growing {
     pub key: String,
-    pub place: Place,
+    pub place: Location,
     /// Length without `pending`.
     pub end: u64,
     pub pending: Vec<u8>,
-    /// What follows `end` on disk may be our own bytes from before a crash.
+    /// Bytes after `end` on disk may be our own from before a crash.
     pub catching_up: bool,
 }
 
-pub(super) enum Place {
+/// Location of a file.
+pub(super) enum Location {
     Wanted(NewFile),
     At(String),
-    /// Moved away; it gets no more bytes.
+    /// Retired: moved to its last path; gets no more bytes.
     Retired(String),
-    /// Retired before a crash, and removed since: its bytes go nowhere.
+    /// Retired before a crash and removed since: a replay discards its bytes.
     Spent,
-    /// Deleted or cut by somebody else; its number is not used again.
+    /// Deleted or truncated by another program; its number is not reused.
     Gone,
 }
 
@@ -35,14 +37,14 @@ impl Growing {
     pub fn gone() -> Self {
         Self {
             key: String::new(),
-            place: Place::Gone,
+            place: Location::Gone,
             end: 0,
             pending: Vec::new(),
             catching_up: false,
         }
     }
 
-    /// Compares what was written with what is there, when a file is opened again; says whether it is less.
+    /// Compares the written length with the file when it is opened again; returns true if the file is shorter.
     pub fn notice_length(&mut self, there: u64) -> bool {
         let is_less = there < self.end;
         if is_less {
@@ -78,18 +80,18 @@ impl Growing {
         Ok(())
     }
 
-    /// Gives a long buffer back.
+    /// Frees a long buffer.
     pub fn shrink(&mut self) {
         self.pending.shrink_to(KEEP_BUFFER);
     }
 
-    /// Keeps what could not be written for the next attempt.
+    /// Keeps unwritten bytes for the next attempt.
     fn stop_at(&mut self, written: usize, error: io::Error) -> io::Result<()> {
         self.pending.drain(..written);
         Err(error)
     }
 
-    /// Advances over pending bytes that the file already holds from before a crash.
+    /// Skips pending bytes that the file already holds from before a crash.
     fn skip_what_is_there(&mut self, file: &File) -> io::Result<()> {
         let there = file.metadata()?.len().saturating_sub(self.end);
         let overlap = self
@@ -119,9 +121,9 @@ impl Growing {
     }
 }
 
-pub(super) fn path_of(place: &Place) -> String {
+pub(super) fn path_of(place: &Location) -> String {
     match place {
-        Place::At(path) | Place::Retired(path) => path.clone(),
-        Place::Wanted(_) | Place::Spent | Place::Gone => String::new(),
+        Location::At(path) | Location::Retired(path) => path.clone(),
+        Location::Wanted(_) | Location::Spent | Location::Gone => String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Which file a key stands for: the part of a replay that the calls cannot tell.
+//! Manifest: maps each key to its file, the part of a replay that the calls do not determine.
 //!
 //! ```text
 //! record   u32 LE length of body | u32 LE checksum | body          checksum: CRC-32C of the record's place and the body
@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A record is on disk before the first byte of its files, and before the next record. The last entry of a key counts.
-//! A crash can leave the last record unfinished, with any part of it missing; the next record takes its place. Anything
-//! else that cannot be read is damage: the manifest refuses to open and touches nothing.
+//! A crash can leave the last record incomplete, with any part of it missing; the next record overwrites it. Any other
+//! unreadable bytes are damage: the manifest refuses to open and changes nothing.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,30 +19,30 @@ use serde::{Deserialize, Serialize};
 use crate::disk;
 
 const HEADER: usize = 8;
-/// Bytes of an entry besides its two texts, at most.
+/// Limit on the bytes of an entry besides its two texts.
 const MOST_OF_AN_ENTRY: usize = 24;
-/// A record takes no more entries when its body has reached this size.
+/// Size of its body at which a record takes no more entries.
 const BODY_SIZE: usize = 1 << 20;
-/// Longest body of a record: one that is almost full takes one more entry.
+/// Limit on the body of a record: an almost full one takes one more entry.
 const MAX_BODY: usize = BODY_SIZE + (64 << 10);
 
-/// Where a key's file lies and how long it was before the first write.
+/// Path of a key's file, and its length before the first write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub path: String,
     pub base: u64,
 }
 
-/// The records so far, and the file that takes more.
+/// The manifest of a running set.
 #[derive(Debug)]
 pub(super) struct Manifest {
     path: PathBuf,
     file: File,
     end: u64,
-    /// What a crash left follows the end.
+    /// An incomplete record of a crash follows the end.
     is_torn: bool,
     entries: HashMap<String, Entry>,
-    /// The last key that was given a path.
+    /// Last key of each path.
     owners: HashMap<String, String>,
 }
 
@@ -85,12 +85,12 @@ impl Manifest {
         self.entries.get(key)
     }
 
-    /// Whether the path was given to another key after this one.
+    /// True if a later key got the path.
     pub fn has_passed_on(&self, key: &str, path: &str) -> bool {
         self.owners.get(path).is_some_and(|owner| owner != key)
     }
 
-    /// Adds entries and waits until they are on disk. After an error none, or only the first of them, were added.
+    /// Appends entries and syncs them. After an error a prefix of them may have been appended.
     pub fn add(&mut self, new: Vec<(String, Entry)>) -> io::Result<()> {
         let mut new = new.into_iter().peekable();
         while new.peek().is_some() {
@@ -127,7 +127,7 @@ impl Manifest {
     }
 }
 
-/// The entries of the record at byte `at`, and its length.
+/// Entries of the record at byte `at`, and its length.
 fn record(bytes: &[u8], at: usize) -> Option<(Vec<(String, Entry)>, usize)> {
     let (head, tail) = bytes.get(at..)?.split_first_chunk::<HEADER>()?;
     let [a, b, c, d, crc @ ..] = *head;
@@ -140,7 +140,7 @@ fn record(bytes: &[u8], at: usize) -> Option<(Vec<(String, Entry)>, usize)> {
     Some((rmp_serde::from_slice(body).ok()?, HEADER + length))
 }
 
-/// A record that was moved, or that somebody hid inside another, does not count.
+/// Checksum over position and body: a record that was moved, or is hidden inside another, is invalid.
 fn checksum(place: u64, body: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&place.to_le_bytes()), body)
 }

@@ -1,14 +1,13 @@
-//! Files that only grow, that a reader may follow at any time, and that a replay completes.
+//! Replayable files: append-only output files that readers may follow, and that a replay completes.
 //!
-//! The bytes of a file are a function of the calls. [`FileSet`] remembers how far each file had grown at
-//! the last checkpoint; when calls are repeated after a crash, the same bytes are produced again, and
-//! those that are already there are compared instead of written. A byte that a reader may have seen is
-//! never rewritten with another value and never cut off. (After a power cut a file can hold zeros that
+//! The bytes of a file are a function of the calls. [`FileSet`] stores the length of each file in the checkpoint. When a
+//! replay produces the same bytes again, bytes that are already in the file are compared instead of written. A byte
+//! that a reader may have seen is never changed and never truncated. (After a power cut a file can hold zeros that
 //! never were data; those differ, and are replaced.)
 //!
-//! A file can end before its set does: see [`FileSet::retire`].
+//! [`FileSet::retire`] ends a file, for rotation.
 //!
-//! Few files are open at once: the one that was used longest ago is closed first.
+//! The number of open files is bounded: the least recently used one is closed first.
 
 mod growing;
 mod manifest;
@@ -25,30 +24,30 @@ use serde::{Deserialize, Serialize};
 use crate::disk;
 use crate::mutants::{self, Mutant};
 
-use growing::{Growing, Place, path_of};
+use growing::{Growing, Location, path_of};
 use manifest::{Entry, Manifest};
 use open_files::OpenFiles;
 
-/// Longest gap in the file numbers of a state: files that were added and never written.
+/// Limit on a gap in the file numbers of a state: files that were added and never written.
 const MAX_GAP: usize = 1 << 20;
-/// From this many files on, one sync of the whole file system is quicker than one of each file.
+/// Number of files from which on one sync of the whole file system is quicker than one per file.
 const SYNC_ALL_FROM: usize = 32;
 
 /// A file of a [`FileSet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileId(u32);
 
-/// Where a new file goes; asked once, when its first bytes are written.
+/// Path of a new file, evaluated once, when its first bytes are written.
 pub enum NewFile {
-    /// At this path below the root. What is there already stays, and the new bytes follow it.
+    /// This path below the root. The new bytes follow existing ones.
     Append(String),
-    /// At this path below the root. What is there already is removed, unless this set wrote it itself.
+    /// This path below the root. An existing file is removed, unless this set wrote it.
     Overwrite(String),
-    /// At the path below the root that this function picks, given the root. It must not exist yet.
+    /// The path below the root that this function picks, given the root. It must not exist yet.
     Create(Box<PickPath>),
 }
 
-/// Picks the path of a new file below the root that it is given.
+/// Function that picks the path of a new file below a root.
 pub type PickPath = dyn FnMut(&Path) -> io::Result<String> + Send;
 
 /// A set of growing files below one directory.
@@ -57,22 +56,23 @@ pub struct FileSet {
     manifest: Option<Manifest>,
     files: Vec<Growing>,
     by_key: HashMap<String, FileId>,
-    /// Keys whose files were deleted or cut: what the manifest says of them is void.
+    /// Keys whose files were deleted or truncated: their manifest entries are void.
     lost: BTreeSet<String>,
-    /// Files with bytes in `pending`, in the order in which they got them.
+    /// Files with pending bytes, in the order of their first ones.
     dirty: Vec<FileId>,
-    /// Files that are to be moved, in this order, and where to.
+    /// Retired files to be moved, in this order, and their new paths.
     retiring: Vec<(FileId, String)>,
     /// Files written since the last sync.
     unsynced: BTreeSet<FileId>,
     /// Directories with a file that is new since the last sync.
     new_in: BTreeSet<PathBuf>,
     open: OpenFiles,
-    /// A file was removed, moved or cut by somebody else and begins anew: a replay from the last state would write it twice.
+    /// Another program removed, moved or truncated a file, and the set started it again: a replay from the last state would
+    /// write it twice.
     wants_checkpoint: bool,
 }
 
-/// What a checkpoint says about one file.
+/// One file in a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedFile {
     id: FileId,
@@ -82,10 +82,10 @@ struct SavedFile {
 }
 
 impl FileSet {
-    /// Bytes of a file that are worth a write of their own: 256 KiB.
+    /// Pending bytes of a file that are written before the commit, 256 KiB.
     pub const EARLY: usize = 256 << 10;
 
-    /// A set below `root`, which must exist. `manifest` is a file for its own use, outside the readers' sight;
+    /// Makes a set below `root`, which must exist. `manifest` is a file for the set's own use, outside the readers' view;
     /// without one the set cannot be replayed.
     ///
     /// # Errors
@@ -106,18 +106,17 @@ impl FileSet {
         })
     }
 
-    /// The directory below which all files lie.
+    /// Root directory of all files.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The file with this key. The key is what the calls know of it, and must not depend on anything else.
+    /// File with this key. A key must depend on the calls alone.
     pub fn find(&self, key: &str) -> Option<FileId> {
         self.by_key.get(key).copied()
     }
 
-    /// Adds a file; nothing happens on disk until it has bytes and [`commit`](Self::commit) is called.
-    /// A key that exists already keeps its file.
+    /// Adds a file. It is created on disk with its first bytes, by [`commit`](Self::commit). A known key keeps its file.
     pub fn add(&mut self, key: &str, place: NewFile) -> FileId {
         if let Some(id) = self.find(key) {
             return id;
@@ -125,7 +124,7 @@ impl FileSet {
         let id = FileId(self.files.len() as u32);
         self.files.push(Growing {
             key: key.to_owned(),
-            place: Place::Wanted(place),
+            place: Location::Wanted(place),
             end: 0,
             pending: Vec::new(),
             catching_up: false,
@@ -134,7 +133,7 @@ impl FileSet {
         id
     }
 
-    /// The bytes to be appended to a file at the next commit: push yours at the end.
+    /// Pending bytes of a file, to be extended: the next commit appends them.
     pub fn pending(&mut self, id: FileId) -> &mut Vec<u8> {
         let file = &mut self.files[id.0 as usize];
         if file.pending.is_empty() {
@@ -143,36 +142,38 @@ impl FileSet {
         &mut file.pending
     }
 
-    /// Writes what is pending for a file that is there already, before the commit, when it is more than
-    /// [`EARLY`](Self::EARLY) bytes: a processor's cache is small. A failure is left to the commit, which comes upon it
-    /// again.
+    /// Writes the pending bytes of an existing file before the commit, when there are more than [`EARLY`](Self::EARLY): they
+    /// are still in the processor's cache. The commit retries a failed write.
     pub fn write_early(&mut self, id: FileId) {
         let file = &self.files[id.0 as usize];
-        let is_long = file.pending.len() >= Self::EARLY && matches!(file.place, Place::At(_));
+        let is_long = file.pending.len() >= Self::EARLY && matches!(file.place, Location::At(_));
         if is_long && self.retiring.is_empty() && self.write_pending(id).is_ok() {
             self.dirty.retain(|&dirty| dirty != id);
         }
     }
 
-    /// All that was appended to a file so far, the pending bytes too, and none of what a replay will append yet.
+    /// Reads a file up to the bytes appended so far, with the pending ones, and without bytes that a replay has yet to
+    /// produce.
     ///
     /// # Errors
     /// When the file cannot be opened.
     pub fn read(&self, id: FileId) -> io::Result<impl Read> {
         let file = &self.files[id.0 as usize];
         let written: Box<dyn Read> = match &file.place {
-            Place::At(path) | Place::Retired(path) if file.end > 0 => {
+            Location::At(path) | Location::Retired(path) if file.end > 0 => {
                 let open = File::open(self.root.join(path)).map_err(|error| about(path, error))?;
                 Box::new(open.take(file.end))
             }
-            Place::At(_) | Place::Retired(_) | Place::Wanted(_) | Place::Spent | Place::Gone => {
-                Box::new(io::empty())
-            }
+            Location::At(_)
+            | Location::Retired(_)
+            | Location::Wanted(_)
+            | Location::Spent
+            | Location::Gone => Box::new(io::empty()),
         };
         Ok(written.chain(io::Cursor::new(file.pending.clone())))
     }
 
-    /// Bytes that wait for the next commit, in all files.
+    /// Pending bytes of all files.
     pub fn pending_bytes(&self) -> usize {
         self.dirty
             .iter()
@@ -180,12 +181,11 @@ impl FileSet {
             .sum()
     }
 
-    /// Writes all pending bytes. After an error the rest is still pending, and a repeated call goes on where this one
-    /// stopped.
+    /// Writes all pending bytes. After an error the rest is still pending, and another call continues there.
     ///
     /// # Errors
-    /// The first failure, with the path in its message. It can be tried again, unless
-    /// [`is_sync_failure`](crate::is_sync_failure) says that a sync failed.
+    /// The first failure, with the path in its message. It can be retried, unless
+    /// [`is_sync_failure`](crate::disk::is_sync_failure) is true for it.
     pub fn commit(&mut self) -> io::Result<()> {
         self.move_retired()?;
         self.place_new_files(&self.dirty.clone())?;
@@ -197,11 +197,10 @@ impl FileSet {
         Ok(())
     }
 
-    /// Waits until everything committed is on disk.
+    /// Syncs everything that was committed.
     ///
     /// # Errors
-    /// The first failure. It can be tried again, unless [`is_sync_failure`](crate::is_sync_failure) says that a sync
-    /// failed.
+    /// The first failure. It can be retried, unless [`is_sync_failure`](crate::disk::is_sync_failure) is true for it.
     pub fn sync(&mut self) -> io::Result<()> {
         if self.unsynced.len() >= SYNC_ALL_FROM {
             disk::sync_file_system(&self.root)?;
@@ -219,7 +218,7 @@ impl FileSet {
 
     fn sync_each(&mut self) -> io::Result<()> {
         for &id in &self.unsynced {
-            let (Place::At(path) | Place::Retired(path)) = &self.files[id.0 as usize].place else {
+            let (Location::At(path) | Location::Retired(path)) = &self.files[id.0 as usize].place else {
                 continue;
             };
             let path_of_it = self.root.join(path);
@@ -235,32 +234,33 @@ impl FileSet {
         Ok(())
     }
 
-    /// Whether a [`state`](Self::state) should be saved soon: somebody has removed, moved or cut a file, and it begins anew.
+    /// True if a [`state`](Self::state) should be saved soon: another program removed, moved or truncated a file, and the set
+    /// started it again.
     pub fn wants_checkpoint(&self) -> bool {
         self.wants_checkpoint
     }
 
-    /// What [`restore`](Self::restore) needs to go on from here. Call [`sync`](Self::sync) first.
+    /// State for [`restore`](Self::restore). Call [`sync`](Self::sync) first.
     pub fn state(&self) -> Vec<u8> {
         let files = self
             .files
             .iter()
             .enumerate()
             .filter_map(|(n, file)| match &file.place {
-                Place::At(path) => Some(SavedFile {
+                Location::At(path) => Some(SavedFile {
                     id: FileId(n as u32),
                     key: file.key.clone(),
                     path: path.clone(),
                     end: file.end,
                 }),
-                Place::Wanted(_) | Place::Retired(_) | Place::Spent | Place::Gone => None,
+                Location::Wanted(_) | Location::Retired(_) | Location::Spent | Location::Gone => None,
             });
         let saved: Vec<SavedFile> = files.collect();
         rmp_serde::to_vec(&saved).expect("plain data serializes")
     }
 
-    /// Takes a state back, in a new set. Files that were deleted or cut meanwhile are forgotten: their
-    /// keys are free again.
+    /// Restores a state in a new set. Files that were deleted or truncated meanwhile are forgotten, and their keys are free
+    /// again.
     ///
     /// # Errors
     /// When the bytes are not a state.
@@ -281,7 +281,7 @@ impl FileSet {
             self.by_key.insert(file.key.clone(), file.id);
             let Some(path) = self.whereabouts(&file.key, &file.path) else {
                 self.files.push(Growing {
-                    place: Place::Spent,
+                    place: Location::Spent,
                     key: file.key,
                     ..Growing::gone()
                 });
@@ -306,7 +306,7 @@ impl FileSet {
             }
             self.files.push(Growing {
                 key: file.key,
-                place: Place::At(path),
+                place: Location::At(path),
                 end: file.end,
                 pending: Vec::new(),
                 catching_up: there > file.end,
@@ -315,20 +315,20 @@ impl FileSet {
         Ok(())
     }
 
-    /// Finds a path for each new file and records it, before anything is written.
+    /// Picks a path for each new file and records it, before anything is written.
     fn place_new_files(&mut self, ids: &[FileId]) -> io::Result<()> {
         let mut records = Vec::new();
         let mut placed = Vec::new();
         for &id in ids {
             let file = &self.files[id.0 as usize];
-            let Place::Wanted(wanted) = &file.place else {
+            let Location::Wanted(wanted) = &file.place else {
                 continue;
             };
             let manifest = self.manifest.as_ref().filter(|_| !self.lost.contains(&file.key));
             if let Some(entry) = manifest.and_then(|manifest| manifest.get(&file.key)) {
                 let path = wanted.fixed_path().unwrap_or(&entry.path);
                 let Some(path) = self.whereabouts(&file.key, path) else {
-                    self.files[id.0 as usize].place = Place::Spent;
+                    self.files[id.0 as usize].place = Location::Spent;
                     continue;
                 };
                 if self.root.join(&path).exists() {
@@ -337,7 +337,7 @@ impl FileSet {
                 }
             }
             let file = &mut self.files[id.0 as usize];
-            let Place::Wanted(wanted) = &mut file.place else {
+            let Location::Wanted(wanted) = &mut file.place else {
                 continue;
             };
             let path = wanted.pick(&self.root).map_err(|error| about(&file.key, error))?;
@@ -347,7 +347,7 @@ impl FileSet {
                 .as_ref()
                 .is_some_and(|manifest| manifest.get(&file.key).is_some());
             if matches!(wanted, NewFile::Overwrite(_)) && !is_ours {
-                // Before its record: after a crash in between there is neither, and the next attempt begins again.
+                // Before its record: after a crash in between neither exists, and the next attempt starts over.
                 remove(&full).map_err(|error| about(&path, error))?;
             }
             let parent = full.parent().unwrap_or(&self.root).to_owned();
@@ -366,7 +366,7 @@ impl FileSet {
         }
         for (id, entry, catching_up) in placed {
             let file = &mut self.files[id.0 as usize];
-            file.place = Place::At(entry.path);
+            file.place = Location::At(entry.path);
             file.end = entry.base;
             file.catching_up = catching_up;
         }
@@ -375,7 +375,7 @@ impl FileSet {
 
     fn write_pending(&mut self, id: FileId) -> io::Result<()> {
         let file = &mut self.files[id.0 as usize];
-        let Place::At(path) = &file.place else {
+        let Location::At(path) = &file.place else {
             file.pending.clear(); // of a file that was spent before a crash
             return Ok(());
         };
@@ -395,7 +395,7 @@ impl FileSet {
         if fresh {
             self.wants_checkpoint |= file.notice_length(handle.metadata()?.len());
         }
-        // Also when it fails: a part may be written.
+        // Even when it fails: a part may be written.
         self.unsynced.insert(id);
         file.write_to(handle)
             .map_err(|error| about(&path_of(&file.place), error))
@@ -403,7 +403,7 @@ impl FileSet {
 }
 
 impl NewFile {
-    /// The path, if it is known without looking.
+    /// Path of a file, if it is known.
     fn fixed_path(&self) -> Option<&str> {
         match self {
             Self::Append(path) | Self::Overwrite(path) => Some(path),
@@ -419,7 +419,7 @@ impl NewFile {
     }
 }
 
-/// Bytes of a file; none when it is not there.
+/// Length of a file; `None` when it is missing.
 fn length_of(path: &Path) -> u64 {
     std::fs::metadata(path).map(|meta| meta.len()).unwrap_or(0)
 }
@@ -438,7 +438,7 @@ fn about(path: &str, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{path}: {error}"))
 }
 
-/// A new file is only found after a power cut when the directories on the way to it are on disk too.
+/// Syncs the directories above a new file: without them it is lost in a power cut.
 fn sync_up_to(dir: &Path, root: &Path) -> io::Result<()> {
     for dir in dir.ancestors() {
         match disk::sync_dir(dir) {

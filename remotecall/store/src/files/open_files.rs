@@ -1,4 +1,4 @@
-//! A bounded number of open files; the one used longest ago is closed first.
+//! Cache of open files, bounded; the least recently used one is closed first.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -8,16 +8,15 @@ use std::path::Path;
 use super::FileId;
 use crate::disk;
 
-/// Share of the process's descriptors that one set may hold: the rest is for sockets, the journal and
-/// other sets.
+/// Share of the process's descriptors for one set; the rest is for sockets, the journal and other sets.
 const SHARE: u64 = 8;
-/// Most files that are held open, however many the system allows.
+/// Limit on open files, whatever the system allows.
 const MOST: u64 = 1024;
 
 pub(super) struct OpenFiles {
     limit: usize,
     files: HashMap<FileId, (File, u64)>,
-    /// Files by the time of their last use.
+    /// Files in order of their last use.
     by_use: BTreeMap<u64, FileId>,
     clock: u64,
 }
@@ -47,7 +46,7 @@ impl OpenFiles {
         self.by_use.clear();
     }
 
-    /// Whether a file is open and has no name any more.
+    /// True for an open file without a name.
     pub fn is_removed(&self, id: FileId) -> io::Result<bool> {
         self.files
             .get(&id)
@@ -61,12 +60,12 @@ impl OpenFiles {
         }
     }
 
-    /// The open file, and whether it was opened just now.
+    /// Returns the open file, and whether this call opened it.
     pub fn get(&mut self, id: FileId, path: &Path) -> io::Result<(&File, bool)> {
         self.open(id, path, false)
     }
 
-    /// Like [`get`](Self::get); a missing file is created.
+    /// Returns the open file like [`get`](Self::get), and creates a missing one.
     pub fn get_or_create(&mut self, id: FileId, path: &Path) -> io::Result<(&File, bool)> {
         self.open(id, path, true)
     }
@@ -106,7 +105,7 @@ fn open_file(path: &Path, create: bool) -> io::Result<File> {
         return disk::open(path);
     }
     match disk::open_or_create(path) {
-        // The directory was deleted by its owner while we were away.
+        // Another program deleted the directory.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             path.parent().map_or(Ok(()), disk::make_dir)?;
             disk::open_or_create(path)

@@ -1,4 +1,4 @@
-//! Files that end before their set does: they get their last bytes and move to another path.
+//! Retired files: they get their last bytes and move to another path.
 //!
 //! ```text
 //! 1. the last bytes are written
@@ -7,43 +7,42 @@
 //! 4. the manifest says: the old path is another key's        only then may the file be removed
 //! ```
 //!
-//! So a replay finds the file after a crash at any point, see [`FileSet::whereabouts`].
+//! A replay finds the file after a crash at any point; see [`FileSet::whereabouts`].
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::growing::Place;
+use super::growing::Location;
 use super::manifest::Entry;
 use super::{FileId, FileSet, about, length_of, sync_up_to};
 use crate::disk;
 
 impl FileSet {
-    /// Ends a file: with the next commit it gets its last bytes and moves to the path `kept`, which no other file may
-    /// have. Its key must not be used again; its path is free for the next file.
+    /// Retires a file: the next commit writes its last bytes and moves it to the path `kept`, which no other file may have.
+    /// Its key must not be used again; its path is free for the next file.
     ///
-    /// It may be removed after that, if its path was given to another file in the same commit or before. A replay does
-    /// not make it again.
+    /// The file may be removed afterwards, once another file got its path. A replay does not create it again.
     pub fn retire(&mut self, id: FileId, kept: String) {
         self.by_key.remove(&self.files[id.0 as usize].key);
         self.retiring.push((id, kept));
     }
 
-    /// Opens files again by their paths, after somebody has moved them away. One that is gone begins anew.
+    /// Reopens files by their paths, after another program moved them. A missing file is started again.
     ///
-    /// Everything has to be committed and synced, and the [`state`](Self::state) saved afterwards: a replay from an
-    /// earlier state would write into the new files what is in the moved ones.
+    /// Commit and sync first, and save the [`state`](Self::state) afterwards: a replay from an earlier state would write the
+    /// bytes of the moved files into the new ones.
     pub fn reopen(&mut self) {
         self.open.close_all();
         for file in &mut self.files {
-            if let Place::At(path) = &file.place {
+            if let Location::At(path) = &file.place {
                 file.end = file.end.min(length_of(&self.root.join(path)));
             }
         }
     }
 
-    /// Where the file of a key is now, if it grew at `path`: it may have been retired before a crash. `None` when it was
-    /// removed after that.
+    /// Current path of a key whose file grew at `path`: it may have been retired before a crash. `None` when it was removed
+    /// since.
     pub(super) fn whereabouts(&self, key: &str, path: &str) -> Option<String> {
         let here = || Some(path.to_owned());
         let Some(manifest) = &self.manifest else {
@@ -56,7 +55,7 @@ impl FileSet {
         }
     }
 
-    /// Moves retired files. A file can only move after the one before it at the same path: hence the waves.
+    /// Moves retired files in waves: a file moves after its predecessor at the same path.
     pub(super) fn move_retired(&mut self) -> io::Result<()> {
         while !self.retiring.is_empty() {
             let wave: Vec<(FileId, String)> = self.wave().to_vec();
@@ -81,19 +80,19 @@ impl FileSet {
         Ok(())
     }
 
-    /// The first retired files, up to one that has the path of an earlier one.
+    /// First retired files, up to one with the path of an earlier one.
     fn wave(&self) -> &[(FileId, String)] {
         let mut paths = BTreeSet::new();
         let is_new = |(id, _): &(FileId, String)| match &self.files[id.0 as usize].place {
-            Place::At(path) => paths.insert(path.as_str()),
-            Place::Wanted(wanted) => wanted.fixed_path().is_none_or(|path| paths.insert(path)),
+            Location::At(path) => paths.insert(path.as_str()),
+            Location::Wanted(wanted) => wanted.fixed_path().is_none_or(|path| paths.insert(path)),
             _ => true,
         };
         let length = self.retiring.iter().map(is_new).take_while(|&new| new).count();
         &self.retiring[..length]
     }
 
-    /// Says in the manifest where files are going, before they go.
+    /// Records the new paths in the manifest, before the files move.
     fn record_moves(&mut self, moves: &[(FileId, String)]) -> io::Result<()> {
         let Some(manifest) = &mut self.manifest else {
             return Ok(());
@@ -101,7 +100,7 @@ impl FileSet {
         let mut records = Vec::new();
         for (id, kept) in moves {
             let file = &self.files[id.0 as usize];
-            if matches!(&file.place, Place::At(path) if path != kept) {
+            if matches!(&file.place, Location::At(path) if path != kept) {
                 let base = manifest.get(&file.key).map_or(0, |entry| entry.base);
                 let path = kept.clone();
                 records.push((file.key.clone(), Entry { path, base }));
@@ -113,10 +112,10 @@ impl FileSet {
         }
     }
 
-    /// Returns the directories that lost and got a name.
+    /// Renames one file; returns the directories whose names changed.
     fn move_away(&mut self, id: FileId, kept: &str) -> io::Result<Vec<PathBuf>> {
         let file = &mut self.files[id.0 as usize];
-        let Place::At(path) = &file.place else {
+        let Location::At(path) = &file.place else {
             return Ok(Vec::new());
         };
         let (from, to) = (self.root.join(path), self.root.join(kept));
@@ -124,7 +123,7 @@ impl FileSet {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {} // deleted by its owner
             other => other.map_err(|error| about(path, error))?,
         }
-        file.place = Place::Retired(kept.to_owned());
+        file.place = Location::Retired(kept.to_owned());
         Ok([from, to]
             .iter()
             .filter_map(|path| path.parent())

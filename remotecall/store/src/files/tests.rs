@@ -294,7 +294,7 @@ fn a_replay_of_rotations_changes_nothing_wherever_it_was_cut() {
     }
 }
 
-/// What a crash leaves on disk at some moment of the first rotation.
+/// State on disk after a crash at one step of the first rotation.
 #[track_caller]
 fn crash(leave: impl FnOnce(&Disk)) {
     let disk = Disk::new();
@@ -362,7 +362,7 @@ fn a_file_moved_away_begins_anew_after_reopening() {
     append(&mut set, "a", "three ");
     append(&mut set, "b", "drei ");
     set.commit().unwrap();
-    // What comes after the state is repeated.
+    // A replay of the calls after the state.
     let mut set = disk.set();
     set.restore(&state).unwrap();
     append(&mut set, "a", "three four");

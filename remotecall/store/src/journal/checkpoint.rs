@@ -1,34 +1,34 @@
-//! The state after a prefix of the journal.
+//! Checkpoint: the state after a prefix of the journal.
 //!
 //! ```text
 //! "RCC1" | crc u32 LE | body        crc: CRC-32C of the body
-//! body     MessagePack (first segment still needed, object's state, [(producer, watermark)])
+//! body     MessagePack (first segment still needed, object's state, [(producer, watermark)], details of producers)
 //! ```
 //!
-//! It replaces the old one: there is always a whole one.
+//! A new checkpoint replaces the old one atomically.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
+use super::producers::{Details, Producers};
 use crate::disk;
 use crate::mutants::{self, Mutant};
-use remotecall_wire::ProducerId;
 
 const MAGIC: [u8; 4] = *b"RCC1";
 const HEADER: usize = 8;
 
-/// Per producer, the highest frame that is journaled.
-pub type Watermarks = HashMap<ProducerId, u64>;
-
+/// A saved state.
 #[derive(Debug, Default)]
 pub struct Checkpoint {
+    /// First segment that is still needed.
     pub segment: u64,
+    /// State of the object; empty when it has none.
     pub object: Vec<u8>,
-    pub watermarks: Watermarks,
+    /// Producers and their watermarks.
+    pub producers: Producers,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,20 +37,25 @@ struct Body {
     #[serde(with = "as_bytes")]
     object: Vec<u8>,
     watermarks: Vec<([u8; 16], u64)>,
+    #[serde(default)]
+    details: Details,
 }
 
 impl Checkpoint {
+    /// Saves the checkpoint in `dir`.
+    ///
+    /// # Errors
+    /// When a system call fails; the old checkpoint is valid then.
     pub fn save(&self, dir: &Path) -> Result<(), JournalError> {
-        let watermarks = self
-            .watermarks
-            .iter()
-            .map(|(producer, &seq)| (producer.0, seq))
-            .filter(|_| !mutants::is_on(Mutant::WatermarkNotPersisted))
-            .collect();
+        let (watermarks, details) = match mutants::is_on(Mutant::WatermarkNotPersisted) {
+            true => (Vec::new(), Details::default()),
+            false => self.producers.save(),
+        };
         let body = Body {
             segment: self.segment,
             object: self.object.clone(),
             watermarks,
+            details,
         };
         let mut content = vec![0; HEADER];
         rmp_serde::encode::write(&mut content, &body).expect("plain data serializes");
@@ -61,7 +66,10 @@ impl Checkpoint {
         disk::replace(&path, &content).map_err(|error| JournalError::io(&path, error))
     }
 
-    /// None when there is none yet.
+    /// Loads the checkpoint in `dir`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file is damaged, or a system call fails.
     pub fn load(dir: &Path) -> Result<Option<Self>, JournalError> {
         let path = checkpoint_path(dir);
         let bytes = match disk::read(&path) {
@@ -72,7 +80,7 @@ impl Checkpoint {
         Self::parse(&bytes, &path).map(Some)
     }
 
-    /// Reads the bytes of the file at `path`.
+    /// Decodes the bytes of the file at `path`.
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, JournalError> {
         let damaged = |why: &str| JournalError::damaged(path, 0, why);
         let (head, body) = bytes
@@ -83,15 +91,10 @@ impl Checkpoint {
             return Err(damaged("its checksum is wrong"));
         }
         let body: Body = rmp_serde::from_slice(body).map_err(|why| damaged(&why.to_string()))?;
-        let watermarks = body
-            .watermarks
-            .into_iter()
-            .map(|(id, seq)| (ProducerId(id), seq))
-            .collect();
         Ok(Self {
             segment: body.segment,
             object: body.object,
-            watermarks,
+            producers: Producers::restore(body.watermarks, body.details),
         })
     }
 }
@@ -100,7 +103,7 @@ fn checkpoint_path(dir: &Path) -> PathBuf {
     dir.join("checkpoint")
 }
 
-/// As MessagePack binary: an array of numbers would take up to twice the room.
+/// Encoding as MessagePack binary: an array of numbers would take up to twice the bytes.
 mod as_bytes {
     use serde::de::Visitor;
     use serde::{Deserializer, Serializer};

@@ -1,10 +1,10 @@
-//! The decoders of what lies on disk; see [`crate::fuzzing`].
+//! Entry points for fuzzing the journal; see [`crate::fuzzing`].
 
 use super::recovery::replay_segment;
 use super::{Accepted, Checkpoint, RECORD_HEADER, RECORD_MAGIC, SEGMENT_MAGIC, checksum};
 use crate::fuzzing::nowhere;
 
-/// A segment as it is; and the bytes as the bodies of two records with the right checksums.
+/// Decodes the bytes as a segment, and as the bodies of two records with right checksums.
 pub fn segment(bytes: &[u8]) {
     let mut size = 0;
     let mut see = |accepted: Accepted<&[u8]>| size += accepted.frame.len();
@@ -26,7 +26,7 @@ pub fn segment(bytes: &[u8]) {
     assert!(size + SEGMENT_MAGIC.len() + 2 * RECORD_HEADER <= whole.len());
 }
 
-/// A checkpoint as it is; and the bytes as the body of one with the right checksum.
+/// Decodes the bytes as a checkpoint, and as the body of one with the right checksum.
 pub fn checkpoint(bytes: &[u8]) {
     let _ = Checkpoint::parse(bytes, nowhere());
     let crc = crc32c::crc32c(bytes).to_le_bytes();

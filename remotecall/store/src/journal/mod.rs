@@ -1,8 +1,8 @@
-//! The server's redo log: every accepted frame, in the one order in which it counts.
+//! The journal: the server's write-ahead log of accepted frames, in the order of their effects.
 //!
 //! ```text
 //! DIR/lock                     held while a server runs
-//! DIR/settings                 what the object's bytes depend on besides the calls
+//! DIR/settings                 settings that the object's bytes depend on
 //! DIR/checkpoint               state of the object and watermarks; replaced whole
 //! DIR/journal/00000001.rcj     segments; a checkpoint names the first one that is still needed
 //!
@@ -11,13 +11,14 @@
 //! body      one batch: (ack u64 LE | clock u64 LE | length u32 LE | frame) …      see `Accepted`
 //! ```
 //!
-//! A record is what one write and one fdatasync brought to disk. A crash can leave the last one unfinished,
-//! with any part of it missing: nothing of it was acknowledged, and it is cut off. Anything else that cannot
-//! be read is damage: the journal refuses to open and touches nothing.
+//! A record is the result of one write and one fdatasync. A crash can leave the last one incomplete, with any part of
+//! it missing: nothing of it was acknowledged, and the recovery truncates it. Any other unreadable bytes are damage:
+//! the journal refuses to open and changes nothing.
 
 mod checkpoint;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod producers;
 mod recovery;
 mod settings;
 
@@ -27,74 +28,76 @@ use std::path::{Path, PathBuf};
 
 use crate::disk;
 
-pub use checkpoint::{Checkpoint, Watermarks};
+pub use checkpoint::Checkpoint;
+pub use producers::{MAX_NOTICE, MAX_SILENCE_MS, Producer, Producers, UNCERTAIN_MS};
 pub use recovery::Recovery;
 
-/// A checkpoint is due when this many bytes were journaled since the last one.
+/// Journaled bytes after which a checkpoint is due.
 pub const CHECKPOINT_EVERY: u64 = 64 << 20;
 
 const SEGMENT_MAGIC: [u8; 4] = *b"RCJ2";
 const RECORD_MAGIC: u32 = 0x4a43_5252;
 const RECORD_HEADER: usize = 12;
 const FRAME_HEADER: usize = 20;
-/// A buffer that grew larger than this is given back to the allocator.
+/// Capacity that the buffer of a batch keeps, in bytes.
 const KEEP_BUFFER: usize = 8 << 20;
-/// A batch takes no more frames when it has reached this size.
+/// Size at which a batch takes no more frames, 32 MiB.
 pub const BATCH_SIZE: usize = 32 << 20;
-/// Longest body of a record: a batch that is almost full takes one more frame of any size.
+/// Limit on the body of a record: an almost full batch takes one more frame of any size.
 const MAX_RECORD: usize = BATCH_SIZE + remotecall_wire::MAX_FRAME + FRAME_HEADER;
 
-/// The journal cannot be used.
+/// Error of the journal.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JournalError {
-    /// Another server holds it.
+    /// Another server holds the lock.
     #[error("{dir} is in use by another server ({holder}): each directory has one server")]
     InUse {
         /// The directory.
         dir: PathBuf,
-        /// What the other one wrote into the lock: its process, and since when.
+        /// Process and start time of the other server.
         holder: String,
     },
-    /// The system refused something.
+    /// A system call failed.
     #[error("{path}: {error}")]
     Io {
-        /// Where.
+        /// The file or directory.
         path: PathBuf,
-        /// What.
+        /// The error of the system.
         error: io::Error,
     },
-    /// A file does not say what it should.
+    /// A file is damaged.
     #[error(
         "{path} is damaged at byte {at}: {why}; nothing was changed, move the directory away or restore it"
     )]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// Offset of the damage in bytes.
         at: u64,
-        /// What is wrong.
+        /// The kind of damage.
         why: String,
     },
-    /// The object would not do again what it did.
+    /// A replay under the current settings would produce other bytes.
     #[error(
         "{dir} holds calls that were accepted with the settings [{was}], and now they are [{now}]: start once with \
          the former ones and stop the server, then change them"
     )]
     OtherSettings {
-        /// The journal's directory.
+        /// Directory of the journal.
         dir: PathBuf,
         /// Settings under which the calls were accepted.
         was: String,
         /// Settings of the object now.
         now: String,
     },
-    /// fsync failed: nobody knows what the disk holds.
+    /// fsync failed, so the content of the disk is unknown.
     #[error("{0}")]
     Sync(io::Error),
-    /// Somebody removed the file that is written.
+    /// Another program removed the current segment.
     #[error(
-        "{0} was removed while the server wrote it, perhaps with the log directory: nothing that came since then is \
-         acknowledged; start the server again, and the workers send it again"
+        "{0} was removed while the server wrote it, perhaps with the log directory: later frames are not acknowledged; \
+         start the server again, and the workers send them again"
     )]
     Removed(PathBuf),
 }
@@ -119,39 +122,42 @@ impl JournalError {
     }
 }
 
-/// A frame that counts, with everything else that its effect depends on.
+/// An accepted frame, with everything else that its effect depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted<F = Vec<u8>> {
-    /// The number of its producer's frame before it, which counts: journaled, or acknowledged.
+    /// Number of its producer's frame before it, which was journaled or acknowledged.
     pub acked: u64,
-    /// What the sender's clock showed when the server took the frame, in milliseconds since 1970.
+    /// The sender's clock when the server accepted the frame, in milliseconds since 1970.
     pub clock_ms: u64,
-    /// Its calls only read: it is run, and not journaled.
-    pub only_reads: bool,
+    /// True for a frame of read-only calls: it runs, and is not journaled.
+    pub is_read_only: bool,
+    /// The frame.
     pub frame: F,
 }
 
-/// The journal while a server runs.
+/// The journal of a running server.
 pub struct Journal {
     dir: PathBuf,
     _lock: File,
     segment: u64,
     file: File,
-    /// Length of the segment as far as it is on disk and counts.
+    /// Synced length of the segment.
     end: u64,
     since_checkpoint: u64,
     buffer: Vec<u8>,
 }
 
 impl Journal {
-    /// Adds frames with their senders' acks, as many as fit into one record, and waits until they are on disk; leaves out
-    /// those that only read. Returns how many that were; the rest is for the next call. After [`JournalError::Io`] none of them counts, and it can be
-    /// tried again.
+    /// Appends frames, as many as fit into one record, and syncs them; leaves out read-only ones. Returns how many it took;
+    /// the next call takes the rest.
+    ///
+    /// # Errors
+    /// After [`JournalError::Io`] no frame was appended, and the call can be retried.
     pub fn append(&mut self, frames: &[Accepted]) -> Result<usize, JournalError> {
         let mut size = 0;
         let fit = frames.iter().take_while(|accepted| {
             let room = size < BATCH_SIZE;
-            if !accepted.only_reads {
+            if !accepted.is_read_only {
                 size += FRAME_HEADER + accepted.frame.len();
             }
             room
@@ -163,7 +169,7 @@ impl Journal {
         put_record(&mut self.buffer, self.end, &frames[..fit]);
         let path = segment_path(&self.dir, self.segment);
         if let Err(error) = disk::write_all_at(&self.file, &self.buffer, self.end) {
-            // What was written of it is in the way of nobody: the next batch overwrites it.
+            // The next batch overwrites the part that was written.
             let _ = disk::cut(&self.file, self.end);
             return Err(JournalError::io(&path, error));
         }
@@ -177,20 +183,21 @@ impl Journal {
         Ok(fit)
     }
 
-    /// Enough was journaled for a checkpoint.
+    /// True if enough was journaled for a checkpoint.
     pub fn wants_checkpoint(&self) -> bool {
         self.since_checkpoint >= CHECKPOINT_EVERY
     }
 
-    /// Nothing was journaled since the last checkpoint.
+    /// True if nothing was journaled since the last checkpoint.
     pub fn is_clean(&self) -> bool {
         self.since_checkpoint == 0
     }
 
-    /// Saves the state after everything journaled so far, and drops the segments that led to it.
+    /// Saves a checkpoint of the state after all journaled frames, and removes the segments before it.
     ///
-    /// After [`JournalError::Io`] the journal goes on, and the old state is the one that counts.
-    pub fn checkpoint(&mut self, object: Vec<u8>, watermarks: &Watermarks) -> Result<(), JournalError> {
+    /// # Errors
+    /// After [`JournalError::Io`] the journal continues, and the old checkpoint is valid.
+    pub fn checkpoint(&mut self, object: Vec<u8>, producers: &Producers) -> Result<(), JournalError> {
         let next = self.segment + 1;
         self.file = create_segment(&self.dir, next)?;
         self.segment = next;
@@ -198,7 +205,7 @@ impl Journal {
         Checkpoint {
             segment: next,
             object,
-            watermarks: watermarks.clone(),
+            producers: producers.clone(),
         }
         .save(&self.dir)?;
         self.since_checkpoint = 0;
@@ -210,7 +217,7 @@ impl Journal {
     }
 }
 
-/// Writes the record that starts at byte `place` of its segment.
+/// Encodes the record that starts at byte `place` of its segment.
 fn put_record(out: &mut Vec<u8>, place: u64, frames: &[Accepted]) {
     out.clear();
     out.extend_from_slice(&[0; RECORD_HEADER]);
@@ -219,7 +226,7 @@ fn put_record(out: &mut Vec<u8>, place: u64, frames: &[Accepted]) {
         clock_ms,
         frame,
         ..
-    } in frames.iter().filter(|accepted| !accepted.only_reads)
+    } in frames.iter().filter(|accepted| !accepted.is_read_only)
     {
         out.extend_from_slice(&acked.to_le_bytes());
         out.extend_from_slice(&clock_ms.to_le_bytes());
@@ -232,7 +239,7 @@ fn put_record(out: &mut Vec<u8>, place: u64, frames: &[Accepted]) {
     head[8..].copy_from_slice(&checksum(place, body).to_le_bytes());
 }
 
-/// A record that was moved, or that somebody hid inside another, does not count.
+/// Checksum over position and body: a record that was moved, or is hidden inside another, is invalid.
 fn checksum(place: u64, body: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&place.to_le_bytes()), body)
 }
@@ -245,7 +252,7 @@ fn segment_path(dir: &Path, number: u64) -> PathBuf {
     journal_dir(dir).join(format!("{number:08}.rcj"))
 }
 
-/// Numbers of the segments that exist, in order.
+/// Numbers of the existing segments, in order.
 fn segments(dir: &Path) -> Result<Vec<u64>, JournalError> {
     let path = journal_dir(dir);
     let list = std::fs::read_dir(&path).map_err(|error| JournalError::io(&path, error))?;
@@ -262,8 +269,8 @@ fn segments(dir: &Path) -> Result<Vec<u64>, JournalError> {
     Ok(numbers)
 }
 
-/// Makes an empty segment, on disk with its directory. One of this number that a crash left is replaced:
-/// it has no records.
+/// Creates an empty segment and syncs it with its directory. Replaces a segment of this number that a crash left without
+/// records.
 fn create_segment(dir: &Path, number: u64) -> Result<File, JournalError> {
     let path = segment_path(dir, number);
     let make = || {

@@ -1,4 +1,4 @@
-//! Opening a journal: lock, checkpoint, and the records that came after it.
+//! Recovery: opens a journal, reads its checkpoint, and replays the records after it.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,19 +12,22 @@ use super::{
 };
 use crate::disk;
 
-/// A journal that is being read; nothing was changed yet.
+/// A journal that is being read; nothing was changed so far.
 pub struct Recovery {
     dir: PathBuf,
     lock: File,
     segments: Vec<u64>,
     first: u64,
-    /// Where the last segment's whole records end.
+    /// End of the complete records of the last segment.
     end: u64,
     bytes: u64,
 }
 
 impl Recovery {
-    /// Takes the lock and reads the checkpoint. `dir` is made when it is missing.
+    /// Takes the lock and reads the checkpoint. Makes a missing `dir`.
+    ///
+    /// # Errors
+    /// When another server holds the lock, a file is damaged, or a system call fails.
     pub fn open(dir: &Path) -> Result<(Self, Checkpoint), JournalError> {
         let path = journal_dir(dir);
         disk::make_dir(&path).map_err(|error| JournalError::io(&path, error))?;
@@ -44,7 +47,7 @@ impl Recovery {
                 return Err(JournalError::damaged(&path, 0, "this segment is missing"));
             }
         }
-        // A checkpoint that does not come to its end leaves a segment without records. The next one replaces it.
+        // An interrupted checkpoint leaves a segment without records; the next one replaces it.
         while let [_, .., last] = segments[..]
             && is_empty(dir, last)
         {
@@ -61,13 +64,19 @@ impl Recovery {
         Ok((recovery, checkpoint))
     }
 
-    /// Makes sure that repeated calls do again what they did: `settings` says what that depends on, besides the calls.
+    /// Checks that a replay produces the same bytes: `settings` are the settings that they depend on.
+    ///
+    /// # Errors
+    /// When frames are to be replayed that were accepted under other settings.
     pub fn agree_on(&self, settings: &str) -> Result<(), JournalError> {
         let nothing_to_repeat = self.segments.iter().all(|&number| is_empty(&self.dir, number));
         settings::agree(&self.dir, settings, nothing_to_repeat)
     }
 
-    /// Passes every frame after the checkpoint to `each`, in order.
+    /// Passes each frame after the checkpoint to `each`, in order.
+    ///
+    /// # Errors
+    /// When a segment cannot be read or is damaged.
     pub fn replay(&mut self, mut each: impl FnMut(Accepted<&[u8]>)) -> Result<(), JournalError> {
         let last = self.segments.last().copied();
         for &number in &self.segments {
@@ -80,10 +89,13 @@ impl Recovery {
         Ok(())
     }
 
-    /// Cuts off what a crash left unfinished, and hands over the journal.
+    /// Truncates an incomplete record of a crash, and returns the journal.
+    ///
+    /// # Errors
+    /// When a system call fails.
     pub fn finish(self) -> Result<Journal, JournalError> {
         let (segment, file, end) = match self.segments.last() {
-            // A crash while the first segment was made can leave less than its magic.
+            // A crash during the creation of the first segment can leave less than its magic.
             Some(&number) if self.end >= SEGMENT_MAGIC.len() as u64 => {
                 let path = segment_path(&self.dir, number);
                 let cut = || {
@@ -122,22 +134,22 @@ impl Recovery {
     }
 }
 
-/// Whether a segment has no room for a record.
+/// True for a segment without records.
 fn is_empty(dir: &Path, number: u64) -> bool {
     let length = std::fs::metadata(segment_path(dir, number)).map(|meta| meta.len());
     length.is_ok_and(|length| length <= SEGMENT_MAGIC.len() as u64)
 }
 
-/// Most bytes read of who holds a lock.
+/// Limit on the bytes read from a lock.
 const MAX_HOLDER: u64 = 1024;
 
-/// Takes the lock, and writes into it who has it.
+/// Takes the lock, and writes this process into it.
 fn take_lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let file = disk::open_or_create(&path).map_err(|error| JournalError::io(&path, error))?;
     match file.try_lock() {
         Ok(()) => {
-            // Only for the message below: a full disk is no reason to stop here.
+            // For the error of another server only, so a full disk is no error here.
             let _ =
                 disk::cut(&file, 0).and_then(|()| disk::write_all_at(&file, this_process().as_bytes(), 0));
             Ok(file)
@@ -155,7 +167,7 @@ fn take_lock(dir: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// Reads one segment; returns where its whole records end.
+/// Reads one segment; returns the end of its complete records.
 pub(super) fn replay_segment(
     path: &Path,
     bytes: &[u8],
@@ -192,7 +204,7 @@ pub(super) fn replay_segment(
     }
 }
 
-/// The body of the record at byte `at`.
+/// Body of the record at byte `at`.
 fn record(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let (head, rest) = bytes.get(at..)?.split_first_chunk::<RECORD_HEADER>()?;
     let [m0, m1, m2, m3, l0, l1, l2, l3, crc @ ..] = *head;
@@ -213,7 +225,7 @@ fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<Accepted<&'a [u8]>> {
     Some(Accepted {
         acked: u64::from_le_bytes(acked),
         clock_ms: u64::from_le_bytes(clock_ms),
-        only_reads: false,
+        is_read_only: false,
         frame,
     })
 }

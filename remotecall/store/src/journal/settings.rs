@@ -1,8 +1,8 @@
-//! What the object's bytes depend on besides the calls, such as groups or a time format.
+//! Settings of the object, such as groups or a time format, that its bytes depend on.
 //!
-//! Calls that are in the journal were accepted, and seen by readers, under the settings of their time. Repeated
-//! under others they would give other bytes, over those that readers have seen. So the settings lie in
-//! `DIR/settings`, and may change only when there is nothing to repeat.
+//! Journaled calls were accepted under the settings of their time, and readers have seen the results. A replay under
+//! other settings would produce other bytes. So `DIR/settings` holds the settings, and they may change only when there
+//! is nothing to replay.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 use super::JournalError;
 use crate::disk;
 
-/// Compares the settings with those of the journal, and makes them its own when it has nothing to repeat.
+/// Compares the settings with those of the journal, and stores them when there is nothing to replay.
 pub(super) fn agree(dir: &Path, settings: &str, is_empty: bool) -> Result<(), JournalError> {
     let path = dir.join("settings");
     let was = match disk::read(&path) {

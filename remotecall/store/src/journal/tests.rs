@@ -34,7 +34,7 @@ fn accepted(acked: u64, frame: &[u8]) -> Accepted {
     Accepted {
         acked,
         clock_ms: CLOCK,
-        only_reads: false,
+        is_read_only: false,
         frame: frame.to_vec(),
     }
 }
@@ -49,7 +49,7 @@ fn frames_that_only_read_leave_nothing_in_the_journal() {
     let disk = Disk::new();
     let (_, _, mut journal) = disk.open().unwrap();
     let read = || Accepted {
-        only_reads: true,
+        is_read_only: true,
         ..accepted(7, b"read")
     };
     assert_eq!(journal.append(&[read(), read()]).unwrap(), 2);
@@ -110,13 +110,14 @@ fn a_checkpoint_replaces_what_led_to_it() {
     let disk = Disk::new();
     let (_, _, mut journal) = disk.open().unwrap();
     append(&mut journal, &["one"]);
-    let watermarks = Watermarks::from([(ProducerId([1; 16]), 5)]);
-    journal.checkpoint(b"state".to_vec(), &watermarks).unwrap();
+    let mut producers = Producers::default();
+    producers.accept(ProducerId([1; 16]), 5, CLOCK);
+    journal.checkpoint(b"state".to_vec(), &producers).unwrap();
     append(&mut journal, &["two"]);
     drop(journal);
     assert!(!disk.segment(1).exists());
     let (recovery, checkpoint) = Recovery::open(disk.dir()).unwrap();
-    assert_eq!(checkpoint.watermarks, watermarks);
+    assert_eq!(checkpoint.producers, producers);
     drop(recovery);
     let (object, seen, _) = disk.open().unwrap();
     assert_eq!(
@@ -186,7 +187,9 @@ fn damage_is_named_with_its_file() {
     let disk = Disk::new();
     let (_, _, mut journal) = disk.open().unwrap();
     append(&mut journal, &["one"]);
-    journal.checkpoint(b"state".to_vec(), &Watermarks::new()).unwrap();
+    journal
+        .checkpoint(b"state".to_vec(), &Producers::default())
+        .unwrap();
     drop(journal);
     let path = disk.dir().join("checkpoint");
     let whole = std::fs::read(&path).unwrap();
@@ -241,7 +244,9 @@ fn settings_change_only_when_there_is_nothing_to_repeat() {
     );
     agree("two").unwrap();
     let (_, _, mut journal) = disk.open().unwrap();
-    journal.checkpoint(b"state".to_vec(), &Watermarks::new()).unwrap();
+    journal
+        .checkpoint(b"state".to_vec(), &Producers::default())
+        .unwrap();
     drop(journal);
     agree("three").unwrap();
 }

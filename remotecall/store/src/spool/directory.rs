@@ -15,29 +15,31 @@ use remotecall_wire::ProducerId;
 const OWNER: &str = "owner";
 const WHOLE: &str = "whole";
 const SUFFIX: &str = ".calls";
-/// Digits of the number in a segment's name, so that names sort as numbers do.
+/// Digits of the number in a segment's name, so that names sort like numbers.
 const DIGITS: usize = 20;
 
-/// The directory of a spool, in the hands of this process.
+/// Directory of a spool, locked by this process.
 pub struct SpoolDirectory {
+    /// Path of the directory.
     pub dir: PathBuf,
     pub producer: ProducerId,
+    /// Owner of the spool.
     pub owner: Owner,
     _lock: Lock,
 }
 
-/// A spool that was found.
+/// A spool below the root.
 pub enum Found {
-    /// Nobody used it; now this process does.
+    /// Unused before; this process has locked it.
     Free(SpoolDirectory),
-    /// Another process uses it.
+    /// Locked by another process.
     InUse(PathBuf),
-    /// It cannot be used.
+    /// Unusable.
     Refused(PathBuf, SpoolError),
 }
 
-/// Removes a file. One that is acknowledged is removed without a lock by the thread that heard so, and with the whole
-/// directory when the client is closed: whoever comes second has nothing to do.
+/// Removes a file that may be gone already: the sender removes acknowledged segments without a lock, and closing the client
+/// removes the whole directory.
 pub fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -45,15 +47,15 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Path of the segment whose first frame is `first`.
+/// Path of the segment that begins with frame `first`.
 pub(super) fn segment(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:0DIGITS$}{SUFFIX}"))
 }
 
 impl SpoolDirectory {
-    /// Makes one below `root`.
+    /// Makes a directory below `root`.
     pub fn create(root: &Path, producer: ProducerId, owner: Owner) -> Result<Self, SpoolError> {
-        // Nobody looks below this name: what is not locked yet must not be taken for free.
+        // Hidden until it is locked: another process must not take it for unused.
         let unfinished = root.join(format!(".{producer}"));
         fs::create_dir_all(&unfinished).map_err(at(&unfinished))?;
         let path = unfinished.join(OWNER);
@@ -76,7 +78,7 @@ impl SpoolDirectory {
         })
     }
 
-    /// All spools below `root`, the oldest first; none when there is no such directory.
+    /// All spools below `root`, the oldest first; empty when the directory is missing.
     pub fn all(root: &Path) -> Result<Vec<Found>, SpoolError> {
         let entries = match fs::read_dir(root) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -100,7 +102,7 @@ impl SpoolDirectory {
         Ok(found.collect())
     }
 
-    /// None when it is gone: its owner has just finished with it.
+    /// Locks one spool; `None` when its owner has just removed it.
     fn take(dir: &Path, producer: ProducerId) -> Result<Option<Found>, SpoolError> {
         let path = dir.join(OWNER);
         let file = match File::open(&path) {
@@ -125,12 +127,12 @@ impl SpoolDirectory {
         })))
     }
 
-    /// Whether all frames that may have been sent are here: then their numbers can be gone on with.
+    /// True if the spool holds every frame that may have been sent, so that the next process can continue its numbers.
     pub fn is_whole(&self) -> bool {
         self.dir.join(WHOLE).exists()
     }
 
-    /// Says whether all frames that may have been sent are here. To take a file away works on a full disk, too.
+    /// Records whether the spool holds every frame that may have been sent. Removing a file works on a full disk, too.
     pub fn set_whole(&self, whole: bool) -> Result<(), SpoolError> {
         let path = self.dir.join(WHOLE);
         match whole {
@@ -140,7 +142,7 @@ impl SpoolDirectory {
         .map_err(at(&path))
     }
 
-    /// The numbers with which the segments begin, in order.
+    /// First frame numbers of the segments, in order.
     pub fn segments(&self) -> Result<Vec<u64>, SpoolError> {
         let mut all = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(at(&self.dir))? {
@@ -155,19 +157,19 @@ impl SpoolDirectory {
         Ok(all)
     }
 
-    /// Makes a segment, with its header.
+    /// Creates a segment with its header.
     pub fn new_segment(&self, first: u64) -> Result<File, SpoolError> {
         let path = segment(&self.dir, first);
         let mut file = File::create_new(&path).map_err(at(&path))?;
         if let Err(error) = file.write_all(&record::header(self.producer, first)) {
-            // The name may be wanted again.
+            // The next attempt uses the same name.
             let _ = fs::remove_file(&path);
             return Err(at(&path)(error));
         }
         Ok(file)
     }
 
-    /// Takes the directory away; what is in it is acknowledged.
+    /// Removes the directory, whose frames are all acknowledged.
     pub fn remove(self) -> Result<(), SpoolError> {
         for first in self.segments()? {
             let path = segment(&self.dir, first);
@@ -175,13 +177,13 @@ impl SpoolDirectory {
         }
         let whole = self.dir.join(WHOLE);
         remove_if_there(&whole).map_err(at(&whole))?;
-        // Last, and still locked: nobody takes what is half gone.
+        // The owner file is last and still locked, so no process takes a half-removed spool.
         let owner = self.dir.join(OWNER);
         fs::remove_file(&owner).map_err(at(&owner))?;
         fs::remove_dir(&self.dir).map_err(at(&self.dir))
     }
 
-    /// Sets a damaged spool aside, under the name that is returned.
+    /// Renames a damaged spool; returns its new path.
     pub fn set_aside(&self) -> Result<PathBuf, SpoolError> {
         let aside = self.dir.with_extension("damaged");
         fs::rename(&self.dir, &aside).map_err(at(&aside))?;

@@ -1,22 +1,23 @@
-//! What can be wrong with a spool.
+//! Errors of a spool.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::record::VERSION;
 
-/// A spool cannot be used.
+/// Error of a spool.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// The system refused something.
+    /// A system call failed.
     #[error("spool {}: {error}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
-    /// It was written by another version of this library.
+    /// Another version of this library wrote it.
     #[error(
         "spool {} is of version {found}, and this program knows version {VERSION}: deliver it with `tensorplex drain` of \
          the version that wrote it",
@@ -28,17 +29,17 @@ pub enum SpoolError {
         /// Its version.
         found: u8,
     },
-    /// It is not what a spool looks like.
+    /// A file is damaged or missing.
     #[error("{} is not a file of a spool: {why}", path.display())]
     NotASpool {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The kind of damage.
         why: &'static str,
     },
 }
 
-/// For `map_err`: an error of the system, with its path.
+/// Adds the path to an error of the system, for `map_err`.
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> SpoolError {
     let path = path.to_owned();
     |error| SpoolError::Io { path, error }

@@ -1,11 +1,11 @@
-//! The decoders of a spool; see [`crate::fuzzing`].
+//! Entry points for fuzzing the spool; see [`crate::fuzzing`].
 
 use super::Owner;
 use super::record::{Frames, HEAD};
 use crate::fuzzing::nowhere;
 use remotecall_wire::{Frame, ProducerId};
 
-/// The bytes as an owner and as the records of a segment, as they are and with the right checksums.
+/// Decodes the bytes as an owner file and as the records of a segment, as they are and with right checksums.
 pub fn spool(bytes: &[u8]) {
     let _ = Owner::parse(nowhere(), bytes);
     let crc = crc32c::crc32c(bytes).to_le_bytes();
@@ -27,7 +27,7 @@ pub fn spool(bytes: &[u8]) {
     frames(&whole);
 }
 
-/// Whatever is in a record, its frame can be sent: the server will say what it thinks of it.
+/// Any frame of readable records can be sealed; the server validates its items.
 fn frames(bytes: &[u8]) {
     let mut frames = Frames::new(bytes, 0, bytes.len() as u64);
     while let Ok(Some((range, draft))) = frames.next_frame() {

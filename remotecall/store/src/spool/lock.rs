@@ -1,8 +1,8 @@
-//! Who uses a spool: `flock` on its file `owner`, so that a kill gives it free.
+//! Lock of a spool: `flock` on its file `owner`, which a kill releases.
 //!
-//! A forked child shares its parent's locks, and would hold them when the parent is gone, for as long as it lives: the
-//! workers of a data loader may outlive a training that was killed. So the child closes them at once, before it runs
-//! anything else ([`ForkGeneration`]).
+//! A forked child shares its parent's locks and would hold them after the parent's death: workers of a data loader may
+//! outlive a training that was killed. So the child closes them at once, before it runs anything else
+//! ([`ForkGeneration`]).
 
 use std::fs::File;
 use std::io;
@@ -11,23 +11,23 @@ use std::sync::atomic::{AtomicI32, Ordering::AcqRel, Ordering::Acquire, Ordering
 
 use crate::fork::ForkGeneration;
 
-/// Most locks of a process that its children close; a child keeps what is beyond them.
+/// Limit on the locks that a child closes; it keeps further ones.
 const MOST: usize = 64;
 const NONE: i32 = -1;
 
-/// The files that are locked. Numbers and no `File`s: a child may look at them in any state.
+/// Descriptors of the locked files. Atomic numbers, because a child may read them in any state.
 static HELD: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
 
-/// A lock that ends with this value, and with the process.
+/// A held lock; dropping it or the end of the process releases it.
 pub(super) struct Lock {
-    /// Always there until the drop.
+    /// Present until the drop.
     file: Option<File>,
     slot: Option<usize>,
     fork_generation: ForkGeneration,
 }
 
 impl Lock {
-    /// Locks an open file; none when somebody else has it.
+    /// Locks an open file; `None` when another process holds the lock.
     pub fn try_lock(file: File) -> io::Result<Option<Self>> {
         let fork_generation = ForkGeneration::now()?;
         match file.try_lock() {
@@ -54,7 +54,7 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         if !self.fork_generation.is_current() {
-            // The number may belong to another file by now.
+            // The descriptor may belong to another file by now.
             std::mem::forget(self.file.take());
         } else if let Some(slot) = self.slot {
             HELD[slot].store(NONE, Release);
@@ -62,7 +62,7 @@ impl Drop for Lock {
     }
 }
 
-/// The numbers of all files that are locked, to be closed in the child of a fork: it forgets them.
+/// Takes the descriptors of all locked files, for the child of a fork to close.
 pub fn forget_locks() -> impl Iterator<Item = i32> {
     HELD.iter()
         .map(|slot| slot.swap(NONE, AcqRel))

@@ -1,19 +1,18 @@
-//! The calls of a worker in files of its own until they are acknowledged: what a kill of the worker leaves behind.
+//! The spool: a worker's write-ahead log of unacknowledged calls, which survives a kill of the worker.
 //!
 //! ```text
-//! DIR/PRODUCER/owner          whose it is; locked by the process that uses it
-//! DIR/PRODUCER/whole          exists while every frame that may have been sent is here
+//! DIR/PRODUCER/owner          queue, client id and broker; locked by the process that uses the spool
+//! DIR/PRODUCER/whole          exists while the spool holds every frame that may have been sent
 //! DIR/PRODUCER/FIRST.calls    segments: the frames from number FIRST on
 //! ```
 //!
-//! A call is written, with one system call, before it counts as taken; nothing is ever synced: what is in the page cache
-//! survives the process, not the machine. The next process that asks for the same queue and client id under the same
-//! directory gets the lock, the producer's id and its numbers, and sends the same frames again. The server drops those
-//! that it has.
+//! A call is written with one system call before it is queued. Nothing is synced: the page cache survives the process,
+//! not the machine. The next process with the same queue, client id and directory gets the lock, the producer id and
+//! its numbers, and sends the same frames again. The server drops duplicates.
 //!
-//! A call that cannot be written (disk full, [`MAX_SPOOL`]) is kept in memory like any call without a spool. From then on
-//! the numbers in the spool are not all that were used, so `whole` goes first, and nothing more is written until
-//! everything is acknowledged. A spool that is not whole is not gone on with; what is in it can be delivered.
+//! A call that cannot be written (disk full, [`MAX_SPOOL`]) stays in memory like any call without a spool. From then on
+//! the spool lacks numbers that were used. So `whole` is removed first, and nothing more is written until everything is
+//! acknowledged. The frames of a spool that is not whole can be delivered, but no process continues its numbers.
 
 mod directory;
 mod error;
@@ -40,26 +39,26 @@ use record::{HEADER, Kind, MAX_PAYLOAD};
 pub use recovered::{Location, Recovered, StoredFrame, load};
 use remotecall_wire::ProducerId;
 
-/// Most bytes of one spool: 1 GiB.
+/// Limit on the bytes of one spool, 1 GiB.
 pub const MAX_SPOOL: u64 = 1 << 30;
-/// A segment of this size is followed by another one, and goes as a whole when it is acknowledged: 4 MiB.
+/// Size of a segment, 4 MiB; it is removed as a whole when it is acknowledged.
 const SEGMENT: u64 = 4 << 20;
 
-/// The spool of a producer of this process.
+/// Spool of a producer of this process.
 pub struct Spool {
     directory: SpoolDirectory,
-    /// Oldest first.
+    /// Segments, the oldest first.
     segments: VecDeque<Segment>,
-    /// The last segment, if this process made it.
+    /// Last segment, if this process created it.
     file: Option<File>,
-    /// Where the open frame begins in it.
+    /// Offset of the open frame in it.
     frame_at: u64,
-    /// Bytes in all segments.
+    /// Bytes of all segments.
     size: u64,
     is_whole: bool,
-    /// Calls that are not in it.
+    /// Calls that could not be written.
     missed: u64,
-    /// To be logged, when nobody holds a lock.
+    /// Warning to be logged after the lock is released.
     news: Option<String>,
 }
 
@@ -68,15 +67,21 @@ struct Segment {
     length: u64,
 }
 
-/// What a new producer finds.
+/// Spool of a new client, with the frames that its predecessor left.
 pub struct Opened {
+    /// The spool.
     pub spool: Spool,
+    /// Producer id of the client.
     pub producer: ProducerId,
+    /// Frames in the spool.
     pub rest: Recovered,
 }
 
 impl Spool {
-    /// Takes over the oldest free spool of `owner` below `root`, or makes one.
+    /// Takes over the oldest unused spool of `owner` below `root`, or makes one.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written.
     pub fn open(root: &Path, producer: ProducerId, owner: Owner) -> Result<Opened, SpoolError> {
         for found in SpoolDirectory::all(root)? {
             match found {
@@ -87,11 +92,11 @@ impl Spool {
                     match Self::go_on(directory) {
                         Ok(Some(opened)) => return Ok(opened),
                         Ok(None) => {}
-                        Err(error) => tracing::error!("{error}; it is left as it is"),
+                        Err(error) => tracing::error!("{error}; leaving the spool untouched"),
                     }
                 }
                 Found::Free(_) | Found::InUse(_) => {}
-                Found::Refused(_, error) => tracing::error!("{error}; it is left as it is"),
+                Found::Refused(_, error) => tracing::error!("{error}; leaving the spool untouched"),
             }
         }
         let spool = Self::new(SpoolDirectory::create(root, producer, owner)?, true);
@@ -102,7 +107,7 @@ impl Spool {
         })
     }
 
-    /// None when its numbers cannot be gone on with.
+    /// Continues a spool; `None` when it is incomplete.
     fn go_on(directory: SpoolDirectory) -> Result<Option<Opened>, SpoolError> {
         let dir = directory.dir.clone();
         if directory.is_whole() {
@@ -118,7 +123,10 @@ impl Spool {
         Ok(None)
     }
 
-    /// The spool in `place`, with what is in it.
+    /// Opens a locked spool with its frames.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
     pub fn take_over(directory: SpoolDirectory) -> Result<Opened, SpoolError> {
         let rest = Recovered::read(&directory)?;
         if rest.torn > 0 {
@@ -156,22 +164,22 @@ impl Spool {
         }
     }
 
-    /// Where it lies.
+    /// Directory of the spool.
     pub fn dir(&self) -> &Path {
         &self.directory.dir
     }
 
-    /// Calls that are not in it because they could not be written.
+    /// Calls that could not be written.
     pub fn missed(&self) -> u64 {
         self.missed
     }
 
-    /// What is to be logged.
+    /// Takes the warning to be logged.
     pub fn take_news(&mut self) -> Option<String> {
         self.news.take()
     }
 
-    /// Writes the first call of frame `seq`, whose time is `time_ns`. `all_acked`: nothing before it is outstanding.
+    /// Writes the first call of frame `seq`, whose time is `time_ns`. `all_acked`: no earlier frame is outstanding.
     pub fn begin(&mut self, seq: u64, time_ns: i64, all_acked: bool, items: &[u8]) {
         if !self.is_whole && all_acked {
             self.start_again(seq);
@@ -190,7 +198,7 @@ impl Spool {
         self.put(Kind::More, &[], items);
     }
 
-    /// Where the open frame lies; none when not all of its calls are here.
+    /// Location of the open frame; `None` when a call of it could not be written.
     pub fn frame(&self) -> Option<Location> {
         let last = self.segments.back().filter(|_| self.is_whole)?;
         Some(Location {
@@ -248,7 +256,7 @@ impl Spool {
         Ok(())
     }
 
-    /// After a failure, whatever it was: numbers will be used that are not in the spool.
+    /// Records a failed write: the spool will lack numbers that are used.
     fn check(&mut self, outcome: Result<(), String>) {
         let Err(error) = outcome else { return };
         self.is_whole = false;
@@ -261,7 +269,7 @@ impl Spool {
         ));
     }
 
-    /// Everything up to frame `seq - 1` is acknowledged: a spool that could not be written to begins anew.
+    /// Restarts a spool after a failed write, once every frame before `seq` is acknowledged.
     fn start_again(&mut self, seq: u64) {
         let old = std::mem::take(&mut self.segments);
         self.size = 0;
@@ -284,8 +292,8 @@ impl Spool {
         directory::segment(&self.directory.dir, first)
     }
 
-    /// Everything up to `acked` is acknowledged. Returns the files that are of no use any more, to be removed when nobody
-    /// holds a lock.
+    /// Records the acknowledgement of every frame up to `acked`. Returns the segments to be removed after the lock is
+    /// released.
     pub fn acknowledge(&mut self, acked: u64) -> Vec<PathBuf> {
         let mut useless = Vec::new();
         while let Some(next) = self.segments.get(1)
@@ -298,7 +306,10 @@ impl Spool {
         useless
     }
 
-    /// Gives the spool free; with nothing outstanding it goes.
+    /// Releases the spool, and removes it when all frames are acknowledged.
+    ///
+    /// # Errors
+    /// When files cannot be removed.
     pub fn close(self, all_acked: bool) -> Result<(), SpoolError> {
         match all_acked {
             true => self.directory.remove(),
@@ -306,13 +317,16 @@ impl Spool {
         }
     }
 
-    /// Gives a spool free of which no more can be delivered, under another name.
+    /// Moves aside a spool whose rest cannot be delivered; returns its new path.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
     pub fn set_aside(self) -> Result<PathBuf, SpoolError> {
         self.directory.set_aside()
     }
 }
 
-/// One system call as a rule: a full disk may take a part.
+/// Writes all bytes, with one system call as a rule; a full disk may take a part.
 fn write_all(file: &mut File, mut parts: &mut [IoSlice<'_>]) -> io::Result<()> {
     IoSlice::advance_slices(&mut parts, 0);
     while !parts.is_empty() {

@@ -1,4 +1,4 @@
-//! Whose spool it is.
+//! Owner file of a spool: queue, client id and broker address.
 //!
 //! ```text
 //! magic     4   "RCSO"
@@ -15,24 +15,27 @@ use super::SpoolError;
 use super::record::VERSION;
 
 const MAGIC: [u8; 4] = *b"RCSO";
-/// Longest file of this kind: three texts, and what is around them.
+/// Limit on the length of an owner file: three texts and their frame.
 pub(super) const MAX_OWNER: u64 = 3 * (2 + u16::MAX as u64) + 9;
 
-/// For whom calls are spooled.
+/// Owner of a spool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
+    /// Queue of the calls.
     pub queue: String,
+    /// Client id of the worker.
     pub client_id: String,
-    /// Without a password.
+    /// Broker address, without a password.
     pub address: String,
 }
 
 impl Owner {
+    /// Encodes the owner file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
         for text in [&self.queue, &self.client_id, &self.address] {
-            // Names are far shorter; an address that is not cannot be found again, and has to be given.
+            // Names are far shorter. A longer address is left out, and a drain has to name it.
             let text = if text.len() > usize::from(u16::MAX) {
                 ""
             } else {
@@ -45,7 +48,10 @@ impl Owner {
         bytes
     }
 
-    /// Reads the file at `path`, which holds `bytes`.
+    /// Decodes the bytes of the owner file at `path`.
+    ///
+    /// # Errors
+    /// When the bytes are damaged or of another version.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, SpoolError> {
         let wrong = |why| SpoolError::NotASpool {
             path: path.to_owned(),

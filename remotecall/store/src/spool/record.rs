@@ -1,22 +1,22 @@
-//! The bytes of a segment, and how they are read back.
+//! Records of a spool segment.
 //!
 //! ```text
 //! magic     4   "RCSP"
 //! version   1   1
-//! producer 16   whose frames these are
+//! producer 16   producer id of the frames
 //! first     8   u64 LE; number of the first frame
 //! crc       4   u32 LE; CRC-32C of everything before
 //!
-//! kind      1   1 begins a frame, 2 goes on with it
+//! kind      1   1 begins a frame, 2 continues it
 //! length    4   u32 LE; length of the payload
 //! crc       4   u32 LE; CRC-32C of kind, length and payload
 //! payload   …   of kind 1: time of the frame, i64 LE; then the items of one call
 //! ```
 //!
-//! Records follow each other without padding. The items are those of a frame's body, so the items of a frame's calls, one
-//! after the other, are its body. A frame ends where the next one begins, or where its segment ends: a frame that is
-//! closed gets no further call, and a segment that is taken over is never written to. A file that ends within a record
-//! is ordinary: its writer was killed before the call returned.
+//! Records follow each other without padding. The concatenated items of a frame's records are its body. A frame ends
+//! where the next one begins, or at the end of its segment: a closed frame gets no further call, and a segment that was
+//! taken over is never extended. A file that ends inside a record is normal: its writer was killed before the call
+//! returned.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -24,17 +24,17 @@ use std::ops::Range;
 use remotecall_wire::{Draft, MAX_BODY, MAX_CALLS, MAX_FRAME, ProducerId};
 
 pub(super) const VERSION: u8 = 1;
-/// Length of what a segment begins with.
+/// Length of the header of a segment, in bytes.
 pub(super) const HEADER: usize = 33;
-/// Longest payload of a record; checked before memory is taken.
+/// Limit on the payload of a record, checked before memory is allocated.
 pub(super) const MAX_PAYLOAD: usize = MAX_FRAME;
 
 const MAGIC: [u8; 4] = *b"RCSP";
-/// What a record has before its payload.
+/// Length of the head of a record, in bytes.
 pub(super) const HEAD: usize = 9;
 const TIME: usize = 8;
 
-/// What a record is.
+/// Kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The first call of a frame.
@@ -43,7 +43,7 @@ pub(super) enum Kind {
     More = 2,
 }
 
-/// What a segment begins with.
+/// Header of a segment.
 pub(super) fn header(producer: ProducerId, first: u64) -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     bytes[..4].copy_from_slice(&MAGIC);
@@ -55,7 +55,7 @@ pub(super) fn header(producer: ProducerId, first: u64) -> [u8; HEADER] {
     bytes
 }
 
-/// What comes before a payload that consists of two parts.
+/// Head of a record whose payload has two parts.
 pub(super) fn head(kind: Kind, time: &[u8], items: &[u8]) -> [u8; HEAD] {
     let mut bytes = [0; HEAD];
     bytes[0] = kind as u8;
@@ -65,32 +65,32 @@ pub(super) fn head(kind: Kind, time: &[u8], items: &[u8]) -> [u8; HEAD] {
     bytes
 }
 
-/// How the readable part of a segment ends.
+/// End of the readable part of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// With the segment.
+    /// The end of the segment.
     Whole,
-    /// With the beginning of a record of so many bytes: its writer was killed.
+    /// An incomplete record of this many bytes: its writer was killed.
     Torn(u64),
-    /// With something that was never written like this; so many bytes are unreadable.
+    /// Damage; this many bytes are unreadable.
     Damaged(u64),
 }
 
-/// Reads the frames of a segment, after its header.
+/// Reader of the frames of a segment, after its header.
 pub(super) struct Frames<R> {
     input: R,
-    /// Where the next record begins.
+    /// Offset of the next record.
     at: u64,
     length: u64,
-    /// The payload of the record read last.
+    /// Payload of the last record.
     payload: Vec<u8>,
-    /// Where that record begins, when it begins a frame that was not returned yet.
+    /// Offset of that record, when it begins a frame that was not returned yet.
     begun: Option<u64>,
     end: Option<End>,
 }
 
 impl<R: Read> Frames<R> {
-    /// `input` stands at byte `at` and has bytes up to `length`.
+    /// Reads from `input`, which is at byte `at` and ends at `length`.
     pub fn new(input: R, at: u64, length: u64) -> Self {
         Self {
             input,
@@ -102,15 +102,15 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    /// How the readable part ends; known when there are no more frames.
+    /// End of the readable part; known after the last frame.
     pub fn end(&self) -> End {
         self.end.unwrap_or(End::Whole)
     }
 
-    /// The next frame, and the bytes of the segment in which it lies.
+    /// The next frame, and its byte range in the segment.
     ///
     /// # Errors
-    /// What the system says. Bytes that are no frame are the [`end`](Self::end).
+    /// When the system cannot read. Unreadable bytes are the [`end`](Self::end).
     pub fn next_frame(&mut self) -> io::Result<Option<(Range<u64>, Draft)>> {
         if self.begun.is_none() && self.record()? == Some(Kind::More) {
             self.end = Some(End::Damaged(self.length - self.at));

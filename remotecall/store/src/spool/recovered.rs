@@ -1,4 +1,4 @@
-//! What a process left in its spool.
+//! Recovered spool: the frames that a process left.
 
 use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
@@ -10,46 +10,50 @@ use super::error::at;
 use super::record::{End, Frames, HEADER, VERSION, header};
 use remotecall_wire::Draft;
 
-/// Where a frame lies in a spool.
+/// Location of a frame in a spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// Name of the segment.
+    /// First frame number of the segment.
     pub first: u64,
+    /// Offset in the segment, in bytes.
     pub begin: u64,
+    /// Length in bytes.
     pub length: u64,
 }
 
-/// A frame in a spool.
+/// A frame of a spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredFrame {
+    /// Number of the frame.
     pub seq: u64,
-    /// Calls in it.
+    /// Number of its calls.
     pub count: usize,
+    /// Its location.
     pub location: Location,
 }
 
-/// What is in a spool.
+/// Content of a spool.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// All frames up to this one are acknowledged.
+    /// Highest acknowledged frame.
     pub acked: u64,
-    /// The frames after it, without a gap.
+    /// Frames after it, without a gap.
     pub frames: Vec<StoredFrame>,
     /// First frame and length of each segment, oldest first.
     pub segments: Vec<(u64, u64)>,
-    /// Bytes of a call that was cut short by a kill.
+    /// Bytes of a call that a kill interrupted.
     pub torn: u64,
-    /// Bytes that cannot be read, and what comes after them.
+    /// Unreadable bytes, and the bytes after them.
     pub damaged: u64,
 }
 
 impl Recovered {
-    /// The number of the next frame.
+    /// Number of the next frame.
     pub fn next(&self) -> u64 {
         self.acked + self.frames.len() as u64 + 1
     }
 
-    /// Reads what is in `place`. Segments in which there is no frame are removed.
+    /// Reads a spool. Removes segments without frames.
     pub fn read(directory: &SpoolDirectory) -> Result<Self, SpoolError> {
         let firsts = directory.segments()?;
         let mut rest = Self {
@@ -61,7 +65,7 @@ impl Recovered {
             let file = File::open(&path).map_err(at(&path))?;
             let length = file.metadata().map_err(at(&path))?.len();
             if rest.damaged > 0 || first != rest.next() {
-                // What follows a gap can never be delivered in order.
+                // Frames after a gap can never be delivered in order.
                 rest.damaged += length;
                 rest.segments.push((first, length));
                 continue;
@@ -126,7 +130,10 @@ impl Recovered {
     }
 }
 
-/// Reads one frame of the spool in `dir`.
+/// Loads one frame of the spool in `dir`.
+///
+/// # Errors
+/// When the frame cannot be read.
 pub fn load(dir: &Path, location: Location) -> Result<Draft, SpoolError> {
     let path = segment(dir, location.first);
     let mut file = File::open(&path).map_err(at(&path))?;

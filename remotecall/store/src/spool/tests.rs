@@ -20,13 +20,13 @@ fn open(root: &Path, client_id: &str) -> Opened {
     Spool::open(root, ProducerId::random().unwrap(), owner(client_id)).unwrap()
 }
 
-/// What a window does with its calls: frames of so many calls each.
+/// Plays the send window: writes frames of the given numbers of calls.
 struct Writer {
     spool: Spool,
     producer: ProducerId,
     open: FrameBuilder,
     next: u64,
-    /// What was or would have been sent.
+    /// Sealed frames.
     sent: Vec<Vec<u8>>,
     calls: usize,
 }
@@ -58,12 +58,7 @@ impl Writer {
             deadline_ms: None,
             has_named: false,
         };
-        let write = |out: &mut Vec<u8>| {
-            out.extend_from_slice(argument);
-            Ok::<(), std::convert::Infallible>(())
-        };
-        self.open.take_args(write).unwrap();
-        self.open.append(&call);
+        self.open.append(&call, argument);
         let items = self.open.since(before);
         match first {
             true => self.spool.begin(self.next, call.time_ns, false, items),
@@ -157,7 +152,7 @@ fn wherever_a_kill_cuts_the_calls_before_it_are_there() {
     let path = segments(&dir).remove(0);
     drop(writer);
     let whole = fs::read(&path).unwrap();
-    // Where the calls end, and with them what a kill leaves of each frame.
+    // Ends of the calls: a kill leaves each frame up to one of them.
     let mut ends = vec![HEADER];
     let mut at = HEADER;
     while at < whole.len() {

@@ -43,8 +43,6 @@ pub struct FrameBuilder {
     last_ns: i64,
     /// Method and client of the last call, because the next call often has the same.
     last: Option<(Box<str>, Box<str>)>,
-    /// Arguments of the next call, buffered because their length is written before them.
-    args: Vec<u8>,
 }
 
 /// Closed frame without its number, not yet sealed into bytes.
@@ -80,28 +78,8 @@ impl FrameBuilder {
         self.count >= MAX_CALLS || self.names.len() + 2 > MAX_NAMES || self.body.len() >= MAX_BODY / 2
     }
 
-    /// Buffers the arguments of the next call, which `write` appends, and returns their length in bytes.
-    ///
-    /// # Errors
-    /// The error of `write`.
-    pub fn take_args<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<usize, E> {
-        self.args.clear();
-        write(&mut self.args)?;
-        Ok(self.args.len())
-    }
-
-    /// Moves the buffered arguments out, for a caller that has to wait while others buffer theirs.
-    pub fn give_args(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.args)
-    }
-
-    /// Puts arguments back that [`give_args`](Self::give_args) moved out.
-    pub fn put_args(&mut self, args: Vec<u8>) {
-        self.args = args;
-    }
-
-    /// Appends a call with the buffered arguments, and returns its index.
-    pub fn append(&mut self, call: &NewCall<'_>) -> u32 {
+    /// Appends a call with its encoded arguments, and returns its index in the frame.
+    pub fn append(&mut self, call: &NewCall<'_>, args: &[u8]) -> u32 {
         if self.count == 0 {
             self.first_ns = call.time_ns;
             self.last_ns = call.time_ns;
@@ -130,8 +108,8 @@ impl FrameBuilder {
         if let Some(deadline_ms) = call.deadline_ms {
             put_varint(&mut self.body, deadline_ms);
         }
-        put_varint(&mut self.body, self.args.len() as u64);
-        self.body.extend_from_slice(&self.args);
+        put_varint(&mut self.body, args.len() as u64);
+        self.body.extend_from_slice(args);
         self.last_ns = call.time_ns;
         self.count += 1;
         self.count as u32 - 1
@@ -149,13 +127,11 @@ impl FrameBuilder {
         number
     }
 
-    /// Closes the frame; the builder is empty afterwards, but for buffered arguments.
+    /// Closes the frame; the builder is empty afterwards.
     pub fn close(&mut self) -> Draft {
-        // The next frame is probably about as long. The arguments of its first call may be buffered already.
-        let body = Vec::with_capacity(self.body.capacity());
+        // The next frame is probably about as long.
         let next = Self {
-            args: std::mem::take(&mut self.args),
-            body,
+            body: Vec::with_capacity(self.body.capacity()),
             ..Self::default()
         };
         let Self {

@@ -13,10 +13,8 @@ fn push(builder: &mut FrameBuilder, method: &str, time_ns: i64, args: (i64, &str
         deadline_ms: None,
         has_named: false,
     };
-    builder
-        .take_args(|out| rmp_serde::encode::write(out, &args))
-        .unwrap();
-    builder.append(&call);
+    let args = rmp_serde::to_vec(&args).unwrap();
+    builder.append(&call, &args);
 }
 
 fn three_calls() -> Vec<u8> {

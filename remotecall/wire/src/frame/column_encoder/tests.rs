@@ -38,22 +38,21 @@ const CLIENTS: [&str; 3] = ["agent/0", "agent/1", "learner"];
 fn body_of(calls: &[TestCall]) -> Vec<u8> {
     let (mut builder, mut time_ns) = (FrameBuilder::default(), START_NS);
     for call in calls {
-        let write = |out: &mut Vec<u8>| {
-            rmp_serde::encode::write(out, &call.args)?;
-            match call.has_named {
-                true => rmp_serde::encode::write(out, &std::collections::BTreeMap::from([("x", 1)])),
-                false => Ok(()),
-            }
-        };
-        builder.take_args(write).unwrap();
-        builder.append(&NewCall {
-            method: METHODS[call.method],
-            client: CLIENTS[call.client],
-            reply: call.reply,
-            time_ns,
-            deadline_ms: call.deadline_ms,
-            has_named: call.has_named,
-        });
+        let mut args = rmp_serde::to_vec(&call.args).unwrap();
+        if call.has_named {
+            args.extend(rmp_serde::to_vec(&std::collections::BTreeMap::from([("x", 1)])).unwrap());
+        }
+        builder.append(
+            &NewCall {
+                method: METHODS[call.method],
+                client: CLIENTS[call.client],
+                reply: call.reply,
+                time_ns,
+                deadline_ms: call.deadline_ms,
+                has_named: call.has_named,
+            },
+            &args,
+        );
         time_ns = time_ns.wrapping_add(call.step_ns);
     }
     builder.close().body().to_vec()
