@@ -1,4 +1,5 @@
-//! Endpoints: the address of a broker, the role of the connections, and the log of the broker's failures.
+//! Endpoints: the address of a broker, the role of the connections, and the log of the broker's
+//! failures.
 //!
 //! A failure is logged once when it begins and once when it ends, however many connections meet it.
 
@@ -11,7 +12,8 @@ use redis::{Arg, Cmd, RedisResult, ServerError, Value};
 
 use crate::address::Address;
 
-/// Role of a connection, which determines the rights that its user needs; docs/security.md lists them.
+/// Role of a connection, which determines the rights that its user needs; docs/security.md lists
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
@@ -71,8 +73,8 @@ impl Endpoint {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs that the broker cannot be reached, unless the last failure had the same reason. `meanwhile` says what this
-    /// process does until then.
+    /// Logs that the broker cannot be reached, unless the last failure had the same reason.
+    /// `meanwhile` says what this process does until then.
     pub fn is_out(&self, error: &redis::RedisError, meanwhile: &str) {
         let why = error.to_string();
         let mut failures = self.failures();

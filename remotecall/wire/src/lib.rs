@@ -1,7 +1,7 @@
 //! Wire format of `remotecall`: frames, column blocks, arguments and replies as bytes.
 //!
-//! This crate has no I/O, no threads and no clock. Its input may be hostile: each decoder checks a length against a
-//! named limit before it allocates.
+//! This crate has no I/O, no threads and no clock. Its input may be hostile: each decoder checks a
+//! length against a named limit before it allocates.
 //!
 //! ```
 //! use remotecall_wire::{Calls, Frame, FrameBuilder, NewCall, ProducerId, ReplyMode};
