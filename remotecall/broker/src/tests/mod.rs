@@ -20,10 +20,7 @@ use super::{BrokerOptions, EmbeddedBroker};
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn options() -> BrokerOptions {
-    BrokerOptions {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..BrokerOptions::default()
-    }
+    BrokerOptions::new(([127, 0, 0, 1], 0).into())
 }
 
 fn broker() -> EmbeddedBroker {
