@@ -83,7 +83,7 @@ def test_the_queued_calls_of_a_parent_are_made_once(broker):
     parent.close()
 
 
-def test_the_futures_of_a_parent_are_not_the_childs(broker, server):
+def test_a_child_cannot_use_its_parents_futures(broker, server):
     client = AnythingClient("parent", url=broker.url)
     done = client.echo("done")
     assert done.get() == "done"

@@ -1,4 +1,4 @@
-//! A slow line carries each frame once: no timeout starts a repetition while bytes of a frame still move.
+//! Slow lines: no timeout makes the client send a frame again while bytes of the frame still move.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use std::time::Duration;
 use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 use remotecall::{Client, RemoteCall, remote};
 
-/// Bytes of one chunk, and the time between two: 64 KiB per second.
+/// Size of one chunk in bytes, and the delay after it: 64 KiB per second.
 const CHUNK: (usize, Duration) = (4 << 10, Duration::from_millis(62));
-/// Calls, and the bytes of each.
+/// Number of calls, and the size of each in bytes.
 const CALLS: (u64, usize) = (12, 50_000);
 
 struct Sum(u64);
@@ -27,7 +27,8 @@ impl Sum {
     }
 }
 
-/// Passes connections to `broker`: what comes from the client at the line's speed, what goes back at once. Counts the first.
+/// Proxy to `broker`: it forwards and counts the client's bytes at the speed of the line, and
+/// forwards the broker's bytes at once. Returns its address and the count.
 fn slow_line(broker: SocketAddr) -> (SocketAddr, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -55,7 +56,7 @@ fn slow_line(broker: SocketAddr) -> (SocketAddr, Arc<AtomicU64>) {
     (address, sent)
 }
 
-/// Bytes that do not compress, from a linear congruential generator.
+/// Incompressible bytes, from a linear congruential generator.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {

@@ -1,7 +1,8 @@
 //! Error messages for misuse of `#[remote]`.
 //!
-//! `tests/ui/NAME.rs` must not compile, and the compiler's messages must be those in `NAME.stderr`. The test runs the
-//! compiler directly with the library that cargo has built, because a package per case would build all dependencies again.
+//! `tests/ui/NAME.rs` must not compile, and the compiler's messages must be those in `NAME.stderr`.
+//! The test runs the compiler directly with the library that cargo has built, because a package per
+//! case would build all dependencies again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,8 +80,8 @@ fn library() -> PathBuf {
     if profile.ends_with("release") {
         build.arg("--release");
     }
-    // Variables that `cargo test` sets for this package would rebuild ring and its dependents, because the build script
-    // of ring reads them.
+    // Variables that `cargo test` sets for this package would rebuild ring and its dependents,
+    // because the build script of ring reads them.
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()

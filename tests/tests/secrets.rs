@@ -252,6 +252,6 @@ fn a_password_file_that_everybody_can_read_is_a_warning() {
         let args = ["top", "--redis", "127.0.0.1:1", "--redis-password-file", file];
         String::from_utf8(run("tensorplex", &args, "").stderr).unwrap()
     };
-    assert!(said(0o644).contains("everybody on this machine can read this secret"));
-    assert!(!said(0o640).contains("everybody on this machine"));
+    assert!(said(0o644).contains("all users of this machine can read this secret"));
+    assert!(!said(0o640).contains("all users of this machine"));
 }

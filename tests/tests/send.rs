@@ -208,8 +208,8 @@ fn without_a_server_send_times_out_and_counts_outstanding_lines() {
 #[test]
 fn an_invalid_address_or_client_id_is_refused() {
     for (address, options, why) in [
-        ("", &[][..], "is not understood"),
-        ("http://localhost:1", &[], "is not understood"),
+        ("", &[][..], "invalid broker address"),
+        ("http://localhost:1", &[], "invalid broker address"),
         ("localhost:1", &["--client-id", "a//b"], "empty part"),
         ("localhost:1", &["--queue", "a b"], "queue"),
     ] {

@@ -40,7 +40,8 @@ impl<'a> Args<'a> {
         Ok(slice(self.bytes, &frame))
     }
 
-    /// Takes the next argument as a value to store: an exact copy, so that the input buffer can be reused.
+    /// Takes the next argument as a value to store: an exact copy, so that the input buffer can be
+    /// reused.
     pub fn value(&mut self) -> Result<Bytes, CommandError> {
         self.next().map(Bytes::copy_from_slice)
     }

@@ -1,6 +1,7 @@
 //! Blocking read: an XREAD that may wait for entries.
 //!
-//! The command attempts it once; the thread of the connection repeats the attempt whenever an entry is added.
+//! The command attempts it once; the thread of the connection repeats the attempt whenever an entry
+//! is added.
 
 use std::time::{Duration, Instant};
 

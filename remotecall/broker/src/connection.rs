@@ -1,13 +1,15 @@
 //! Connection of one client: read, execute, reply.
 //!
-//! The thread executes all commands that have arrived before it reads again, and replies with one write
-//! unless the replies grow large. Three waits can be long; each ends when the client or the broker ends:
+//! The thread executes all commands that have arrived before it reads again, and replies with one
+//! write unless the replies grow large. Three waits can be long; each ends when the client or the
+//! broker ends:
 //!
 //! * reading: the broker shuts the socket down;
-//! * `XREAD BLOCK`: the thread is parked; an added entry or the end of the broker unparks it, and every
-//!   500 ms it checks that the client is still connected;
-//! * writing: a client that sends a long pipeline before it reads any reply would wait for the broker while
-//!   the broker waits for it, so every 50 ms the thread reads more input, within limits.
+//! * `XREAD BLOCK`: the thread is parked; an added entry or the end of the broker unparks it, and
+//!   every 500 ms it checks that the client is still connected;
+//! * writing: a client that sends a long pipeline before it reads any reply would wait for the
+//!   broker while the broker waits for it, so every 50 ms the thread reads more input, within
+//!   limits.
 
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
@@ -29,7 +31,8 @@ const PEER_CHECK: Duration = Duration::from_millis(500);
 const AHEAD_OF_READ: usize = 64 << 10;
 /// Socket timeout of a write, after which more input is read to unblock the client.
 const WRITE_SLICE: Duration = Duration::from_millis(50);
-/// Limit on the bytes that a client may send without reading its replies, beyond the buffers of the system.
+/// Limit on the bytes that a client may send without reading its replies, beyond the buffers of the
+/// system.
 const AHEAD_OF_REPLIES: usize = MAX_COMMAND;
 /// Timeout for a client to authenticate.
 const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,7 +109,8 @@ impl Connection {
         self.input.fill(&mut &*self.socket)
     }
 
-    /// Delays the reply to a wrong password, and ends the connection after the third: guessing becomes slow.
+    /// Delays the reply to a wrong password, and ends the connection after the third: guessing
+    /// becomes slow.
     fn slow_down_guessing(&mut self) {
         let until = Instant::now() + WRONG_PASSWORD_DELAY;
         // Parked, because a broker that stops unparks the thread.

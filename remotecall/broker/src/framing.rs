@@ -4,9 +4,10 @@
 //! command    "*" count CRLF   then count times:   "$" length CRLF   length bytes   CRLF
 //! ```
 //!
-//! The codec starts over when a command is incomplete, and it allocates and recurses as the data says. So
-//! this module finds the extent of a command first. It reads each header once, however small the pieces
-//! are in which the command arrives, and passes only an array of bulk strings within the limits.
+//! The codec starts over when a command is incomplete, and it allocates and recurses as the data
+//! says. So this module finds the extent of a command first. It reads each header once, however
+//! small the pieces are in which the command arrives, and passes only an array of bulk strings
+//! within the limits.
 
 use std::str;
 

@@ -11,8 +11,8 @@ use super::shared::Shared;
 /// Limit on the data of the broker under test, in bytes.
 const MEMORY: usize = 1 << 20;
 
-/// Executes the bytes of a client, once unauthenticated and once authenticated. The first byte is the size of the pieces
-/// in which the others arrive.
+/// Executes the bytes of a client, once unauthenticated and once authenticated. The first byte is
+/// the size of the pieces in which the others arrive.
 pub fn commands(bytes: &[u8]) {
     let Some((&piece, bytes)) = bytes.split_first() else {
         return;

@@ -5,7 +5,8 @@
 //!          0        start                                 end
 //! ```
 //!
-//! The buffer grows by doubling, and only when bytes have filled it: a claimed length allocates nothing.
+//! The buffer grows by doubling, and only when bytes have filled it: a claimed length allocates
+//! nothing.
 
 use std::io::{self, ErrorKind, Read};
 

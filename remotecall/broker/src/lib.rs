@@ -6,9 +6,10 @@
 //!                                  XADD wakes the threads that wait in XREAD BLOCK
 //! ```
 //!
-//! It replies as Redis 7 does, so that `redis-cli` and Redis libraries work with it. Each connection has a
-//! thread. One lock guards the data; no payload is copied or written while the lock is held. The broker
-//! writes nothing to disk, has database 0 only, and lacks consumer groups, transactions, scripts and RESP3.
+//! It replies as Redis 7 does, so that `redis-cli` and Redis libraries work with it. Each
+//! connection has a thread. One lock guards the data; no payload is copied or written while the
+//! lock is held. The broker writes nothing to disk, has database 0 only, and lacks consumer groups,
+//! transactions, scripts and RESP3.
 //!
 //! ```
 //! use remotecall_broker::{BrokerOptions, EmbeddedBroker};
@@ -62,8 +63,8 @@ impl EmbeddedBroker {
     /// Starts a broker, which serves until it is stopped or dropped.
     ///
     /// # Errors
-    /// When the address is reachable from other machines and there is no password, or the system refuses the
-    /// address or a thread.
+    /// When the address is reachable from other machines and there is no password, or the system
+    /// refuses the address or a thread.
     pub fn start(options: BrokerOptions) -> Result<Self, BrokerStartError> {
         Self::start_with(options, listener::allowed_connections())
     }
@@ -112,6 +113,7 @@ impl EmbeddedBroker {
         self.shared.connections()
     }
 
-    /// Closes the port and every connection, and joins the threads. Dropping the broker does the same.
+    /// Closes the port and every connection, and joins the threads. Dropping the broker does the
+    /// same.
     pub fn stop(self) {}
 }

@@ -1,8 +1,8 @@
 //! Listener: accepts connections, starts a thread for each, and joins all of them at the end.
 //!
-//! The [`Listener`] owns the accepting thread, which owns the threads of the connections. A socket belongs
-//! to the thread of its connection; the accepting thread has a weak reference only, so that a finished
-//! connection closes its file at once.
+//! The [`Listener`] owns the accepting thread, which owns the threads of the connections. A socket
+//! belongs to the thread of its connection; the accepting thread has a weak reference only, so that
+//! a finished connection closes its file at once.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,7 +18,8 @@ use super::shared::Shared;
 
 /// Limit on open connections.
 pub const MAX_CONNECTIONS: usize = 4096;
-/// Limit on open unauthenticated connections: each may take half a mebibyte of memory, and try one password a second.
+/// Limit on open unauthenticated connections: each may take half a mebibyte of memory, and try one
+/// password a second.
 pub const MAX_UNAUTHENTICATED: usize = 256;
 /// Number of open files that are reserved for the rest of the process.
 const FILES_FOR_OTHERS: usize = 128;
@@ -109,8 +110,8 @@ impl Drop for Listener {
     }
 }
 
-/// Binds the address. Retries a port in use, because a local client that tries to connect may have it for an instant:
-/// the system may choose that very port for the client's end.
+/// Binds the address. Retries a port in use, because a local client that tries to connect may have
+/// it for an instant: the system may choose that very port for the client's end.
 fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
     let until = Instant::now() + BIND_TIMEOUT;
     loop {

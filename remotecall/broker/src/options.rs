@@ -9,15 +9,15 @@ pub const DEFAULT_PORT: u16 = 8008;
 /// Default limit on the data that a broker holds, 1 GiB.
 pub const DEFAULT_MAX_MEMORY: usize = 1 << 30;
 
-/// Options of a broker: address, memory and password. More may come, so a value is made by [`new`](Self::new) or
-/// `default` and then changed.
+/// Options of a broker: address, memory and password. More may come, so a value is made by
+/// [`new`](Self::new) or `default` and then changed.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct BrokerOptions {
     /// Address to listen on; port 0 takes any free port. The default is 127.0.0.1:8008.
     pub listen: SocketAddr,
-    /// Limit on the data, bookkeeping included, in bytes; the default is 1 GiB. A command that would exceed it is
-    /// refused with `-OOM`. The buffers of connections are not included.
+    /// Limit on the data, bookkeeping included, in bytes; the default is 1 GiB. A command that
+    /// would exceed it is refused with `-OOM`. The buffers of connections are not included.
     pub max_memory: usize,
     /// Password that clients authenticate with; an empty one counts as none, the default.
     pub password: Option<String>,
@@ -57,8 +57,8 @@ impl BrokerOptions {
 }
 
 impl BrokerStartError {
-    /// True if a later attempt may succeed without a change of the options: another process holds the port, or the
-    /// system lacks a thread.
+    /// True if a later attempt may succeed without a change of the options: another process holds
+    /// the port, or the system lacks a thread.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NoPassword(_) => false,

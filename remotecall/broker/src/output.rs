@@ -1,7 +1,7 @@
 //! Output buffer: replies that are encoded and not yet written to the client.
 //!
-//! Short replies share one write. A large value is not copied: the buffer holds a reference to it, and a
-//! vectored write takes the bytes from the store.
+//! Short replies share one write. A large value is not copied: the buffer holds a reference to it,
+//! and a vectored write takes the bytes from the store.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -201,7 +201,8 @@ impl Output {
         Ok(())
     }
 
-    /// Adds the header of an array or a bulk string by hand, because the codec encodes it only with the content.
+    /// Adds the header of an array or a bulk string by hand, because the codec encodes it only with
+    /// the content.
     fn header(&mut self, kind: u8, count: usize) -> io::Result<()> {
         let mut line = [0; 24];
         let mut rest = line.as_mut_slice();

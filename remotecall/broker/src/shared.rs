@@ -56,7 +56,8 @@ impl Shared {
         self.password.is_some()
     }
 
-    /// True if `offered` is the password, compared in constant time. Without a password anything is accepted.
+    /// True if `offered` is the password, compared in constant time. Without a password anything is
+    /// accepted.
     pub fn accepts(&self, offered: &[u8]) -> bool {
         let Some(password) = &self.password else {
             return true;

@@ -1,7 +1,7 @@
 //! Store: the keys with their values, expiry, size in memory, and the threads that wait for them.
 //!
-//! The store has no clock. [`Store::advance`] sets the time before each command and removes the keys that
-//! have expired, so that no command sees one.
+//! The store has no clock. [`Store::advance`] sets the time before each command and removes the
+//! keys that have expired, so that no command sees one.
 
 use std::collections::{BTreeSet, HashMap};
 use std::thread::{Thread, ThreadId};
@@ -44,7 +44,8 @@ impl Store {
         }
     }
 
-    /// Sets the time, in milliseconds since the start, and removes expired keys. Time never goes back.
+    /// Sets the time, in milliseconds since the start, and removes expired keys. Time never goes
+    /// back.
     pub fn advance(&mut self, now: u64) {
         self.now = self.now.max(now);
         while let Some((deadline, key)) = self.deadlines.first() {

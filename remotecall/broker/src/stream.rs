@@ -1,7 +1,7 @@
 //! Streams: entries in the order of their ids.
 //!
-//! Ids only grow, even when the clock steps back or the stream has been emptied. So entries are added at
-//! the end, trimmed at the front, and found by binary search.
+//! Ids only grow, even when the clock steps back or the stream has been emptied. So entries are
+//! added at the end, trimmed at the front, and found by binary search.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::error::CommandError;
 use super::stream::Stream;
 
-/// Approximate overhead per field of a hash, in bytes: two handles, the shares of table and allocator.
+/// Approximate overhead per field of a hash, in bytes: two handles, the shares of table and
+/// allocator.
 const FIELD_COST: usize = 128;
 
 /// Value of a key.
@@ -44,7 +45,8 @@ impl Value {
         }
     }
 
-    /// True if the key is to be removed: a hash without fields. An empty stream stays, because it has a last id.
+    /// True if the key is to be removed: a hash without fields. An empty stream stays, because it
+    /// has a last id.
     pub fn is_spent(&self) -> bool {
         matches!(self, Self::Hash(hash) if hash.fields.is_empty())
     }

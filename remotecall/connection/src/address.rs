@@ -5,15 +5,15 @@
 //! redis://user:password@host:port/db          rediss:// and valkeys:// use TLS
 //! unix:///path/to/socket?db=0&user=me
 //!
-//! ?password_file=FILE                          file with the password, instead of a password in the address
-//! ?ca=FILE                                     CA certificates for the broker's certificate, instead of the system's
-//! ?cert=FILE&key=FILE                          client certificate and its key, for a broker that requires one
+//! ?password_file=FILE     file with the password, instead of a password in the address
+//! ?ca=FILE                CA certificates for the broker's certificate, instead of the system's
+//! ?cert=FILE&key=FILE     client certificate and its key, for a broker that requires one
 //! ```
 //!
 //! An address that names no password, CA or client certificate takes it from the variables of an
-//! [`Environment`]; [`Address::from_str`] reads no variables. Every file is PEM or one line of text.
-//! Parsing checks each file, and each connection reads it again: a renewed file takes effect at the next
-//! connection.
+//! [`Environment`]; [`Address::from_str`] reads no variables. Every file is PEM or one line of
+//! text. Parsing checks each file, and each connection reads it again: a renewed file takes effect
+//! at the next connection.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,10 +29,11 @@ use crate::percent;
 /// Parameters that name a file; the first three need TLS.
 const FILES: [&str; 4] = ["ca", "cert", "key", "password_file"];
 
-/// Address of a broker: `host:port`, `redis://user:password@host:port/db` or `unix:///path?db=0`; with TLS `rediss://…`.
+/// Address of a broker: `host:port`, `redis://user:password@host:port/db` or `unix:///path?db=0`;
+/// with TLS `rediss://…`.
 ///
-/// After a `?` may follow `password_file=FILE`, `ca=FILE`, `cert=FILE` and `key=FILE`, joined by `&` and percent-encoded.
-/// `Display` and `Debug` omit every secret.
+/// After a `?` may follow `password_file=FILE`, `ca=FILE`, `cert=FILE` and `key=FILE`, joined by
+/// `&` and percent-encoded. `Display` and `Debug` omit every secret.
 #[derive(Clone)]
 pub struct Address {
     pub(crate) info: ConnectionInfo,
@@ -47,7 +48,7 @@ pub struct Address {
 pub enum AddressError {
     /// The text is not an address.
     #[error(
-        "broker address {0:?} is not understood: write host:port, redis://user:password@host:port/db \
+        "invalid broker address {0:?}: write host:port, redis://user:password@host:port/db \
          (rediss:// with TLS) or unix:///path/to/socket; other characters than letters and digits in user, password and \
          files as %XX"
     )]
@@ -59,7 +60,7 @@ pub enum AddressError {
     Insecure(String),
     /// A parameter after the `?` is unknown.
     #[error(
-        "broker address {address:?}: parameter {name:?} is not known: there are ca, cert, key and password_file, and db and \
+        "broker address {address:?}: unknown parameter {name:?}: known are ca, cert, key and password_file, and db and \
          user for unix://"
     )]
     Parameter {
@@ -69,7 +70,7 @@ pub enum AddressError {
         name: String,
     },
     /// The address names a file for TLS and does not use TLS.
-    #[error("broker address {address:?}: {name} is of use only with TLS: write rediss://")]
+    #[error("broker address {address:?}: {name} requires TLS: write rediss://")]
     NotTls {
         /// The address, without secrets.
         address: String,
@@ -77,10 +78,10 @@ pub enum AddressError {
         name: &'static str,
     },
     /// A client certificate lacks its key, or a key its certificate.
-    #[error("broker address {0:?}: cert and key come together")]
+    #[error("broker address {0:?}: cert and key must be given together")]
     HalfCertificate(String),
     /// The address has both a password and a password file.
-    #[error("broker address {0:?}: it has a password and a password_file")]
+    #[error("broker address {0:?}: it has both a password and a password_file")]
     TwoPasswords(String),
     /// Two environment variables name a password for an address without one.
     #[error("broker address {address:?}: {variable} and {file_variable} are both set: unset one of them")]
@@ -111,10 +112,11 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// Parses an address; credentials that it does not name come from the variables of `environment`.
+    /// Parses an address; credentials that it does not name come from the variables of
+    /// `environment`.
     ///
-    /// `PREFIX_TLS_CA`, `PREFIX_TLS_CERT` and `PREFIX_TLS_KEY` count with TLS only, `PREFIX_PASSWORD` and
-    /// `PREFIX_PASSWORD_FILE` for an address without a password.
+    /// `PREFIX_TLS_CA`, `PREFIX_TLS_CERT` and `PREFIX_TLS_KEY` count with TLS only,
+    /// `PREFIX_PASSWORD` and `PREFIX_PASSWORD_FILE` for an address without a password.
     ///
     /// # Errors
     /// When the text is not an address, a file cannot be used, or both password variables are set.
@@ -139,7 +141,8 @@ impl Address {
             None => url,
         };
         let (location, parameters) = url.split_once('?').unwrap_or((&url, ""));
-        // An `@` here means that the `?` is part of a password, which must not be shown as the name of a parameter.
+        // An `@` here means that the `?` is part of a password, which must not be shown as the name
+        // of a parameter.
         if parameters.contains('@') || text.is_empty() {
             return Err(unreadable());
         }
@@ -228,7 +231,8 @@ fn without_password(text: &str) -> String {
 /// Parameters after the `?`: names and values.
 struct Parameters(Vec<(&'static str, String)>);
 
-/// Parameters of `unix://`, which the Redis library parses, so that their values are passed on as they are.
+/// Parameters of `unix://`, which the Redis library parses, so that their values are passed on as
+/// they are.
 const UNIX_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 
 impl Parameters {
@@ -258,7 +262,8 @@ impl Parameters {
         UNIX_PARAMETERS.into_iter().filter_map(take).collect()
     }
 
-    /// Credential files, and the password of `PREFIX_PASSWORD` if it is used. No other parameter may be left.
+    /// Credential files, and the password of `PREFIX_PASSWORD` if it is used. No other parameter
+    /// may be left.
     fn credentials(
         mut self,
         info: &ConnectionInfo,

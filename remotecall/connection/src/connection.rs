@@ -13,7 +13,7 @@ use crate::endpoint::{Endpoint, name};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout of a reply, beyond the time that a blocking command may take, 5 s.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Timeout of a broker that refuses the length of a value, 1 s.
+/// Timeout for a broker to refuse the length of a value, 1 s.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Open, authenticated connection.
@@ -25,8 +25,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects, authenticates, selects the database and checks that the other side is a broker. `longest_block` is the
-    /// longest time for which a command may block at the broker.
+    /// Connects, authenticates, selects the database and checks that the other side is a broker.
+    /// `longest_block` is the longest time for which a command may block at the broker.
     ///
     /// # Errors
     /// When any of these steps fails. The error says what to do where the cause is known.
@@ -49,13 +49,14 @@ impl Connection {
         Ok(opened)
     }
 
-    /// Asks whether the broker refuses a value of `length` bytes, over a connection of its own; returns its refusal.
+    /// Checks over another connection whether the broker refuses a value of `length` bytes, and
+    /// returns its refusal.
     ///
-    /// Only the head of such a value is sent. A broker that refuses it replies at once, and one that takes it waits for
-    /// the rest.
+    /// Only the header of such a value is sent. A broker that refuses the length says so at once;
+    /// one that accepts it waits for the value.
     ///
     /// # Errors
-    /// When the connection fails.
+    /// When the connection cannot be opened, or fails otherwise than by a refusal.
     pub fn refuses_length(endpoint: &Endpoint, length: usize) -> RedisResult<Option<String>> {
         let mut connection = Self::open(endpoint, Duration::ZERO)?.connection;
         connection.set_read_timeout(Some(REFUSAL_TIMEOUT))?;
@@ -76,18 +77,20 @@ impl Connection {
             }
         }
         match replies.last() {
-            // When no process listens on a port above 32767 of this machine, the system may choose that very port for
-            // the client's end. Then the socket is connected to itself, echoes every command, and occupies the port.
+            // When no process listens on a port above 32767 of this machine, the system may choose
+            // that very port for the client's end. Then the socket is connected to itself, echoes
+            // every command, and occupies the port.
             Some(Value::SimpleString(reply)) if reply == "PONG" => Ok(()),
             _ => Err(io::Error::other("the other side is not a broker: it does not reply to PING").into()),
         }
     }
 
-    /// Sends all commands in one write and returns their replies. The error of a single command is a
-    /// [`Value::ServerError`] among them, and is logged.
+    /// Sends all commands in one write and returns their replies. The error of a single command is
+    /// a [`Value::ServerError`] among them, and is logged.
     ///
     /// # Errors
-    /// When the connection fails or a reply does not come in time; the connection cannot be used any more then.
+    /// When the connection fails or a reply does not come in time; the connection cannot be used
+    /// any more then.
     pub fn run(&mut self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         let replies = self.exchange(pipeline)?;
         if self.endpoint.has_refusals() || replies.iter().any(|reply| error_of(reply).is_some()) {
@@ -133,8 +136,8 @@ impl Connection {
     }
 }
 
-/// Client for an address, and its handshake: `AUTH`, `SELECT` and `PING`. The library's own handshake would hide the
-/// broker's error messages.
+/// Client for an address, and its handshake: `AUTH`, `SELECT` and `PING`. The library's own
+/// handshake would hide the broker's error messages.
 fn prepare(address: &Address) -> Result<(Client, Pipeline), Box<dyn std::error::Error + Send + Sync>> {
     let settings = address.info.redis_settings();
     let password = match address.files.password()? {
@@ -158,7 +161,8 @@ fn prepare(address: &Address) -> Result<(Client, Pipeline), Box<dyn std::error::
     if !address.has_tls() {
         return Ok((Client::open(info)?, handshake));
     }
-    // Installed explicitly, because rustls fails when another crate of the process enables a second provider.
+    // Installed explicitly, because rustls fails when another crate of the process enables a second
+    // provider.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // An error means that another thread has installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,7 +1,7 @@
 //! Credential files: a password, certificates and a key.
 //!
-//! Errors never show the content of a file. Only regular files are read: a pipe could block, and could not be read
-//! again for the next connection.
+//! Errors never show the content of a file. Only regular files are read: a pipe could block, and
+//! could not be read again for the next connection.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -103,13 +103,13 @@ pub fn read_password(path: &Path) -> Result<String, FileError> {
     }
 }
 
-/// Logs a warning when all users of the machine can read a file with a secret. One warning per process, which may create
-/// many clients.
+/// Logs a warning when all users of the machine can read a file with a secret. One warning per
+/// process, which may create many clients.
 pub fn warn_if_others_can_read(path: &Path) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let mode = path.metadata().map_or(0, |meta| meta.permissions().mode());
     if mode & 0o004 != 0 && !WARNED.swap(true, Relaxed) {
-        tracing::warn!(path = %path.display(), "everybody on this machine can read this secret: chmod o-r");
+        tracing::warn!(path = %path.display(), "all users of this machine can read this secret; run chmod o-r on the file");
     }
 }
 
@@ -123,7 +123,7 @@ fn read_pem(what: &'static str, path: &Path, holds: &str) -> Result<Vec<u8>, Fil
         false => Err(FileError {
             what,
             path: path.to_owned(),
-            why: format!("it holds no {holds:?}: a file in PEM is wanted"),
+            why: format!("it has no {holds:?}: a PEM file is required"),
         }),
     }
 }
@@ -200,6 +200,6 @@ mod tests {
             ..Credentials::default()
         };
         let error = files.check().unwrap_err().to_string();
-        assert!(error.contains("it holds no \"-----BEGIN CERTIFICATE"), "{error}");
+        assert!(error.contains("it has no \"-----BEGIN CERTIFICATE"), "{error}");
     }
 }

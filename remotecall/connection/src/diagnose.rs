@@ -1,4 +1,5 @@
-//! Hints for a connection whose first exchange failed: the probable cause, and what to write instead.
+//! Hints for a connection whose first exchange failed: the probable cause, and what to write
+//! instead.
 
 use std::io;
 
@@ -24,7 +25,7 @@ fn hint(error: &RedisError, text: &str, address: &Address) -> Option<String> {
     }
     match text {
         _ if text.contains("UnknownIssuer") => Some(format!(
-            "the CA that signs the broker's certificate is not known here; name it with ?ca=FILE{}",
+            "the CA that signed the broker's certificate is unknown; name it with ?ca=FILE{}",
             or_variables(address, &[Variable::TlsCa])
         )),
         _ if text.contains("CertificateRequired") => Some(format!(

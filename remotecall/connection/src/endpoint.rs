@@ -1,4 +1,5 @@
-//! Endpoints: the address of a broker, the role of the connections, and the log of the broker's failures.
+//! Endpoints: the address of a broker, the role of the connections, and the log of the broker's
+//! failures.
 //!
 //! A failure is logged once when it begins and once when it ends, however many connections meet it.
 
@@ -12,7 +13,8 @@ use redis::{Arg, Cmd, RedisResult, ServerError, Value};
 
 use crate::address::Address;
 
-/// Role of a connection, which determines the rights that its user needs; docs/security.md lists them.
+/// Role of a connection, which determines the rights that its user needs; docs/security.md lists
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {

@@ -18,9 +18,10 @@ pub struct Entry {
     pub sent_ms: Option<u64>,
     /// Field "d": number of calls that the sender had dropped.
     pub dropped: u64,
-    /// Fields "p" and "z": a producer that ended with every ack, and whether the broker answered each of its `XADD`s.
+    /// Fields "p" and "z": a producer that ended with every frame acknowledged, and true if the
+    /// broker replied to each of its `XADD` commands.
     pub goodbye: Option<(ProducerId, bool)>,
-    /// Field "m": a mark of the server itself.
+    /// Field "m": true for an entry that the server itself added as a mark.
     pub is_mark: bool,
 }
 
@@ -119,10 +120,11 @@ fn entry(value: Value) -> Option<Entry> {
 }
 
 impl Entry {
-    /// Time of the sender's clock when the broker's clock shows `broker_ms`, in milliseconds since 1970.
+    /// Time of the sender's clock when the broker's clock shows `broker_ms`, in milliseconds since
+    /// 1970.
     ///
-    /// The broker's clock alone measures the time since the entry was added, so that the two clocks need not agree. A
-    /// sender that does not send its clock counts as having the broker's.
+    /// The broker's clock alone measures the time since the entry was added, so that the two clocks
+    /// need not agree. A sender that does not send its clock counts as having the broker's.
     pub fn senders_clock(&self, broker_ms: u64) -> u64 {
         let waited = broker_ms.saturating_sub(self.id.ms);
         self.sent_ms.unwrap_or(self.id.ms).saturating_add(waited)

@@ -1,19 +1,25 @@
 //! Connections to a broker: addresses, credentials, the keys of a queue, and blocking connections.
 //!
 //! ```text
-//! rc:{QUEUE.SHARD}:in      stream of frames: field "f" is the frame; "a", "t" and "d" are the sender's state when it
-//!                          sent the frame: its acknowledgement, its clock, and the calls it had dropped
-//! rc:{QUEUE.SHARD}:ack     hash: producer id in hexadecimal → highest acknowledged frame; "dropped" → calls that
-//!                          producers dropped
+//! rc:{QUEUE.SHARD}:in      stream of frames
+//!     f                    the frame
+//!     a, t, d              the sender's acknowledgement, clock and dropped calls when it sent it
+//!     p, z                 the end of a producer
+//!     m                    a mark that the server itself added
+//! rc:{QUEUE.SHARD}:ack     hash
+//!     PRODUCER             highest acknowledged frame of the producer, an id in hexadecimal
+//!     PRODUCER:refused     refused calls of the producer
+//!     dropped, accepted    calls that producers dropped, frames that were accepted
 //! rc:{QUEUE.SHARD}:lease   name of the server that serves the queue; expires by itself
 //! rc:{r.PRODUCER}:out      stream of replies to one producer; expires by itself
 //! ```
 //!
-//! Connections are blocking sockets with timeouts. After any failure the caller drops the connection and opens another.
-//! The protocol, not the connection, settles what was in flight: frames are numbered, so that a frame which is sent
-//! twice runs once.
+//! Connections are blocking sockets with timeouts. After any failure the caller drops the
+//! connection and opens another. The protocol, not the connection, settles what was in flight:
+//! frames are numbered, so that a frame which is sent twice runs once.
 //!
-//! Signatures of this crate have types of the crate `redis`: it serves `remotecall`, whose own signatures have none.
+//! Signatures of this crate have types of the crate `redis`: it serves `remotecall`, whose own
+//! signatures have none.
 
 mod address;
 mod connection;
@@ -39,7 +45,8 @@ pub const MAX_QUEUE_NAME: usize = 128;
 /// Field of the acknowledgements with the number of calls that producers dropped.
 pub const DROPPED_FIELD: &str = "dropped";
 
-/// Field of the acknowledgements with the number of frames accepted since the journal began.
+/// Field of the acknowledgements with the number of frames that were accepted since the journal
+/// began.
 pub const ACCEPTED_FIELD: &str = "accepted";
 
 /// Field of the acknowledgements with the refused calls of a producer: `COUNT TEXT`.
@@ -69,7 +76,8 @@ impl Keys {
     /// Keys of the queue `queue`.
     ///
     /// # Errors
-    /// When the name is empty, too long, or has other characters than letters, digits, `.`, `_` and `-`.
+    /// When the name is empty, too long, or has other characters than letters, digits, `.`, `_` and
+    /// `-`.
     pub fn new(queue: &str) -> Result<Self, QueueNameError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if queue.is_empty() || queue.len() > MAX_QUEUE_NAME || !queue.chars().all(allowed) {

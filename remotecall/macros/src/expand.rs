@@ -40,7 +40,8 @@ fn output_span(method: &Method) -> Span {
         .map_or_else(|| method.sig.ident.span(), |ty| ty.span())
 }
 
-/// Expression that serializes `value`; bytes become bytes, because serde alone would make a list of numbers.
+/// Expression that serializes `value`; bytes become bytes, because serde alone would make a list of
+/// numbers.
 fn encodable(ty: &Type, value: TokenStream) -> TokenStream {
     let bytes = |ty| is_slice_of_u8(ty) || is_vec_of_u8(ty);
     if bytes(ty) {

@@ -1,7 +1,8 @@
 //! The `#[remote]` attribute of `remotecall`: parse, validate, expand.
 //!
-//! `parse` checks nothing, `validate` has one function per rule, `expand` assumes that the rules hold. The generated code
-//! calls `remotecall`, which has the logic. Use the attribute as `remotecall::remote`, where it is documented.
+//! `parse` checks nothing, `validate` has one function per rule, `expand` assumes that the rules
+//! hold. The generated code calls `remotecall`, which has the logic. Use the attribute as
+//! `remotecall::remote`, where it is documented.
 
 mod expand;
 mod parse;

@@ -1,4 +1,5 @@
-//! Parsing of an `impl` under `#[remote]`: its methods, arguments and helper attributes. Nothing is checked here.
+//! Parsing of an `impl` under `#[remote]`: its methods, arguments and helper attributes. Nothing is
+//! checked here.
 
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, Parser};

@@ -85,7 +85,8 @@ impl CallError {
         }
     }
 
-    /// True if the call did not run and may succeed when it is made again, as it is: its deadline passed.
+    /// True if the call did not run and may succeed when it is made again, as it is: its deadline
+    /// passed.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::DeadlineExceeded { .. })
     }

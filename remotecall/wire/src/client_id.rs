@@ -11,10 +11,10 @@ pub const MAX_PART: usize = 200;
 
 /// Name of a client, such as `agent/17`.
 ///
-/// An id may name a directory on the server, so a value of this type is always a safe relative path:
-/// one or more parts separated by `/`, each of 1 to [`MAX_PART`] bytes of letters and digits of any script
-/// and `. _ - = + , @`, none starting with a dot; at most [`MAX_CLIENT_ID`] bytes in all. Code that holds a `ClientId`
-/// never checks again.
+/// An id may name a directory on the server, so a value of this type is always a safe relative
+/// path: one or more parts separated by `/`, each of 1 to [`MAX_PART`] bytes of letters and digits
+/// of any script and `. _ - = + , @`, none starting with a dot; at most [`MAX_CLIENT_ID`] bytes in
+/// all. Code that holds a `ClientId` never checks again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
 
@@ -67,11 +67,11 @@ impl ClientId {
     }
 }
 
-/// True for the characters of a part: letters, digits and combining marks of any script, and some punctuation that shells,
-/// file systems and TensorBoard's readers take as it is.
+/// True for the characters of a part: letters, digits and combining marks of any script, and some
+/// punctuation that shells, file systems and TensorBoard's readers take as it is.
 ///
-/// The characters of Unicode's `XID_Continue` are visible, without those that Unicode calls default ignorable: two ids that
-/// look the same would be a trap.
+/// The characters of Unicode's `XID_Continue` are visible, without those that Unicode calls default
+/// ignorable: two ids that look the same would be a trap.
 pub(crate) fn is_allowed(c: char) -> bool {
     const IGNORABLE: [std::ops::RangeInclusive<char>; 8] = [
         '\u{34f}'..='\u{34f}',

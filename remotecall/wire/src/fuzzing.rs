@@ -1,4 +1,5 @@
-//! Entry points of the decoders, for the targets in `fuzz/` and the replay of their corpora in `cargo test`.
+//! Entry points of the decoders, for the targets in `fuzz/` and the replay of their corpora in
+//! `cargo test`.
 //!
 //! A target repairs checksums, so that a mutation reaches the decoders behind them.
 

@@ -1,13 +1,12 @@
 //! Wire format of `remotecall`: frames, column blocks, arguments and replies as bytes.
 //!
-//! This crate has no I/O, no threads and no clock. Its input may be hostile: each decoder checks a length against a
-//! named limit before it allocates.
+//! This crate has no I/O, no threads and no clock. Its input may be hostile: each decoder checks a
+//! length against a named limit before it allocates.
 //!
 //! ```
 //! use remotecall_wire::{Calls, Frame, FrameBuilder, NewCall, ProducerId, ReplyMode};
 //!
 //! let mut builder = FrameBuilder::default();
-//! let args = rmp_serde::to_vec(&("loss", 0.5))?;
 //! let call = NewCall {
 //!     method: "add",
 //!     client: "agent/17",
@@ -16,7 +15,7 @@
 //!     deadline_ms: None,
 //!     has_named: false,
 //! };
-//! builder.append(&call, &args);
+//! builder.append(&call, &rmp_serde::to_vec(&("loss", 0.5))?);
 //! let bytes = builder.close().seal(ProducerId::random()?, 1);
 //!
 //! let frame = Frame::parse(&bytes)?;

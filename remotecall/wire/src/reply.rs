@@ -129,7 +129,8 @@ impl Reply<'_> {
     /// The encoded result of the call.
     ///
     /// # Errors
-    /// [`ReplyError::Call`] when the call failed, [`ReplyError::Unreadable`] when its error cannot be decoded.
+    /// [`ReplyError::Call`] when the call failed, [`ReplyError::Unreadable`] when its error cannot
+    /// be decoded.
     pub fn outcome(&self) -> Result<Vec<u8>, ReplyError> {
         match self.status {
             STATUS_OK => Ok(self.value.to_vec()),

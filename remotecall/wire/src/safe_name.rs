@@ -1,7 +1,8 @@
 //! Safe names: any text as a relative path that is safe as a client id.
 //!
-//! A name that is a valid client id stays as it is. In any other name the characters that an id cannot hold become `_`, long
-//! parts are cut, and a hash of the original part follows, so that two names never share an id:
+//! A name that is a valid client id stays as it is. In any other name the characters that an id
+//! cannot hold become `_`, long parts are cut, and a hash of the original part follows, so that two
+//! names never share an id:
 //!
 //! ```text
 //! runs/lr=0.1       runs/lr=0.1
@@ -9,8 +10,7 @@
 //! my run            my_run-2d4b6f1e0a93          12 hexadecimal digits of FNV-1a, 64 bits
 //! ```
 
-use crate::client_id::{MAX_CLIENT_ID, MAX_PART, is_allowed};
-use crate::{ClientId, ClientIdError};
+use crate::client_id::{ClientId, ClientIdError, MAX_CLIENT_ID, MAX_PART, is_allowed};
 
 /// Bytes of `-` and the digits of a hash.
 const SUFFIX: usize = 13;
@@ -18,8 +18,8 @@ const SUFFIX: usize = 13;
 const MASK: u64 = (1 << 48) - 1;
 
 impl ClientId {
-    /// Makes an id of any text, such as a path or a run's name. Different texts give different ids, except that empty parts
-    /// and parts `.` are left out, as in a path.
+    /// Makes an id of any text, such as a path or a run's name. Different texts give different ids,
+    /// except that empty parts and parts `.` are left out, as in a path.
     ///
     /// # Errors
     /// [`ClientIdError::EmptyPart`] when no part is left.

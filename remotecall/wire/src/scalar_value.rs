@@ -21,8 +21,8 @@ pub enum ScalarValue<'a> {
 }
 
 impl<'a> ScalarValue<'a> {
-    /// Takes the next MessagePack value off `rest`; `None` when it is not a scalar. A number is not a scalar when its type
-    /// would change: an integer above `i64::MAX`, or a 32-bit float.
+    /// Takes the next MessagePack value off `rest`; `None` when it is not a scalar. A number is not
+    /// a scalar when its type would change: an integer above `i64::MAX`, or a 32-bit float.
     pub fn take(rest: &mut &'a [u8]) -> Option<Self> {
         let (&first, tail) = rest.split_first()?;
         *rest = tail;

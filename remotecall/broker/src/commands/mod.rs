@@ -1,7 +1,7 @@
 //! Commands: the table, and one function for each command.
 //!
-//! A function parses its arguments and copies the values to store before it takes the lock, and returns the
-//! reply, which is written after the lock is released.
+//! A function parses its arguments and copies the values to store before it takes the lock, and
+//! returns the reply, which is written after the lock is released.
 
 mod hashes;
 mod keys;

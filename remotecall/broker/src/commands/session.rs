@@ -61,7 +61,8 @@ impl Session {
         self.over = true;
     }
 
-    /// Takes the read of the last command, if it has to wait; its reply then replaces the one of the command.
+    /// Takes the read of the last command, if it has to wait; its reply then replaces the one of
+    /// the command.
     pub fn take_wait(&mut self) -> Option<BlockingRead> {
         self.wait.take()
     }

@@ -1,7 +1,7 @@
 //! Comparison of the replies of a real Redis 7 and the embedded broker.
 //!
-//! A script has one command per line. `"…"` quotes a word; `\r` and `\n` work anywhere. A mark before a line
-//! selects the comparison of the replies:
+//! A script has one command per line. `"…"` quotes a word; `\r` and `\n` work anywhere. A mark
+//! before a line selects the comparison of the replies:
 //!
 //! ```text
 //! (none)    equal

@@ -1,5 +1,5 @@
-//! Scripts whose replies must be the same from a real Redis 7 and the embedded broker, errors word by word.
-//! `compare` has the marks of the lines.
+//! Scripts whose replies must be the same from a real Redis 7 and the embedded broker, errors word
+//! by word. `compare` has the marks of the lines.
 
 use super::compare::check;
 

@@ -136,7 +136,8 @@ fn listening_beyond_this_machine_requires_a_password() {
         listen: ([0, 0, 0, 0], 0).into(),
         ..options()
     };
-    // The third is 127.0.0.1 in another form; 192.0.2.1 belongs to no machine, and is refused before it is bound.
+    // The third is 127.0.0.1 in another form; 192.0.2.1 belongs to no machine, and is refused
+    // before it is bound.
     for listen in ["0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "192.0.2.1:0"] {
         for password in [None, Some(String::new())] {
             let error = EmbeddedBroker::start(BrokerOptions {

@@ -54,13 +54,13 @@ fn an_error_names_the_correct_form() {
     fails("rediss://host#insecure", "?ca=FILE");
     fails(
         "redis://host?cafile=/f",
-        "\"cafile\" is not known: there are ca, ",
+        "unknown parameter \"cafile\": known are ca, ",
     );
-    fails("host:1?ca=/f", "ca is of use only with TLS: write rediss://");
-    fails("rediss://host?key=/f", "cert and key come together");
+    fails("host:1?ca=/f", "ca requires TLS: write rediss://");
+    fails("rediss://host?key=/f", "cert and key must be given together");
     fails(
         "redis://:a@host?password_file=/f",
-        "a password and a password_file",
+        "both a password and a password_file",
     );
     fails(
         "rediss://host?ca=/no/such%20file",

@@ -92,8 +92,8 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
                 ::core::result::Result::Ok(Self { client, mode: ::core::marker::PhantomData })
             }
 
-            /// The same client, whose calls have a deadline after which the server does not run them; see
-            /// [`Client::with_deadline`](::remotecall::Client::with_deadline).
+            /// The same client, whose calls have a deadline after which the server does not run
+            /// them; see [`Client::with_deadline`](::remotecall::Client::with_deadline).
             #[must_use]
             pub fn with_deadline(&self, deadline: ::core::time::Duration) -> Self {
                 Self { client: self.client.with_deadline(deadline), mode: ::core::marker::PhantomData }
@@ -102,7 +102,8 @@ pub fn client(remote: &Remote, methods: &[&Method]) -> TokenStream {
             /// Waits until the server has acknowledged all calls made before.
             ///
             /// # Errors
-            /// When `timeout` passes first, with the number of outstanding calls, and when calls were dropped.
+            /// When `timeout` passes first, with the number of outstanding calls, and when calls
+            /// were dropped.
             pub fn flush(
                 &self,
                 timeout: ::core::time::Duration,

@@ -1,7 +1,8 @@
 //! Server's `impl Remote` of an object: method names to numbers, and dispatch by number.
 //!
-//! Generated names have mixed-site spans, so that code of the user, such as a default, cannot refer to them by
-//! accident. Code that depends on a type has the span of that type, so that serde's trait errors point there.
+//! Generated names have mixed-site spans, so that code of the user, such as a default, cannot refer
+//! to them by accident. Code that depends on a type has the span of that type, so that serde's
+//! trait errors point there.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -161,8 +162,8 @@ fn own_at(place: Span, name: &str) -> Ident {
     Ident::new(name, Span::mixed_site().located_at(place))
 }
 
-/// Type of the value that a reference argument borrows from; `None` when the argument itself can be decoded, owned or
-/// borrowed from the bytes of the call.
+/// Type of the value that a reference argument borrows from; `None` when the argument itself can be
+/// decoded, owned or borrowed from the bytes of the call.
 ///
 /// It is a box, because a box also holds unsized types such as slices and paths.
 fn held_type(ty: &Type) -> Option<TokenStream> {

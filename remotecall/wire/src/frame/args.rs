@@ -5,8 +5,8 @@
 //! named        MessagePack map from name to value; absent when there are none
 //! ```
 //!
-//! [`Args::parse`] splits the bytes into values and decodes none of them. The method that is called decodes each value
-//! to the type of its argument, so that an error can name the argument.
+//! [`Args::parse`] splits the bytes into values and decodes none of them. The method that is called
+//! decodes each value to the type of its argument, so that an error can name the argument.
 
 use std::borrow::Cow;
 
@@ -144,15 +144,18 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// The named arguments, each one MessagePack value. A name may occur twice: see [`check`](Self::check).
+    /// The named arguments, each one MessagePack value. A name may occur twice: see
+    /// [`check`](Self::check).
     pub fn named_values(&self) -> &[(&'a str, &'a [u8])] {
         &self.named
     }
 
-    /// Checks that there are no more positional arguments than `names` and no other names than these.
+    /// Checks that there are no more positional arguments than `names` and no other names than
+    /// these.
     ///
     /// # Errors
-    /// [`CallError::BadArgument`] that names the argument which the method does not have, or which is given twice.
+    /// [`CallError::BadArgument`] that names the argument which the method does not have, or which
+    /// is given twice.
     pub fn check(&self, names: &[&str]) -> Result<(), CallError> {
         if self.positional() > names.len() {
             return Err(CallError::bad_argument(

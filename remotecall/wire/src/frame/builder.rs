@@ -1,6 +1,8 @@
-//! Frame builder: appends calls to an open frame, closes it to a draft, and seals the draft into bytes.
+//! Frame builder: appends calls to an open frame, closes it to a draft, and seals the draft into
+//! bytes.
 //!
-//! A caller's thread only appends; the sender thread seals, because packing and compression take time.
+//! A caller's thread only appends; the sender thread seals, because packing and compression take
+//! time.
 
 use std::collections::HashMap;
 
@@ -174,7 +176,8 @@ impl Draft {
         self.count
     }
 
-    /// Encodes the frame: packs calls into column blocks, compresses the body, adds header and checksum.
+    /// Encodes the frame: packs calls into column blocks, compresses the body, adds header and
+    /// checksum.
     pub fn seal(&self, producer: ProducerId, seq: u64) -> Vec<u8> {
         let packed = pack(&self.body, self.first_ns).filter(|packed| packed.len() < self.body.len());
         let (blocks, raw) = match &packed {

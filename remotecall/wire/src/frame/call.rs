@@ -42,7 +42,8 @@ pub struct Call<'a> {
     pub reply: ReplyMode,
     /// Time of the call by the caller's clock, in nanoseconds since 1970-01-01 UTC.
     pub time_ns: i64,
-    /// Deadline in milliseconds after `time_ns`, if any: a server that comes to the call later does not run it.
+    /// Deadline in milliseconds after `time_ns`, if any: a server that comes to the call later does
+    /// not run it.
     pub deadline_ms: Option<u64>,
     /// Arguments, not yet decoded.
     pub args: CallArgs<'a>,

@@ -1,20 +1,20 @@
 //! Column block: calls of one method whose arguments have the same kinds, stored as columns.
 //!
 //! ```text
-//! block    0x02 | method | varint rows | varint columns | kind of each column, a byte | clients | times | columns
-//!            kinds    0 nil, 1 false, 2 true, 3 integer, 4 float, 5 text
+//! block    0x02 | method | varint rows | varint columns | kinds | clients | times | columns
+//!            kinds    a byte per column: 0 nil, 1 false, 2 true, 3 integer, 4 float, 5 text
 //!            columns  text columns first, then the others
 //! clients  rows × varint, number of a name
 //! times    byte shift | rows × zigzag varint: nanoseconds >> shift after the call before
 //! column
-//!   text     varint count | count × (varint length | UTF-8) | rows × varint, number of one of these texts
+//!   text     varint count | count × (varint length | UTF-8) | rows × varint, number of a text
 //!   integer  see `delta`
 //!   float    see `delta`
 //!   others   nothing
 //! ```
 //!
-//! Values that repeat or change little from step to step stand side by side, so that they compress well. Every call of a
-//! block has positional arguments only, and neither a reply nor a deadline.
+//! Values that repeat or change little from step to step stand side by side, so that they compress
+//! well. Every call of a block has positional arguments only, and neither a reply nor a deadline.
 
 use super::bytes::{take, take_below, take_bytes};
 use super::delta::DeltaCodec;
@@ -69,8 +69,8 @@ struct Texts<'a> {
 }
 
 impl<'a> ColumnBlock<'a> {
-    /// Decodes the part of a block that follows its method. There are `names` names, and the call before was made at
-    /// `time_ns`. The block takes its memory out of `budget`, in bytes.
+    /// Decodes the part of a block that follows its method. There are `names` names, and the call
+    /// before was made at `time_ns`. The block takes its memory out of `budget`, in bytes.
     pub(super) fn parse(
         rest: &mut &'a [u8],
         method: usize,
@@ -82,7 +82,8 @@ impl<'a> ColumnBlock<'a> {
         let rows = take_below(rest, MAX_ROWS + 1).ok_or_else(|| malformed.clone())?;
         let width = take_below(rest, MAX_ARGS + 1).ok_or_else(|| malformed.clone())?;
         let kinds = take(rest, width)?;
-        // Checked before allocating: a row takes at least one byte for its client and one for its time.
+        // Checked before allocating: a row takes at least one byte for its client and one for its
+        // time.
         let cost = rows.saturating_mul(8 * (2 + width));
         if rows == 0 || rest.len() < 2 * rows || cost > *budget {
             return Err(malformed);

@@ -1,7 +1,7 @@
 //! Column encoder: rewrites a body of single calls into column blocks.
 //!
-//! Consecutive calls become one [block](super::column_block) when they have the same method and the same kinds of
-//! arguments. All other calls are copied as they are.
+//! Consecutive calls become one [block](super::column_block) when they have the same method and the
+//! same kinds of arguments. All other calls are copied as they are.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,8 @@ use super::item_reader::{Item, ItemReader};
 use crate::scalar_value::ScalarValue;
 use crate::varint::{put_varint, take_varint, unzigzag, zigzag};
 
-/// Head of a call with the same method and client as the call before, without reply, deadline and named arguments.
+/// Head of a call with the same method and client as the call before, without reply, deadline and
+/// named arguments.
 const SAME_CALL: u8 = ITEM_CALL | BIT_SAME;
 
 /// The body with blocks; `None` when it cannot be decoded.
@@ -138,8 +139,9 @@ impl<'a> NewBlock<'a> {
         }
     }
 
-    /// Fast path: takes the next call straight from its bytes when it has the method, the client and the kinds of arguments
-    /// of the call before. Otherwise changes nothing and returns false, and [`ItemReader`] decodes the call.
+    /// Fast path: takes the next call straight from its bytes when it has the method, the client
+    /// and the kinds of arguments of the call before. Otherwise changes nothing and returns false,
+    /// and [`ItemReader`] decodes the call.
     fn take_same_call(&mut self, reader: &mut ItemReader<'a>) -> bool {
         let (Some(&client), [SAME_CALL, rest @ ..]) = (self.clients.last(), reader.rest) else {
             return false;
@@ -161,7 +163,8 @@ impl<'a> NewBlock<'a> {
         true
     }
 
-    /// Takes one row of arguments. Returns false when their kinds differ; some columns may have the row then.
+    /// Takes one row of arguments. Returns false when their kinds differ; some columns may have the
+    /// row then.
     fn take_row(&mut self, mut args: &'a [u8]) -> bool {
         if rmp::decode::read_array_len(&mut args).ok() != Some(self.kinds.len() as u32) {
             return false;
@@ -247,7 +250,8 @@ struct NewTexts<'a> {
     texts: Vec<&'a str>,
     rows: Vec<u32>,
     numbers: HashMap<&'a str, u32, foldhash::fast::RandomState>,
-    /// Prediction for each text: the text that followed it last, because tags repeat in the same order.
+    /// Prediction for each text: the text that followed it last, because tags repeat in the same
+    /// order.
     next: Vec<u32>,
 }
 
@@ -264,7 +268,8 @@ impl<'a> NewTexts<'a> {
         self.rows.push(number);
     }
 
-    /// Takes the predicted text off `rest` if it stands there, which saves a UTF-8 check and a look-up.
+    /// Takes the predicted text off `rest` if it stands there, which saves a UTF-8 check and a
+    /// look-up.
     fn take_predicted(&mut self, rest: &mut &'a [u8]) -> bool {
         let Some(&last) = self.rows.last() else {
             return false;

@@ -1,11 +1,13 @@
-//! Delta coding of number columns: each value is written as its difference from the last one of the same series.
+//! Delta coding of number columns: each value is written as its difference from the last one of the
+//! same series.
 //!
-//! A series is the rows with the same text in the first text column; without one, all rows are one series.
+//! A series is the rows with the same text in the first text column; without one, all rows are one
+//! series.
 //!
 //! ```text
-//! integers  rows × zigzag varint: the difference; the first of a series differs from the row before
-//! floats    8 × rows bytes: f64, sorted by series, XORed with the one before in the same series; first the lowest
-//!           byte of each, then the next …
+//! integers  rows × zigzag varint: the difference; for the first of a series, from the row before
+//! floats    8 × rows bytes: f64, sorted by series, XORed with the one before in the same series;
+//!           first the lowest byte of each, then the next …
 //! ```
 
 use super::bytes::take;

@@ -3,7 +3,7 @@
 //! ```text
 //! frame
 //!   magic      4   "RCF1"
-//!   flags      1   bit 0: the body is an LZ4 block; bit 1: it has column blocks; other bits are zero
+//!   flags      1   bit 0: the body is an LZ4 block; bit 1: it has column blocks; others are zero
 //!   producer  16   random id of the sender
 //!   seq        8   u64 LE; 1, 2, 3 … per producer
 //!   time       8   i64 LE; nanoseconds since 1970 UTC; times of calls are relative to it
@@ -20,7 +20,8 @@
 //!              bit  4     same method and client as the call before; both are left out
 //!              bit  5     the call has a deadline; without the bit, the deadline is left out
 //!            method, client   varint, number of a name
-//!            time             zigzag varint, nanoseconds after the call before (the first: after the frame's time)
+//!            time             zigzag varint, nanoseconds after the call before; the first call's
+//!                             after the frame's time
 //!            deadline         varint, milliseconds after the call's time
 //!            arguments        see `args`
 //!   block    0x02 …        see `column_block`

@@ -1,6 +1,7 @@
 //! Item reader: decodes the items of a body one after the other.
 //!
-//! It keeps what later items refer to: the names defined so far, and the method, client and time of the last call.
+//! It keeps what later items refer to: the names defined so far, and the method, client and time of
+//! the last call.
 
 use super::bytes::{take_below, take_bytes};
 use super::call::{Call, CallArgs, ReplyMode};

@@ -1,8 +1,10 @@
-//! Frame: a numbered batch of calls of one producer, the unit of sending, journaling and deduplication.
+//! Frame: a numbered batch of calls of one producer, the unit of sending, journaling and
+//! deduplication.
 //!
-//! A frame decodes alone, because names are defined inside it. Its bytes never change once it has a number. `format`
-//! describes the layout. [`FrameBuilder`] collects calls and [`Draft::seal`] encodes them; [`Frame::parse`] checks the
-//! header and the checksum, and [`Calls::parse`] decodes the items of the body.
+//! A frame decodes alone, because names are defined inside it. Its bytes never change once it has a
+//! number. `format` describes the layout. [`FrameBuilder`] collects calls and [`Draft::seal`]
+//! encodes them; [`Frame::parse`] checks the header and the checksum, and [`Calls::parse`] decodes
+//! the items of the body.
 
 mod args;
 mod builder;
@@ -84,7 +86,8 @@ impl<'a> Frame<'a> {
         Ok(frame)
     }
 
-    /// Length of the decompressed body, as the header in `bytes` claims; 0 when there is no whole header.
+    /// Length of the decompressed body, as the header in `bytes` claims; 0 when there is no whole
+    /// header.
     pub fn raw_len(bytes: &[u8]) -> usize {
         let at = HEADER - size_of::<u32>();
         let field = bytes.get(at..).and_then(<[u8]>::first_chunk);

@@ -75,7 +75,8 @@ pub(in crate::commands) fn xdel(session: &mut Session, args: &mut Args<'_>) -> R
 struct Options {
     only_existing: bool,
     bound: Option<Bound>,
-    /// `~` permits to keep more entries than asked for. Trimming is always exact here, which `~` permits too.
+    /// `~` permits to keep more entries than asked for. Trimming is always exact here, which `~`
+    /// permits too.
     is_approximate: bool,
     limit: Option<usize>,
 }

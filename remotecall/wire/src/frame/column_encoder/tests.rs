@@ -210,7 +210,8 @@ fn limits_of_a_block_hold() {
     read(1, &[0; MAX_ARGS + 1]).unwrap_err();
     read(1, &[6]).unwrap_err();
     read(0, &[0]).unwrap_err();
-    // A nil takes no bytes on the wire, but memory: the budget is enough for one such block, not for two.
+    // A nil takes no bytes on the wire, but memory: the budget is enough for one such block, not
+    // for two.
     let twice = [
         block(MAX_ROWS, &[0; 64]),
         block(MAX_ROWS, &[0; 64])[b"\0\x03log\0\x07agent/0".len()..].to_vec(),
@@ -220,7 +221,8 @@ fn limits_of_a_block_hold() {
         .unwrap_err();
 }
 
-/// The fast path takes the first argument, a text, before it finds that the second has another kind.
+/// The fast path takes the first argument, a text, before it finds that the second has another
+/// kind.
 #[test]
 fn a_call_that_the_fast_path_leaves_adds_no_text_to_the_block() {
     let call = |tag: &str, value: Value| TestCall {
