@@ -12,8 +12,8 @@ pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8008";
 pub struct EndpointOptions {
     /// Broker address: of the server itself, or of the Redis that it reads from
     ///
-    /// Forms: host:port, redis://user:password@host:port/db, rediss://… (TLS), unix:///path. A server without --redis
-    /// listens on port 8008.
+    /// Forms: host:port, redis://user:password@host:port/db, rediss://… (TLS), unix:///path. A
+    /// server without --redis listens on port 8008.
     #[arg(
         long,
         value_name = "ADDR",
@@ -38,7 +38,8 @@ impl EndpointOptions {
 pub struct SpoolOptions {
     /// Also keep unacknowledged records in files below DIR, so that they survive a kill
     ///
-    /// The next run with the same queue and client id delivers them, or `tensorplex drain DIR` does.
+    /// The next run with the same queue and client id delivers them, or `tensorplex drain DIR`
+    /// does.
     #[arg(long, value_name = "DIR", env = "TENSORPLEX_SPOOL")]
     pub spool: Option<PathBuf>,
 }

@@ -16,9 +16,11 @@ const MAX_IN_FLIGHT: usize = 100_000;
 
 /// Send records or log lines, read as JSON lines from standard input
 ///
-/// Each line is one call. A bad line is reported with its number on standard error, and the others are sent.
+/// Each line is one call. A bad line is reported with its number on standard error, and the others
+/// are sent.
 ///
-/// Give every line of a tag its step: the default is 0, and TensorBoard hides points whose step goes back.
+/// Give every line of a tag its step: the default is 0, and TensorBoard hides points whose step
+/// goes back.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Lines:
@@ -94,7 +96,8 @@ struct Line {
 }
 
 impl Send {
-    /// Sends every line of `input`. Calls `report` with the number of each refused line and the reason.
+    /// Sends every line of `input`. Calls `report` with the number of each refused line and the
+    /// reason.
     ///
     /// # Errors
     /// Fails when the options are invalid, or the input cannot be read.

@@ -11,7 +11,8 @@ pub const MAX_PART: usize = 256 << 10;
 
 /// Changes among a server's log files, in order.
 ///
-/// A reader passes `list` and `change` of the last reply to the next call, and gets only what changed in between.
+/// A reader passes `list` and `change` of the last reply to the next call, and gets only what
+/// changed in between.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogListing {
@@ -21,7 +22,7 @@ pub struct LogListing {
     pub change: u64,
     /// Number of the server's last scan of its files.
     pub look: u64,
-    /// Whether the list holds further changes.
+    /// Set when the list holds further changes.
     pub more: bool,
     /// Changed files.
     pub files: Vec<ListedLog>,

@@ -362,7 +362,10 @@ fn the_settings_text_is_stable() {
         .preamble("{levelno} ".parse().unwrap());
     let rotation = Rotation::keep(3).max_age(std::time::Duration::from_secs(60));
     let logs = disk.open().lines(berlin).rotation(rotation);
-    assert_eq!(logs.settings(), "Text(TextFormat { time: Some(TimeFormat([Numeric(Hour, Zero)])), zone: Named(Europe/Berlin), \
+    assert_eq!(
+        logs.settings(),
+        "Text(TextFormat { time: Some(TimeFormat([Numeric(Hour, Zero)])), zone: Named(Europe/Berlin), \
          preamble: Some(Preamble([Literal(\"\"), LevelNumber, Literal(\" \")])), show_level: true }), \
-         from Level(20), Some(Rotation { max_bytes: None, max_age: Some(60s), keep: 3 })");
+         from Level(20), Some(Rotation { max_bytes: None, max_age: Some(60s), keep: 3 })"
+    );
 }
