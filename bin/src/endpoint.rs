@@ -36,7 +36,7 @@ impl EndpointOptions {
 /// Spool of a program that sends.
 #[derive(clap::Args, Debug)]
 pub struct SpoolOptions {
-    /// Also keep unacknowledged records in files below DIR, so that they survive a kill
+    /// Also keep unacknowledged records and lines in files below DIR, so that they survive a kill
     ///
     /// The next run with the same queue and client id delivers them, or `tensorplex drain DIR`
     /// does.

@@ -25,11 +25,9 @@ const MAX_IN_FLIGHT: usize = 100_000;
 #[command(after_help = "\
 Lines:
   {\"method\": \"add_scalar\", \"args\": [\"loss\", 0.5, 10]}
-  {\"method\": \"add_scalar\",
-   \"kwargs\": {\"tag\": \"loss\", \"scalar_value\": 0.5, \"global_step\": 10}}
+  {\"method\":\"add_scalar\",\"kwargs\":{\"tag\":\"a\",\"scalar_value\":1,\"global_step\":2}}
   {\"method\": \"add_text\", \"args\": [\"note\", \"hi\"], \"client_id\": \"agent/7\"}
   {\"method\": \"info\", \"args\": [\"started\"]}     with --queue loggerplex
-  (each on one line)
 
 Exit status:
   0  all lines are on the server's disk
@@ -37,8 +35,7 @@ Exit status:
   2  wrong options
 
 Example:
-  echo '{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,10]}' |
-    tensorplex send --client-id agent/0")]
+  ./train | tensorplex send --client-id agent/0")]
 pub struct Send {
     #[command(flatten)]
     endpoint: EndpointOptions,

@@ -51,7 +51,7 @@ Signals:
   SIGHUP           reopen the log files, after logrotate has moved them
 
 Environment:
-  RUST_LOG         log lines of the server itself: error, warn, info (default), ...
+  RUST_LOG         level of the server's own log lines; default: info
 
 Examples:
   tensorplex-server --logdir runs/
