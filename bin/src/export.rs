@@ -14,13 +14,15 @@ use crate::terminal::ProgressBar;
 /// Exports every point, where TensorBoard shows a sample. DIR may come from any writer of event
 /// files. Runs and tags have the names that TensorBoard shows.
 ///
-/// In a PATTERN, * matches any text, also across /, ? matches one character, and [abc] one of
-/// several.
-///
 /// Numbers have the fewest digits that read back as the same number. Text formats write NaN,
 /// Infinity and -Infinity, JSON as strings; Parquet holds the numbers themselves.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
+Patterns:
+  *      any text, also across /
+  ?      one character
+  [abc]  one of these characters
+
 Exit status:
   0  everything exported
   1  damaged records left out

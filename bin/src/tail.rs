@@ -51,8 +51,7 @@ const MAX_REGEX: usize = 1 << 20;
 /// on a terminal unless NO_COLOR is set. Follows files across rotation, and new clients as they
 /// appear.
 ///
-/// A PATTERN selects client ids: * matches any text, also across /, ? matches one character, and
-/// [abc] one of several. Without one, all clients are followed.
+/// A PATTERN selects client ids. Without one, all clients are followed.
 ///
 /// On the server's machine, --logdir reads the files, whether the server runs or not. From
 /// elsewhere, --redis asks the server; while the server is away, tail says so once, waits, and
@@ -63,6 +62,11 @@ const MAX_REGEX: usize = 1 << 20;
 /// that fits.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
+Patterns:
+  *      any text, also across /
+  ?      one character
+  [abc]  one of these characters
+
 Exit status:
   0  ended by Ctrl-C or SIGTERM, or complete (--no-follow)
   2  the logs cannot be read; with --no-follow, also when the server does
