@@ -10,7 +10,7 @@ use crate::exit::SUCCESS;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tensorplex completions bash > ~/.local/share/bash-completion/completions/tensorplex
+  tensorplex completions bash >> ~/.bash_completion
   tensorplex completions zsh > ~/.zfunc/_tensorplex
   tensorplex completions fish > ~/.config/fish/completions/tensorplex.fish")]
 pub struct Completions {

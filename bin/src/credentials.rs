@@ -2,17 +2,23 @@
 
 use remotecall::Address;
 
-/// Credential files. They become parameters of the broker address; `remotecall::Address` fills in missing ones from
-/// the environment.
+/// Credential files. They become parameters of the broker address; `remotecall::Address` fills in
+/// missing ones from the environment.
 #[derive(clap::Args, Debug, Default)]
 pub struct CredentialOptions {
-    /// File whose only line is the broker's password [env: TENSORPLEX_PASSWORD_FILE]
+    /// File whose only line is the broker's password
+    ///
+    /// [env: TENSORPLEX_PASSWORD_FILE]
     #[arg(long, value_name = "FILE", help_heading = "Broker credentials")]
     redis_password_file: Option<String>,
-    /// PEM file with the CA of a rediss:// broker; default: the system's CAs [env: TENSORPLEX_TLS_CA]
+    /// PEM file with the CA of a rediss:// broker; default: the system's CAs
+    ///
+    /// [env: TENSORPLEX_TLS_CA]
     #[arg(long, value_name = "FILE", help_heading = "Broker credentials")]
     redis_ca: Option<String>,
-    /// PEM file with a client certificate, for a broker that asks for one [env: TENSORPLEX_TLS_CERT]
+    /// PEM file with a client certificate, for a broker that asks for one
+    ///
+    /// [env: TENSORPLEX_TLS_CERT]
     #[arg(
         long,
         value_name = "FILE",
@@ -20,7 +26,9 @@ pub struct CredentialOptions {
         help_heading = "Broker credentials"
     )]
     redis_cert: Option<String>,
-    /// PEM file with the key of the client certificate [env: TENSORPLEX_TLS_KEY]
+    /// PEM file with the key of the client certificate
+    ///
+    /// [env: TENSORPLEX_TLS_KEY]
     #[arg(
         long,
         value_name = "FILE",

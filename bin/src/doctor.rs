@@ -11,9 +11,9 @@ use crate::terminal::{ProgressBar, escape};
 
 /// Find faults that make TensorBoard fail or show wrong points, and write a repaired copy
 ///
-/// DIR may come from any writer of event files, and is never changed. With --repair, every run with faults is rewritten
-/// into one event file, and everything else is copied. Values keep their tags, steps and times, unless a remedy says
-/// otherwise.
+/// DIR may come from any writer of event files, and is never changed. With --repair, every run with
+/// faults is rewritten into one event file, and everything else is copied. Values keep their tags,
+/// steps and times, unless a remedy says otherwise.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Exit status:

@@ -13,9 +13,9 @@ use crate::units::parse_duration;
 
 /// Deliver the spools that killed workers left behind
 ///
-/// Delivers every spool below DIR once, to the broker that its worker used, or to --redis. Name the broker if it needs a
-/// password, because spools do not store passwords. The server drops what it already has as duplicates. Spools of running workers
-/// are skipped. Prints one line per spool with its outcome.
+/// Delivers every spool below DIR once, to the broker that its worker used, or to --redis. Spools
+/// do not store passwords, so name a broker that needs one. The server drops duplicates of what it
+/// already has. Spools of running workers are skipped. Prints one line per spool with its outcome.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Exit status:

@@ -17,8 +17,8 @@ pub const ENVIRONMENT: Environment = Environment::with_prefix("TENSORPLEX");
 pub struct EndpointOptions {
     /// Broker address: of the server itself, or of the Redis that it reads from
     ///
-    /// Forms: host:port, redis://user:password@host:port/db, rediss://… (TLS), unix:///path. A server without --redis
-    /// listens on port 8008.
+    /// Forms: host:port, redis://user:password@host:port/db, rediss://… (TLS), unix:///path. A
+    /// server without --redis listens on port 8008.
     #[arg(
         long,
         value_name = "ADDR",
@@ -41,9 +41,10 @@ impl EndpointOptions {
 /// Spool of a program that sends.
 #[derive(clap::Args, Debug)]
 pub struct SpoolOptions {
-    /// Also keep unacknowledged records in files below DIR, so that they survive a kill
+    /// Also keep unacknowledged records and lines in files below DIR, so that they survive a kill
     ///
-    /// The next run with the same queue and client id delivers them, or `tensorplex drain DIR` does.
+    /// The next run with the same queue and client id delivers them, or `tensorplex drain DIR`
+    /// does.
     #[arg(long, value_name = "DIR", env = "TENSORPLEX_SPOOL")]
     pub spool: Option<PathBuf>,
 }

@@ -11,15 +11,18 @@ use crate::terminal::ProgressBar;
 
 /// Write all scalars of a log directory as CSV, JSON or Parquet
 ///
-/// Exports every point, where TensorBoard shows a sample. DIR may come from any writer of event files. Runs and tags have
-/// the names that TensorBoard shows.
+/// Exports every point, where TensorBoard shows a sample. DIR may come from any writer of event
+/// files. Runs and tags have the names that TensorBoard shows.
 ///
-/// In a PATTERN, * matches any text, also across /, ? matches one character, and [abc] one of several.
-///
-/// Numbers have the fewest digits that read back as the same number. Text formats write NaN, Infinity and -Infinity,
-/// JSON as strings; Parquet holds the numbers themselves.
+/// Numbers have the fewest digits that read back as the same number. Text formats write NaN,
+/// Infinity and -Infinity, JSON as strings; Parquet holds the numbers themselves.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
+Patterns:
+  *      any text, also across /
+  ?      one character
+  [abc]  one of these characters
+
 Exit status:
   0  everything exported
   1  damaged records left out
@@ -48,7 +51,8 @@ pub struct Export {
     output: Option<PathBuf>,
     /// Include superseded points
     ///
-    /// A restarted run supersedes its old points from the step on at which it continues. TensorBoard hides them.
+    /// A restarted run supersedes its old points from the step on at which it continues.
+    /// TensorBoard hides them.
     #[arg(long)]
     purged: bool,
 }

@@ -231,46 +231,52 @@ fn as_json(place: Place, record: &Result<EventView<'_>, Damage>) -> Value {
         Ok(event) => event,
         Err(damage) => return json!({"at": place.at, "damaged": damage.to_string()}),
     };
-    let mut object = json!({
-        "at": place.at, "bytes": place.bytes, "step": event.step, "wall_time": number(Number::Double(event.wall_time)),
-    });
-    match &event.content {
+    let (key, content): (_, Value) = match &event.content {
         Content::Summary(summary) => {
             let values = summary.values().map(|value| match value {
                 Ok(value) => value_as_json(&value),
                 Err(why) => json!({"damaged": why.to_string()}),
             });
-            object["values"] = values.collect();
+            ("values", values.collect())
         }
-        other => object["content"] = describe_content(other).into(),
-    }
-    object
+        other => ("content", describe_content(other).into()),
+    };
+    json!({
+        "at": place.at, "bytes": place.bytes, "step": event.step,
+        "wall_time": number(Number::Double(event.wall_time)), (key): content,
+    })
 }
 
 fn value_as_json(value: &ValueView<'_>) -> Value {
-    let mut object = json!({"tag": value.tag, "kind": kind(value), "bytes": value.bytes.len()});
+    let mut object = serde_json::Map::new();
+    let mut add = |name: &str, value: Value| object.insert(name.to_owned(), value);
+    add("tag", value.tag.into());
+    add("kind", kind(value).into());
+    add("bytes", value.bytes.len().into());
     if let Some(metadata) = value.metadata {
-        object["plugin"] = metadata.plugin.into();
-        object["data_class"] = metadata.data_class.into();
+        add("plugin", metadata.plugin.into());
+        add("data_class", metadata.data_class.into());
     }
     match value.datum {
-        Some(DatumView::Simple(simple)) => object["value"] = number(Number::Single(simple)),
+        Some(DatumView::Simple(simple)) => {
+            add("value", number(Number::Single(simple)));
+        }
         Some(DatumView::Tensor(tensor)) => {
-            object["dtype"] = dtype(tensor.dtype).into();
-            object["shape"] = tensor
+            let shape = tensor
                 .shape()
-                .map(|sizes| sizes.take(MAX_DIMENSIONS).collect::<Vec<_>>())
-                .into();
+                .map(|sizes| sizes.take(MAX_DIMENSIONS).collect::<Vec<_>>());
+            add("dtype", dtype(tensor.dtype).into());
+            add("shape", shape.into());
             if let Some(value) = tensor.number() {
-                object["value"] = number(value);
+                add("value", number(value));
             }
             if let Some(Ok(text)) = tensor.first_string().map(std::str::from_utf8) {
-                object["text"] = excerpt(text).into();
+                add("text", excerpt(text).into());
             }
         }
         _ => {}
     }
-    object
+    object.into()
 }
 
 impl Summary {

@@ -16,7 +16,13 @@
 //! exit           exit codes
 //! ```
 //!
-//! Each command is a struct of options with a method `run`. The binaries only parse, call, and exit.
+//! Each command is a struct of options with a method `run`. The binaries only parse, call, and
+//! exit.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of options are help texts: a terminal would show the backticks"
+)]
 
 pub mod completions;
 pub mod credentials;

@@ -6,8 +6,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::terminal::supports_colour;
 
-/// Writes `tracing` events to standard error. `RUST_LOG` selects them, such as `debug` or `remotecall=debug,warn`;
-/// without it, `default` does.
+/// Writes `tracing` events to standard error. `RUST_LOG` selects them, such as `debug` or
+/// `remotecall=debug,warn`; without it, `default` does.
 pub fn start(default: &str) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_default();
     let filter = wanted.parse::<Targets>().ok().filter(|_| !wanted.is_empty());

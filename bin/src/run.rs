@@ -27,14 +27,16 @@ const ORPHAN_TIME: Duration = Duration::from_secs(1);
 
 /// Run a program, and log its output line by line
 ///
-/// The output still goes where it went before, and the program sees a terminal where it saw one before. The log leaves out colours,
-/// and keeps the last state of a progress bar. It also gets start, end, run time and peak memory.
+/// The output still goes where it went before, and the program sees a terminal where it saw one
+/// before. The log leaves out colours, and keeps the last state of a progress bar. It also gets
+/// start, end, run time and peak memory.
 ///
-/// SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the program. So are SIGINT and SIGQUIT, except on a terminal, which sends
-/// Ctrl-C to the program itself.
+/// SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the program. So are SIGINT and SIGQUIT,
+/// except on a terminal, which sends Ctrl-C to the program itself.
 ///
-/// The program does not wait for a server that is away: up to 64 MiB of lines are kept, and further lines are dropped and
-/// counted. Processes that the program leaves behind are captured for one more second.
+/// The program does not wait for a server that is away: up to 64 MiB of lines are kept, and further
+/// lines are dropped and counted. Processes that the program leaves behind are captured for one
+/// more second.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Exit status:
@@ -102,7 +104,7 @@ impl RunError {
 pub struct Ended {
     /// Exit status of the program.
     pub status: ExitStatus,
-    /// Whether all its lines are on the server's disk.
+    /// Delivery of its log lines; ok when all are on the server's disk.
     pub logged: Result<(), FlushError>,
 }
 
@@ -172,7 +174,8 @@ fn wait(mut child: Child, signals: &mut Signals, terminals: &[File]) -> io::Resu
                     return Ok(status);
                 }
             }
-            // The program may have got SIGWINCH from the terminal before its own terminal had the new size.
+            // The program may have got SIGWINCH from the terminal before its own terminal had the
+            // new size.
             SIGWINCH => {
                 for terminal in terminals {
                     copy_size(&io::stdin(), terminal);
@@ -195,7 +198,8 @@ fn forward(child: &Child, signal: i32) {
     }
 }
 
-/// Waits for the rest of the output for a limited time, because a process left behind may hold it open.
+/// Waits for the rest of the output for a limited time, because a process left behind may hold it
+/// open.
 fn finish(copies: Vec<JoinHandle<()>>) {
     let end = Instant::now() + ORPHAN_TIME;
     for copy in copies {

@@ -16,18 +16,18 @@ const MAX_IN_FLIGHT: usize = 100_000;
 
 /// Send records or log lines, read as JSON lines from standard input
 ///
-/// Each line is one call. A bad line is reported with its number on standard error, and the others are sent.
+/// Each line is one call. A bad line is reported with its number on standard error, and the others
+/// are sent.
 ///
-/// Give every line of a tag its step: the default is 0, and TensorBoard hides points whose step goes back.
+/// Give every line of a tag its step: the default is 0, and TensorBoard hides points whose step
+/// goes back.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Lines:
   {\"method\": \"add_scalar\", \"args\": [\"loss\", 0.5, 10]}
-  {\"method\": \"add_scalar\",
-   \"kwargs\": {\"tag\": \"loss\", \"scalar_value\": 0.5, \"global_step\": 10}}
+  {\"method\":\"add_scalar\",\"kwargs\":{\"tag\":\"a\",\"scalar_value\":1,\"global_step\":2}}
   {\"method\": \"add_text\", \"args\": [\"note\", \"hi\"], \"client_id\": \"agent/7\"}
   {\"method\": \"info\", \"args\": [\"started\"]}     with --queue loggerplex
-  (each on one line)
 
 Exit status:
   0  all lines are on the server's disk
@@ -35,8 +35,7 @@ Exit status:
   2  wrong options
 
 Example:
-  echo '{\"method\":\"add_scalar\",\"args\":[\"loss\",0.5,10]}' |
-    tensorplex send --client-id agent/0")]
+  ./train | tensorplex send --client-id agent/0")]
 pub struct Send {
     #[command(flatten)]
     endpoint: EndpointOptions,
@@ -94,7 +93,8 @@ struct Line {
 }
 
 impl Send {
-    /// Sends every line of `input`. Calls `report` with the number of each refused line and the reason.
+    /// Sends every line of `input`. Calls `report` with the number of each refused line and the
+    /// reason.
     ///
     /// # Errors
     /// Fails when the options are invalid, or the input cannot be read.

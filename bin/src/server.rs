@@ -31,15 +31,16 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Write the records of many training workers into TensorBoard event files and text log files
 ///
-/// Without --redis, the server runs a broker of its own: workers connect to the address of --listen. With --redis,
-/// workers connect to that Redis, and go on logging while the server is stopped.
+/// Without --redis, the server runs a broker of its own: workers connect to the address of
+/// --listen. With --redis, workers connect to that Redis, and go on logging while the server is
+/// stopped.
 ///
-/// To listen beyond this machine, the embedded broker needs a password: --password-file, TENSORPLEX_PASSWORD_FILE or
-/// TENSORPLEX_PASSWORD. Workers read TENSORPLEX_PASSWORD_FILE too, or take the password from their address:
-/// redis://:PASSWORD@HOST:PORT.
+/// To listen beyond this machine, the embedded broker needs a password: --password-file,
+/// TENSORPLEX_PASSWORD_FILE or TENSORPLEX_PASSWORD. Workers read TENSORPLEX_PASSWORD_FILE too, or
+/// take the password from their address: redis://:PASSWORD@HOST:PORT.
 ///
-/// Change the options of groups and log files only after a clean shutdown; after a crash, start once with the old
-/// values.
+/// Change the options of groups and log files only after a clean shutdown; after a crash, start
+/// once with the old values.
 #[derive(clap::Parser, Debug)]
 #[command(
     name = "tensorplex-server",
@@ -50,7 +51,7 @@ Signals:
   SIGHUP           reopen the log files, after logrotate has moved them
 
 Environment:
-  RUST_LOG         log lines of the server itself: error, warn, info (default), ...
+  RUST_LOG         level of the server's own log lines; default: info
 
 Examples:
   tensorplex-server --logdir runs/
@@ -94,8 +95,8 @@ pub struct Server {
     broker_memory: usize,
     /// Group of clients: NAME (one run for all) or NAME:N (N clients per chart); may be repeated
     ///
-    /// Without groups, every client id is a run of its own. With groups, a client id is GROUP/NAME, or GROUP/NAME/RUN for a run
-    /// below the client's own, and other groups are refused.
+    /// Without groups, every client id is a run of its own. With groups, a client id is GROUP/NAME,
+    /// or GROUP/NAME/RUN for a run below the client's own, and other groups are refused.
     #[arg(long, value_name = "NAME[:N]")]
     group: Vec<String>,
     #[command(flatten)]

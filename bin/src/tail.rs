@@ -47,19 +47,26 @@ const MAX_REGEX: usize = 1 << 20;
 
 /// Follow the logs of many clients, merged by time
 ///
-/// Prints the last entries, and then new ones as they arrive, each after its client id, in colour on a terminal unless NO_COLOR is
-/// set. Follows files across rotation, and new clients as they appear.
+/// Prints the last entries, and then new ones as they arrive, each after its client id, in colour
+/// on a terminal unless NO_COLOR is set. Follows files across rotation, and new clients as they
+/// appear.
 ///
-/// A PATTERN selects client ids: * matches any text, also across /, ? matches one character, and [abc] one of several. Without
-/// one, all clients are followed.
+/// A PATTERN selects client ids. Without one, all clients are followed.
 ///
-/// On the server's machine, --logdir reads the files, whether the server runs or not. From elsewhere, --redis asks the server;
-/// while the server is away, tail says so once, waits, and continues where it stopped. Without either option, TENSORPLEX_URL
-/// is the server's address if it is set, and runs/ is read otherwise.
+/// On the server's machine, --logdir reads the files, whether the server runs or not. From
+/// elsewhere, --redis asks the server; while the server is away, tail says so once, waits, and
+/// continues where it stopped. Without either option, TENSORPLEX_URL is the server's address if it
+/// is set, and runs/ is read otherwise.
 ///
-/// Entries without a level pass every --level. A time without a date is taken for the latest day that fits.
+/// Entries without a level pass every --level. A time without a date is taken for the latest day
+/// that fits.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
+Patterns:
+  *      any text, also across /
+  ?      one character
+  [abc]  one of these characters
+
 Exit status:
   0  ended by Ctrl-C or SIGTERM, or complete (--no-follow)
   2  the logs cannot be read; with --no-follow, also when the server does
@@ -79,8 +86,8 @@ pub struct Tail {
     logdir: Option<PathBuf>,
     /// Broker address of a server elsewhere [env: TENSORPLEX_URL]
     ///
-    /// The address of the server itself, or of the Redis that it reads from: host:port, redis://user:password@host:port/db,
-    /// rediss://… (TLS), unix:///path.
+    /// The address of the server itself, or of the Redis that it reads from: host:port,
+    /// redis://user:password@host:port/db, rediss://… (TLS), unix:///path.
     #[arg(long, value_name = "ADDR")]
     redis: Option<String>,
     #[command(flatten)]
@@ -320,8 +327,8 @@ impl<S: Source> FollowedLogs<'_, S> {
     }
 }
 
-/// Sorts entries by time. The order within a client stays, also when its clock went back: an entry is sorted as no
-/// earlier than the client's entry before it.
+/// Sorts entries by time. The order within a client stays, also when its clock went back: an entry
+/// is sorted as no earlier than the client's entry before it.
 fn sort_by_time(entries: Vec<LogEntry>) -> Vec<LogEntry> {
     let mut latest: HashMap<String, DateTime<Utc>> = HashMap::new();
     let mut timed: Vec<(DateTime<Utc>, LogEntry)> = Vec::with_capacity(entries.len());

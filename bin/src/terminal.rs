@@ -10,12 +10,14 @@ const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 /// Width of a progress bar, in characters.
 const BAR_WIDTH: u64 = 30;
 
-/// Returns whether an output is a terminal that may show colours. A non-empty `NO_COLOR` forbids them.
+/// Returns whether an output is a terminal that may show colours. A non-empty `NO_COLOR` forbids
+/// them.
 pub fn supports_colour(output: &impl IsTerminal) -> bool {
     output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Escapes untrusted text for one line of a terminal: every control character but tab becomes visible.
+/// Escapes untrusted text for one line of a terminal: every control character but tab becomes
+/// visible.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

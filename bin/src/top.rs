@@ -30,10 +30,12 @@ const PLAIN_SIZE: (usize, usize) = (120, usize::MAX);
 
 /// Show the workers' runs live: last steps and values, records per second, backlog, silent runs
 ///
-/// Steps and values are read from the event files, so they are what the server has written. A run is silent when its last record, by
-/// the worker's clock, is older than --silent-after. The backlog is what waits in the broker.
+/// Steps and values are read from the event files, so they are what the server has written. A run
+/// is silent when its last record, by the worker's clock, is older than --silent-after. The backlog
+/// is what waits in the broker.
 ///
-/// On a terminal, q or Ctrl-C ends the view. Without a terminal, or with --json, top measures for one second, prints once and exits.
+/// On a terminal, q or Ctrl-C ends the view. Without a terminal, or with --json, top measures for
+/// one second, prints once and exits.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Exit status:

@@ -1,10 +1,10 @@
-//! What fuzzers found worth keeping: lines for `tensorplex send`.
+//! Fuzzing corpus of `tensorplex send`, run as a regression test.
 
 #[path = "../../fuzz/src/lines.rs"]
 mod lines;
 
 #[test]
-fn the_corpus_of_lines_holds() {
+fn every_corpus_file_is_handled() {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/lines");
     let mut count = 0;
     for entry in std::fs::read_dir(dir).unwrap() {

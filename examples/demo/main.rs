@@ -1,4 +1,5 @@
-//! Demo: a server and 32 training processes that log into one TensorBoard directory. Run with make demo.
+//! Demo: a server and 32 training processes that log into one TensorBoard directory. Run with make
+//! demo.
 //!
 //! ```text
 //! main        options, and the order of things
@@ -25,8 +26,9 @@ use worker::Worker;
 
 /// Train 32 small models in as many processes, which log through one server
 ///
-/// Half of the workers play a bandit, half fit a logistic regression, each with another setting. Removes the results of an
-/// earlier demo from the directory first, because TensorBoard would draw both.
+/// Half of the workers play a bandit, half fit a logistic regression, each with another setting.
+/// Removes the results of an earlier demo from the directory first, because TensorBoard would draw
+/// both.
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Demo {

@@ -113,7 +113,8 @@ impl Server {
     }
 }
 
-/// The server that the same build made, one folder above the examples; else the one on the search path.
+/// The server that the same build made, one folder above the examples; else the one on the search
+/// path.
 fn server_command() -> Command {
     let name = "tensorplex-server";
     let example = std::env::current_exe().ok();

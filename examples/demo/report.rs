@@ -21,12 +21,12 @@ pub fn print(logdir: &Path, elapsed: Duration) -> Result<(), Box<dyn Error>> {
     println!(
         "  {dir}/bandit, {dir}/regression   {} event files, {} KiB",
         events.files,
-        events.bytes >> 10
+        events.bytes.div_ceil(1024)
     );
     println!(
         "  {dir}/logs                     {} log files, {} KiB",
         logs.files,
-        logs.bytes >> 10
+        logs.bytes.div_ceil(1024)
     );
     println!();
     println!("view it:  tensorboard --logdir {dir}");

@@ -55,8 +55,8 @@ impl Echo {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
         let line = self.format.line(client_id, time_ns, level, message);
-        // A panic in another write leaves the mutex poisoned, but its stream is still usable. Write errors are ignored,
-        // because logging must not fail.
+        // A panic in another write leaves the mutex poisoned, but its stream is still usable. Write
+        // errors are ignored, because logging must not fail.
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Level of a line: a number from 0 to 255. Some numbers have names; a higher number is more important.
+/// Level of a line: a number from 0 to 255. Some numbers have names; a higher number is more
+/// important.
 ///
 /// ```text
 /// 10 DEBUG    11–19 DEBUG1–DEBUG9

@@ -1,6 +1,7 @@
 //! Text logs of many workers, one file per worker.
 //!
-//! A worker logs through a [`Logger`]. Its lines travel through a broker (Redis, Valkey, or the one inside
+//! A worker logs through a [`Logger`]. Its lines travel through a broker (Redis, Valkey, or the one
+//! inside
 //! `tensorplex-server`) to a [`Loggerplex`], which appends them to `<folder>/<client id>.log`:
 //!
 //! ```text
@@ -11,7 +12,8 @@
 //!
 //! # Quick start
 //!
-//! A server is usually a process of its own: `tensorplex-server --logdir runs/`. Here it runs in the same process.
+//! A server is usually a process of its own: `tensorplex-server --logdir runs/`. Here it runs in
+//! the same process.
 //!
 //! ```
 //! use std::time::Duration;
@@ -39,9 +41,11 @@
 //!
 //! # Guarantees
 //!
-//! - A logging call never blocks on the network and never fails. The connection counts what it cannot deliver.
+//! - A logging call never blocks on the network and never fails. The connection counts what it
+//!   cannot deliver.
 //! - [`Logger::flush`] succeeds only after all earlier lines are on the server's disk.
-//! - An acknowledged line is written once, in order per client, across crashes of worker, broker and server.
+//! - An acknowledged line is written once, in order per client, across crashes of worker, broker
+//!   and server.
 //! - One message is one entry: continuation lines are marked, and control characters are escaped.
 //! - Replaying the journal with the same options writes the same bytes.
 //!

@@ -19,7 +19,8 @@ pub use sections::Section;
 
 /// Logs to a remote [`Loggerplex`](crate::Loggerplex). Clones share one connection.
 ///
-/// A call never blocks on the network and never fails. The connection counts what it cannot deliver.
+/// A call never blocks on the network and never fails. The connection counts what it cannot
+/// deliver.
 ///
 /// ```
 /// use loggerplex::{Logger, words};
@@ -91,7 +92,8 @@ impl Logger {
         self.client.log(level, message);
     }
 
-    /// Logs a filled template with any level; see [`Words::format`]. A bad template is logged unfilled, with the reason.
+    /// Logs a filled template with any level; see [`Words::format`]. A bad template is logged
+    /// unfilled, with the reason.
     pub fn log_fmt(&self, level: Level, template: &str, words: Words) {
         self.log(level, words.format_or_explain(template));
     }
@@ -112,7 +114,8 @@ impl Logger {
         self.traceback(message, with_sources(error));
     }
 
-    /// Logs a message with the level `ERROR`, and a traceback below it; each traceback line begins with `ERROR> `.
+    /// Logs a message with the level `ERROR`, and a traceback below it; each traceback line begins
+    /// with `ERROR> `.
     pub fn traceback<'a>(&self, message: impl Into<Text<'a>>, traceback: impl Into<Text<'a>>) {
         let (message, traceback) = (message.into(), traceback.into());
         self.echo_line(Level::ERROR, || {

@@ -12,16 +12,16 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::level::Level;
 use crate::logger::Logger;
 
 /// Layer that logs every event with its spans and the fields of both.
 ///
-/// `WARN` maps to `WARNING`, `TRACE` to level 5, and the others to the level of the same name. Events of `remotecall`
-/// are skipped, because logging them would cause more of them. To select events, add a filter of
-/// `tracing_subscriber`; the server's level applies as well.
+/// `WARN` maps to `WARNING`, `TRACE` to level 5, and the others to the level of the same name.
+/// Events of `remotecall` are skipped, because logging them would cause more of them. To select
+/// events, add a filter of `tracing_subscriber`; the server's level applies as well.
 ///
 /// ```
 /// use loggerplex::{LogLayer, Logger};
@@ -67,7 +67,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
             return;
         }
         let mut text = String::new();
-        let spans = context.event_scope(event).map(|scope| scope.from_root());
+        let spans = context.event_scope(event).map(Scope::from_root);
         for span in spans.into_iter().flatten() {
             text.push_str(span.name());
             if let Some(fields) = span.extensions().get::<Fields>() {

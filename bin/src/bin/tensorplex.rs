@@ -1,5 +1,10 @@
 //! Program `tensorplex`: parses the command line and runs one command.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the doc comment of `Cli` is a help text: a terminal would show the backticks"
+)]
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};

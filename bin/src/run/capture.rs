@@ -17,13 +17,14 @@ use super::line_splitter::LineSplitter;
 
 /// Output after which the copy waits for acknowledgement: 16 MiB.
 const MAX_UNACKNOWLEDGED: usize = 16 << 20;
-/// Time limit of that wait: 1 s. After a timeout, the copy does not wait again until something is acknowledged.
+/// Time limit of that wait: 1 s. After a timeout, the copy does not wait again until something is
+/// acknowledged.
 const ACK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Approximate memory of a line besides its text, in bytes.
 const LINE_OVERHEAD: usize = 64;
 
-/// Standard output and standard error of a program. Both share one channel when they go to the same file, which keeps
-/// their order.
+/// Standard output and standard error of a program. Both share one channel when they go to the same
+/// file, which keeps their order.
 pub(super) struct Capture {
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -73,8 +74,8 @@ impl Capture {
             .collect()
     }
 
-    /// Starts threads that copy the output to its destination, and log its lines. A thread ends when no process has its
-    /// channel open any more.
+    /// Starts threads that copy the output to its destination, and log its lines. A thread ends
+    /// when no process has its channel open any more.
     pub fn copy(self, log: &Logger) -> Vec<JoinHandle<()>> {
         let start = |channel: Channel| {
             let log = log.clone();
@@ -119,7 +120,8 @@ impl Channel {
                 Ok(0) | Err(_) => break,
                 Ok(read) => buffer.get(..read).unwrap_or_default(),
             };
-            // The reader is gone. Closing the channel lets the program notice, as it would without the capture.
+            // The reader is gone. Closing the channel lets the program notice, as it would without
+            // the capture.
             if self.to.write_all(read).is_err() {
                 break;
             }
@@ -134,7 +136,8 @@ impl Channel {
     }
 }
 
-/// Throttle: a fast program waits for a server that is reachable, instead of overflowing the send window.
+/// Throttle: a fast program waits for a server that is reachable, instead of overflowing the send
+/// window.
 #[derive(Default)]
 struct Throttle {
     bytes: usize,

@@ -1,7 +1,8 @@
 //! Line splitter: turns the output of a program into log lines.
 //!
-//! A carriage return discards the line so far, as it does on a terminal, so a progress bar leaves only its last state.
-//! Escape sequences of the form `ESC [ … letter`, such as colours, are removed.
+//! A carriage return discards the line so far, as it does on a terminal, so a progress bar leaves
+//! only its last state. Escape sequences of the form `ESC [ … letter`, such as colours, are
+//! removed.
 
 /// Longest line: 64 KiB. A longer one is split.
 pub(super) const MAX_LINE: usize = 64 << 10;
@@ -10,7 +11,8 @@ pub(super) const MAX_LINE: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
     line: Vec<u8>,
-    /// Whether the last byte was a carriage return. Any byte but a line feed then restarts the line.
+    /// Set after a carriage return. Any byte but a line feed then restarts the
+    /// line.
     after_return: bool,
     sequence: EscapeSequence,
 }

@@ -23,7 +23,8 @@ pub(super) struct LogOptions {
     log_format: LogFormat,
     /// Time of text lines: hms, hm, dhms, dhm, ydhms, ydhm, yd, a strftime pattern, or none
     ///
-    /// h, m and s are hours, minutes and seconds; d is the month and day, and yd the month, day and year.
+    /// h, m and s are hours, minutes and seconds; d is the month and day, and yd the month, day and
+    /// year.
     #[arg(long, value_name = "FORMAT", default_value = "hms", value_parser = parse_time_format)]
     time_format: OptionalTimeFormat,
     /// Time zone of text lines: local, UTC, or a name such as Europe/Berlin
@@ -43,7 +44,8 @@ pub(super) struct LogOptions {
     /// Rotate a log file before it exceeds this size, such as 100M (B, K, M or G: powers of 1024)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     rotate_size: Option<NonZeroU64>,
-    /// Rotate a log file when its first line is older than this, such as 24h, by the times of the lines
+    /// Rotate a log file when its first line is older than this, such as 24h, by the times of the
+    /// lines
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     rotate_age: Option<Duration>,
     /// Rotated files to keep per client, named like ID.log.20180309-123456-1

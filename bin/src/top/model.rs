@@ -10,7 +10,8 @@ use tensorplex::tfevents::{Content, DatumView, EventView, Number, ValueView};
 
 /// Number of values per tag that the sparkline shows.
 pub(super) const MAX_VALUES: usize = 40;
-/// Limit on runs, and on the tags of a run. Tags longer than [`tensorplex::MAX_TAG`] bytes are ignored.
+/// Limit on runs, and on the tags of a run. Tags longer than [`tensorplex::MAX_TAG`] bytes are
+/// ignored.
 const MAX_ENTRIES: usize = 10_000;
 
 pub(super) struct Model {

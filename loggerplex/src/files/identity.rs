@@ -6,8 +6,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Bytes of a file's beginning that are part of its identity: 64. An inode number alone is not enough, because the
-/// file system reuses it.
+/// Bytes of a file's beginning that are part of its identity: 64. An inode number alone is not
+/// enough, because the file system reuses it.
 pub(crate) const HEAD: usize = 64;
 
 /// Identity of a log file.
@@ -25,7 +25,8 @@ fn serialize_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, 
 }
 
 impl LogId {
-    /// Returns whether `later` is the same file, seen at the same time or later. It may have grown in between.
+    /// Returns whether `later` is the same file, seen at the same time or later. It may have grown
+    /// in between.
     ///
     /// ```
     /// use loggerplex::reading::LogId;

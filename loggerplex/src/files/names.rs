@@ -22,7 +22,7 @@ const EXTENSIONS: [(&str, bool); 2] = [(".log", false), (".jsonl", true)];
 pub struct ClientFiles {
     /// Client id.
     pub client: String,
-    /// Whether the files hold JSON lines.
+    /// Format: JSON lines, or else text.
     pub json: bool,
     /// Current file, which grows. It may be missing.
     pub path: PathBuf,
@@ -53,9 +53,11 @@ pub fn find_logs(folder: &Path) -> io::Result<Vec<ClientFiles>> {
     Ok(group_by_client(folder, names.iter().map(String::as_str)))
 }
 
-/// Calls `visit` for every entry below `folder` that has the name of a log file, with its path relative to the folder.
+/// Calls `visit` for every entry below `folder` that has the name of a log file, with its path
+/// relative to the folder.
 ///
-/// Symbolic links to folders are not followed, because they could form a cycle. What vanishes meanwhile is left out.
+/// Symbolic links to folders are not followed, because they could form a cycle. What vanishes
+/// meanwhile is left out.
 ///
 /// # Errors
 /// Fails when the folder itself cannot be read, or with the error of `visit`.
@@ -125,7 +127,8 @@ pub(crate) fn group_by_client<'a>(folder: &Path, names: impl Iterator<Item = &'a
     sorted.collect()
 }
 
-/// Finds the rotated files that belong to the current file at `path`, with their numbers, oldest first.
+/// Finds the rotated files that belong to the current file at `path`, with their numbers, oldest
+/// first.
 pub(crate) fn rotated_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
         return Ok(Vec::new());
@@ -146,7 +149,8 @@ pub(crate) fn rotated_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Number of the rotated file at `path`, if it belongs to the current file at `current` in the same folder.
+/// Number of the rotated file at `path`, if it belongs to the current file at `current` in the same
+/// folder.
 pub(crate) fn rotation_number(current: &str, path: &str) -> Option<u64> {
     let name = current.rfind('/').map_or(0, |slash| slash + 1);
     let current = LogName::parse(current.get(name..)?)?;

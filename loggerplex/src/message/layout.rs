@@ -5,7 +5,8 @@ pub const MAX_BAR: usize = 256;
 
 /// Section line: `===== title =====`, or both bars joined when the title is empty.
 ///
-/// `repeat` counts the symbols of both bars together. Returns `None` when one bar would exceed [`MAX_BAR`].
+/// `repeat` counts the symbols of both bars together. Returns `None` when one bar would exceed
+/// [`MAX_BAR`].
 pub(crate) fn section_line(title: &str, sep: &str, repeat: u32) -> Option<String> {
     let times = repeat as usize / 2;
     if sep.len().checked_mul(times)? > MAX_BAR {

@@ -9,7 +9,8 @@
 //! escape       line breaks and control characters
 //! ```
 //!
-//! A line looks the same whether a Rust or a Python worker logged it, so values and templates follow Python.
+//! A line looks the same whether a Rust or a Python worker logged it, so values and templates
+//! follow Python.
 //!
 //! ```
 //! use loggerplex::message::{Text, Value};

@@ -9,7 +9,8 @@ use super::value::Value;
 
 /// Values of a message, made by [`words!`](crate::words).
 ///
-/// `Display` joins them as Python's `print` does; [`format`](Self::format) fills them into a template.
+/// `Display` joins them as Python's `print` does; [`format`](Self::format) fills them into a
+/// template.
 ///
 /// ```
 /// use loggerplex::words;
@@ -86,17 +87,20 @@ impl Words {
 
     /// Fills the values into a template, as Python's `str.format` does.
     ///
-    /// A field is `{}`, `{0}` or `{name}`, with an optional `!s` or `!r` and an optional format after a colon:
-    /// `[[fill]align][sign][0][width][,][.precision][type]`. The types are `s`, `d`, `b`, `o`, `x`, `X`, `f`, `e`,
-    /// `g` and `%`. Attributes, items, `#` and nested fields are not supported.
+    /// A field is `{}`, `{0}` or `{name}`, with an optional `!s` or `!r` and an optional format
+    /// after a colon: `[[fill]align][sign][0][width][,][.precision][type]`. The types are `s`, `d`,
+    /// `b`, `o`, `x`, `X`, `f`, `e`, `g` and `%`. Attributes, items, `#` and nested fields are not
+    /// supported.
     ///
     /// # Errors
-    /// Fails when the template is malformed, names a missing value, or gives a value a format of another type.
+    /// Fails when the template is malformed, names a missing value, or gives a value a format of
+    /// another type.
     pub fn format(&self, template: &str) -> Result<String, FormatError> {
         str_format::fill(template, &self.values, &self.named)
     }
 
-    /// Fills a template, or returns it unfilled with the reason: a bad template must not lose the message.
+    /// Fills a template, or returns it unfilled with the reason: a bad template must not lose the
+    /// message.
     pub(crate) fn format_or_explain(&self, template: &str) -> Text<'static> {
         let why = |error| format!("{template} [not formatted: {error}]");
         self.format(template).unwrap_or_else(why).into()

@@ -12,8 +12,8 @@ const CONTINUATION: &[u8] = b"    | ";
 
 /// Entry of a log file: one message with its time and level.
 ///
-/// [`read_history`](super::read_history) and [`Follower::poll`](super::Follower::poll) return entries; both have an
-/// example in the [module](super).
+/// [`read_history`](super::read_history) and [`Follower::poll`](super::Follower::poll) return
+/// entries; both have an example in the [module](super).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogEntry {

@@ -11,12 +11,14 @@ use crate::format::Zone;
 
 /// Bytes per read: 8 MiB.
 const READ_SIZE: usize = 8 << 20;
-/// Longest entry: 64 MiB. A longer one is split. It is not from a server, whose messages end at 16 MiB.
+/// Longest entry: 64 MiB. A longer one is split. It is not from a server, whose messages end at 16
+/// MiB.
 const MAX_ENTRY: usize = 64 << 20;
 
 /// Read position in the files of one client.
 ///
-/// The default is before the first entry; [`read_history`](super::read_history) returns one after the last entry.
+/// The default is before the first entry; [`read_history`](super::read_history) returns one after
+/// the last entry.
 ///
 /// ```
 /// use loggerplex::format::Zone;
@@ -47,7 +49,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Position at the end of the current file, if there is one. `last_rotated` is the highest number of a rotated file.
+    /// Position at the end of the current file, if there is one. `last_rotated` is the highest
+    /// number of a rotated file.
     pub(super) fn at_end_of<F>(log: Option<&OpenLog<F>>, last_rotated: u64) -> Self {
         Self {
             file: log.map(|log| log.id.clone()),
@@ -57,7 +60,8 @@ impl Follower {
         }
     }
 
-    /// Announces the next [`poll`](Self::poll) to the source, so that a remote source requests several files together.
+    /// Announces the next [`poll`](Self::poll) to the source, so that a remote source requests
+    /// several files together.
     pub fn prefetch<S: Source>(&self, source: &mut S, files: &ClientFiles) {
         source.prefetch(&files.path, &|id, _| {
             if self.is_reading(id) { self.offset } else { 0 }
@@ -66,8 +70,8 @@ impl Follower {
 
     /// Emits the entries that were added since the last poll.
     ///
-    /// The last entry may still get continuation lines, so it is held back until a poll finds no new bytes. After an
-    /// error the next poll continues where this one stopped.
+    /// The last entry may still get continuation lines, so it is held back until a poll finds no
+    /// new bytes. After an error the next poll continues where this one stopped.
     ///
     /// # Errors
     /// Fails when a file cannot be read. A missing file is not an error.
@@ -83,7 +87,8 @@ impl Follower {
         match source.open(&files.path) {
             Ok(log) => {
                 if !self.is_reading(&log.id) {
-                    // Rotated files are listed after the current one was opened, so none between them is missed.
+                    // Rotated files are listed after the current one was opened, so none between
+                    // them is missed.
                     self.read_rotated(source, Some(&log.id), &mut sink)?;
                 }
                 if !self.is_reading(&log.id) || log.length < self.offset {
@@ -91,7 +96,8 @@ impl Follower {
                 }
                 self.file = Some(log.id.clone());
                 match self.read_to_end(source, &log, &mut sink) {
-                    // The file was removed or rotated meanwhile. The next poll finds it under its new name.
+                    // The file was removed or rotated meanwhile. The next poll finds it under its
+                    // new name.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                     other => other?,
                 }
@@ -115,7 +121,8 @@ impl Follower {
         self.file.as_ref().is_some_and(|file| file.is_same_file(id))
     }
 
-    /// Reads the rotated files that ended before `current` to their ends. The caller reads `current`.
+    /// Reads the rotated files that ended before `current` to their ends. The caller reads
+    /// `current`.
     fn read_rotated<S: Source>(
         &mut self,
         source: &mut S,
@@ -130,7 +137,8 @@ impl Follower {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 other => other?,
             };
-            // The current file was rotated meanwhile. It and the files after it are read by the next poll.
+            // The current file was rotated meanwhile. It and the files after it are read by the
+            // next poll.
             if current.is_some_and(|current| current.is_same_file(&log.id)) {
                 break;
             }
@@ -164,7 +172,8 @@ impl Follower {
         }
     }
 
-    /// Emits complete entries; the last one only when `is_idle`, which means that no new bytes were found.
+    /// Emits complete entries; the last one only when `is_idle`, which means that no new bytes were
+    /// found.
     fn emit_entries(&mut self, is_idle: bool, sink: &mut Sink<'_>) {
         let mut entries = split_entries(&self.partial);
         let may_continue = |lines: &&[u8]| !is_idle || !lines.ends_with(b"\n");

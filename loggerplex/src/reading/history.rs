@@ -73,7 +73,8 @@ impl<'a> HistoryQuery<'a> {
     }
 }
 
-/// Reads the last entries of a client, oldest first, and returns a [`Follower`] positioned after them.
+/// Reads the last entries of a client, oldest first, and returns a [`Follower`] positioned after
+/// them.
 ///
 /// The [module](super) has an example. Files that vanish meanwhile are left out.
 ///
@@ -116,7 +117,8 @@ pub fn read_history<S: Source>(
     Ok((follower, entries))
 }
 
-/// Announces a [`read_history`] to the source, so that a remote source requests several files together.
+/// Announces a [`read_history`] to the source, so that a remote source requests several files
+/// together.
 ///
 /// ```
 /// use loggerplex::reading::{FolderSource, HistoryQuery, Source, prefetch_history, read_history};
@@ -204,7 +206,8 @@ fn read_from<S: Source>(source: &mut S, log: &OpenLog<S::File>, start: u64) -> i
     }
 }
 
-/// Selects entries from the last one backwards. Also returns whether older entries cannot be selected any more.
+/// Selects entries from the last one backwards. Also returns whether older entries cannot be
+/// selected any more.
 fn search_backwards(
     entries: &[&[u8]],
     files: &ClientFiles,

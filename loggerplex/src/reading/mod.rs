@@ -9,7 +9,8 @@
 //! follower        new entries of a client, across rotation
 //! ```
 //!
-//! A [`FolderSource`] reads files, whether a server is writing them or not. A [`ServerSource`] asks a remote server.
+//! A [`FolderSource`] reads files, whether a server is writing them or not. A [`ServerSource`] asks
+//! a remote server.
 //!
 //! ```
 //! use loggerplex::format::Zone;
@@ -26,7 +27,9 @@
 //! let (mut follower, last) = read_history(&mut source, files, &query)?;
 //! assert_eq!(last[0].message, "two");
 //!
-//! std::fs::write(&path, "12:00:00 INFO> one\n12:00:01 INFO> two\n12:00:02 INFO> three\n12:00:03 INFO> four\n")?;
+//! use std::io::Write;
+//! let mut file = std::fs::File::options().append(true).open(&path)?;
+//! file.write_all(b"12:00:02 INFO> three\n12:00:03 INFO> four\n")?;
 //! let mut new = Vec::new();
 //! follower.poll(&mut source, files, Zone::Utc, &mut |entry| new.push(entry.message))?;
 //! assert_eq!(new, ["three"], "the last entry may still get continuation lines");

@@ -5,7 +5,8 @@
 //! read_log(path, id, at, max)     bytes of the file with this identity, also after it was renamed
 //! ```
 //!
-//! A file is read up to its listed length, so one pass over many files shows one moment of all of them.
+//! A file is read up to its listed length, so one pass over many files shows one moment of all of
+//! them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -42,8 +43,8 @@ const MAX_PREFETCHED: usize = 32;
 /// }
 /// ```
 pub trait WaitPolicy {
-    /// Decides whether to go on waiting for a reply. Called about ten times a second with the time waited so far.
-    /// After `false` the read fails with [`io::ErrorKind::TimedOut`].
+    /// Decides whether to go on waiting for a reply. Called about ten times a second with the time
+    /// waited so far. After `false` the read fails with [`io::ErrorKind::TimedOut`].
     fn keep_waiting(&mut self, waited: Duration) -> bool;
 
     /// Called when a reply has arrived.
@@ -102,7 +103,8 @@ impl<P: WaitPolicy> ServerSource<P> {
         })
     }
 
-    /// Calls until a reply arrives. A call whose reply expired is repeated, because these methods only read.
+    /// Calls until a reply arrives. A call whose reply expired is repeated, because these methods
+    /// only read.
     fn call_until_replied<T: DeserializeOwned>(
         &mut self,
         mut in_flight: Option<RemoteFuture<T>>,

@@ -29,13 +29,15 @@ pub trait Source {
     /// Handle of an open file.
     type File;
 
-    /// Lists the files of all clients. Returns none when the source was not scanned since the last call.
+    /// Lists the files of all clients. Returns none when the source was not scanned since the last
+    /// call.
     ///
     /// # Errors
     /// Fails when the files cannot be listed.
     fn list(&mut self) -> io::Result<Option<Vec<ClientFiles>>>;
 
-    /// Lists the rotated files that belong to the current file at `path`, with their numbers, oldest first.
+    /// Lists the rotated files that belong to the current file at `path`, with their numbers,
+    /// oldest first.
     ///
     /// # Errors
     /// Fails when the files cannot be listed.
@@ -47,14 +49,16 @@ pub trait Source {
     /// Fails when the file cannot be opened.
     fn open(&mut self, path: &Path) -> io::Result<OpenLog<Self::File>>;
 
-    /// Reads at most `max` bytes from `offset` on. Fewer are allowed, but none only at the end of the file.
+    /// Reads at most `max` bytes from `offset` on. Fewer are allowed, but none only at the end of
+    /// the file.
     ///
     /// # Errors
     /// Fails when the file cannot be read.
     fn read_at(&mut self, log: &OpenLog<Self::File>, offset: u64, max: usize) -> io::Result<Vec<u8>>;
 
-    /// Announces that the file at `path` will be read next. `offset` computes the first byte from the file's identity
-    /// and length. A remote source requests such files together; the default does nothing.
+    /// Announces that the file at `path` will be read next. `offset` computes the first byte from
+    /// the file's identity and length. A remote source requests such files together; the default
+    /// does nothing.
     fn prefetch(&mut self, _path: &Path, _offset: &dyn Fn(&LogId, u64) -> u64) {}
 }
 

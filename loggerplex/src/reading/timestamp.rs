@@ -1,7 +1,7 @@
 //! Timestamps: the time at the beginning of a line, with its missing parts guessed.
 //!
-//! A time format often writes no date, and rarely a zone. The missing parts come from a reference: the time of the next
-//! entry, or now. An entry is at most [`MAX_SKEW`] later than its reference.
+//! A time format often writes no date, and rarely a zone. The missing parts come from a reference:
+//! the time of the next entry, or now. An entry is at most [`MAX_SKEW`] later than its reference.
 
 use chrono::{
     DateTime, Datelike, Days, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
@@ -81,7 +81,8 @@ fn to_local(time: DateTime<Utc>, zone: Zone) -> NaiveDateTime {
     }
 }
 
-/// Converts to UTC. A local time that exists twice is the first of both; one that does not exist is none.
+/// Converts to UTC. A local time that exists twice is the first of both; one that does not exist is
+/// none.
 fn to_utc(time: NaiveDateTime, zone: Zone) -> Option<DateTime<Utc>> {
     Some(match zone {
         Zone::Utc => time.and_utc(),

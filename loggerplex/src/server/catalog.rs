@@ -1,10 +1,11 @@
 //! Catalog of a server's log files, for remote readers.
 //!
-//! The catalog lists regular files below the log folder that have the name of a log file. It serves only listed files,
-//! under their listed path and identity. Opening follows no symbolic link, so nothing outside the folder is reachable.
+//! The catalog lists regular files below the log folder that have the name of a log file. It serves
+//! only listed files, under their listed path and identity. Opening follows no symbolic link, so
+//! nothing outside the folder is reachable.
 //!
-//! A scan of the folder costs one `stat` per file. Calls trigger it, at most every 100 ms, and it takes at most 1/20 of
-//! the time. The first bytes of a file are read once.
+//! A scan of the folder costs one `stat` per file. Calls trigger it, at most every 100 ms, and it
+//! takes at most 1/20 of the time. The first bytes of a file are read once.
 
 mod safe_open;
 
@@ -91,7 +92,8 @@ impl Catalog {
         })
     }
 
-    /// Reads the file with this identity that is or was at `path`, from byte `at` on. Returns none when it is gone.
+    /// Reads the file with this identity that is or was at `path`, from byte `at` on. Returns none
+    /// when it is gone.
     pub fn read(&mut self, path: &str, id: &LogId, at: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
         if !self.is_listed(path) {
             self.scan_when_due()?;
@@ -251,7 +253,8 @@ impl FileSnapshot {
     }
 }
 
-/// Number of a new list: the time, so that a restart differs. Never 0, which stands for a reader's missing list.
+/// Number of a new list: the time, so that a restart differs. Never 0, which stands for a reader's
+/// missing list.
 fn new_list_number() -> u64 {
     let now = Utc::now().timestamp_nanos_opt();
     now.and_then(|ns| u64::try_from(ns).ok()).unwrap_or(1)

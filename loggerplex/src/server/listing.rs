@@ -11,7 +11,33 @@ pub const MAX_PART: usize = 256 << 10;
 
 /// Changes among a server's log files, in order.
 ///
-/// A reader passes `list` and `change` of the last reply to the next call, and gets only what changed in between.
+/// A reader passes `list` and `change` of the last reply to the next call, and gets only what
+/// changed in between. [`ServerSource`](crate::reading::ServerSource) does so.
+///
+/// ```
+/// use loggerplex::server::{Loggerplex, LoggerplexClient, QUEUE};
+/// use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
+///
+/// let runs = tempfile::tempdir()?;
+/// let broker = EmbeddedBroker::start(BrokerOptions {
+///     listen: ([127, 0, 0, 1], 0).into(),
+///     ..BrokerOptions::default()
+/// })?;
+/// let address = broker.address().to_string();
+/// let logs = Loggerplex::open(&runs.path().join("logs"), &runs.path().join("private"))?;
+/// let server = logs.serve(&address)?;
+///
+/// let client = LoggerplexClient::connect(&address, QUEUE, "agent/17")?;
+/// client.info("started".into()).get()?;
+/// let listing = client.list_logs(0, 0).get()?;
+/// assert_eq!(listing.files[0].path, "agent/17.log");
+/// if let Some(log) = &listing.files[0].log {
+///     let bytes = client.read_log("agent/17.log", &log.id, 0, log.length).get()?;
+///     assert!(bytes.is_some_and(|bytes| bytes.ends_with(b"started\n")));
+/// }
+/// server.stop()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogListing {
@@ -21,7 +47,7 @@ pub struct LogListing {
     pub change: u64,
     /// Number of the server's last scan of its files.
     pub look: u64,
-    /// Whether the list holds further changes.
+    /// Set when the list holds further changes.
     pub more: bool,
     /// Changed files.
     pub files: Vec<ListedLog>,

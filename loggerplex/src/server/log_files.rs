@@ -14,7 +14,8 @@ use remotecall::{CallContext, ClientId, FileId, FileSet, NewFile};
 use super::LogError;
 use super::rotation::{RotatedFiles, Rotation};
 
-/// Limit on unwritten bytes in memory: 64 MiB. Above it, entries are written before the next commit.
+/// Limit on unwritten bytes in memory: 64 MiB. Above it, entries are written before the next
+/// commit.
 pub(super) const MAX_PENDING: usize = 64 << 20;
 
 /// Log files of all clients.
@@ -64,7 +65,8 @@ impl LogFiles {
         Ok(())
     }
 
-    /// Key of the file that takes this entry. Rotates the current file first when the entry exceeds a limit.
+    /// Key of the file that takes this entry. Rotates the current file first when the entry exceeds
+    /// a limit.
     fn key(&mut self, path: &str, time_ns: i64, bytes: u64) -> String {
         let rotation = match self.rotation {
             Some(rotation) => rotation,
@@ -107,7 +109,8 @@ impl LogFiles {
         self.reopen.load(Relaxed) || self.files.wants_checkpoint()
     }
 
-    /// Syncs all files and encodes their checkpoint. Files are reopened here, because their lengths have just been saved.
+    /// Syncs all files and encodes their checkpoint. Files are reopened here, because their lengths
+    /// have just been saved.
     pub fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
         self.files.sync()?;
         if self.reopen.swap(false, Relaxed) {
@@ -136,7 +139,8 @@ fn check_folders(client_id: &ClientId) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Returns whether a folder of this name could collide with another client's log file, current or rotated.
+/// Returns whether a folder of this name could collide with another client's log file, current or
+/// rotated.
 fn looks_like_log_file(folder: &str) -> bool {
     let has_extension = |extension: &str| {
         // The first piece is before the first extension.

@@ -1,4 +1,5 @@
-//! Server side: the object that writes one log file per client, and the replies of its read methods.
+//! Server side: the object that writes one log file per client, and the replies of its read
+//! methods.
 //!
 //! ```text
 //! log_files   files of all clients: appending, rotation, checkpoints
@@ -52,15 +53,16 @@ const ENTRY_CAPACITY: usize = 64 << 10;
 /// Text logs of many clients, in `<folder>/<client id>.log`.
 ///
 /// [`remotecall`] runs it: its methods are called by [`LoggerplexClient`], usually through a
-/// [`Logger`](crate::Logger). Lines depend on the calls alone, with the time at which the client called. So a replay
-/// of the calls with the same options writes the same bytes.
+/// [`Logger`](crate::Logger). Lines depend on the calls alone, with the time at which the client
+/// called. So a replay of the calls with the same options writes the same bytes.
 ///
 /// ```
 /// use loggerplex::format::{TextFormat, Zone};
 /// use loggerplex::{Level, Loggerplex};
 ///
 /// let runs = tempfile::tempdir()?;
-/// let logs = Loggerplex::open(&runs.path().join("logs"), &runs.path().join(".tensorplex/loggerplex"))?
+/// let private = runs.path().join(".tensorplex/loggerplex");
+/// let logs = Loggerplex::open(&runs.path().join("logs"), &private)?
 ///     .level(Level::DEBUG)
 ///     .lines(TextFormat::default().zone(Zone::Utc));
 /// # Ok::<(), std::io::Error>(())
@@ -72,7 +74,8 @@ pub struct Loggerplex {
     /// Entry buffer, kept between calls to reuse its memory.
     entry: Vec<u8>,
     private: PathBuf,
-    /// Catalog for remote readers. It mirrors the disk, so it is not part of a checkpoint, and a replay does not use it.
+    /// Catalog for remote readers. It mirrors the disk, so it is not part of a checkpoint, and a
+    /// replay does not use it.
     catalog: RefCell<Catalog>,
 }
 
@@ -116,8 +119,8 @@ impl LogError {
 }
 
 impl Loggerplex {
-    /// Opens the logs in `folder`. `private` holds the journal and other state of these logs; use it for nothing else.
-    /// Missing folders are created.
+    /// Opens the logs in `folder`. `private` holds the journal and other state of these logs; use
+    /// it for nothing else. Missing folders are created.
     ///
     /// # Errors
     /// Fails when a folder, or the file list in `private`, cannot be created or read.
@@ -132,7 +135,8 @@ impl Loggerplex {
         })
     }
 
-    /// Serves the queue [`QUEUE`] of the broker at `address` in a new thread, with the journal in the private folder.
+    /// Serves the queue [`QUEUE`] of the broker at `address` in a new thread, with the journal in
+    /// the private folder.
     ///
     /// # Errors
     /// Fails when the address or the journal cannot be used.
@@ -159,8 +163,9 @@ impl Loggerplex {
         self
     }
 
-    /// Sets whether the first line of a client replaces a file that this server did not write. Default: false, which
-    /// appends to it. Lines that this server wrote before a restart always stay.
+    /// Sets whether the first line of a client replaces a file that this server did not write.
+    /// Default: false, which appends to it. Lines that this server wrote before a restart always
+    /// stay.
     #[must_use]
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.files.overwrite = overwrite;
@@ -174,8 +179,8 @@ impl Loggerplex {
         self
     }
 
-    /// Reopens all files by their paths whenever `wanted` is set, and clears it. A program sets it on SIGHUP, after
-    /// logrotate has moved the files.
+    /// Reopens all files by their paths whenever `wanted` is set, and clears it. A program sets it
+    /// on SIGHUP, after logrotate has moved the files.
     #[must_use]
     pub fn reopen_when(mut self, wanted: Arc<AtomicBool>) -> Self {
         self.files.reopen = wanted;
@@ -186,6 +191,9 @@ impl Loggerplex {
 #[remote(environment = "TENSORPLEX")]
 impl Loggerplex {
     /// Logs a message with any level.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn log(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
@@ -209,8 +217,11 @@ impl Loggerplex {
         appended
     }
 
-    /// Logs a message with an explicit time, in nanoseconds since 1970-01-01 UTC, for messages sent long after they
-    /// were made.
+    /// Logs a message with an explicit time, in nanoseconds since 1970-01-01 UTC, for messages sent
+    /// long after they were made.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn log_at(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
@@ -222,31 +233,49 @@ impl Loggerplex {
     }
 
     /// Logs a message with the level `DEBUG`.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn debug(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::DEBUG, message)
     }
 
     /// Logs a message with the level `INFO`.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn info(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::INFO, message)
     }
 
     /// Logs a message with the level `WARNING`.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn warning(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::WARNING, message)
     }
 
     /// Logs a message with the level `ERROR`.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn error(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::ERROR, message)
     }
 
     /// Logs a message with the level `CRITICAL`.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn critical(&mut self, #[ctx] cx: &CallContext<'_>, message: Text<'_>) -> Result<(), LogError> {
         self.log(cx, Level::CRITICAL, message)
     }
 
     /// Logs a title between two bars, each of `repeat / 2` symbols `sep`.
+    ///
+    /// # Errors
+    /// Fails when the message, a bar or the client id is refused.
     pub fn section(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
@@ -264,6 +293,9 @@ impl Loggerplex {
     }
 
     /// Logs a message with the level `ERROR`, and a traceback below it.
+    ///
+    /// # Errors
+    /// Fails when the message or the client id is refused.
     pub fn exception(
         &mut self,
         #[ctx] cx: &CallContext<'_>,
@@ -278,16 +310,24 @@ impl Loggerplex {
         )
     }
 
-    /// Lists the log files that changed after change `change` of list `list`, both from an earlier reply. Lists all
-    /// files for `list` 0.
+    /// Lists the log files that changed after change `change` of list `list`, both from an earlier
+    /// reply. Lists all files for `list` 0.
+    ///
+    /// # Errors
+    /// Fails when the log folder cannot be scanned.
     #[remote(read)]
     pub fn list_logs(&self, list: u64, change: u64) -> io::Result<LogListing> {
         self.catalog.borrow_mut().list(list, change)
     }
 
-    /// Reads the file with this identity that is or was at a path from [`list_logs`](Self::list_logs).
+    /// Reads the file with this identity that is or was at a path from
+    /// [`list_logs`](Self::list_logs).
     ///
-    /// Reads from byte `at` on, at most `max` bytes and at most 256 KiB. Returns none when the file is gone.
+    /// Reads from byte `at` on, at most `max` bytes and at most 256 KiB. Returns none when the file
+    /// is gone.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be read.
     #[remote(read)]
     pub fn read_log(&self, path: &str, id: &LogId, at: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
         self.catalog.borrow_mut().read(path, id, at, max)

@@ -5,7 +5,8 @@
 //! agent/17.log.20180309-123456-1      rotated file: UTC time of its first line, and its number
 //! ```
 //!
-//! Line lengths and the times in the calls decide, never a clock, so a replay of the same calls gives the same files.
+//! Line lengths and the times in the calls decide, never a clock, so a replay of the same calls
+//! gives the same files.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
@@ -14,7 +15,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Limits of one log file, and the number of rotated files that are kept. Default: no limits, none kept.
+/// Limits of one log file, and the number of rotated files that are kept. Default: no limits, none
+/// kept.
 ///
 /// An entry is never split: one longer than `max_bytes` gets a file of its own.
 ///
@@ -23,7 +25,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// use loggerplex::server::Rotation;
 ///
-/// let rotation = Rotation::keep(5).max_bytes(std::num::NonZeroU64::new(100 << 20)).max_age(Duration::from_secs(86_400));
+/// let rotation = Rotation::keep(5)
+///     .max_bytes(std::num::NonZeroU64::new(100 << 20))
+///     .max_age(Duration::from_secs(86_400));
 /// assert_eq!(rotation.keep, 5);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@
 //! type        s, d b o x X, f e g %
 //! ```
 //!
-//! Not supported: attributes (`{x.y}`), items (`{x[0]}`), nested fields, `#`, and the types `n`, `c`, `F`, `E`, `G`.
+//! Not supported: attributes (`{x.y}`), items (`{x[0]}`), nested fields, `#`, and the types `n`,
+//! `c`, `F`, `E`, `G`.
 
 mod number;
 mod render;

@@ -43,8 +43,8 @@ pub(super) fn float_digits(x: f64, spec: &Spec) -> String {
 
 /// Digits of the type `g`: `digits` significant ones, without trailing zeros.
 ///
-/// `min_decimals` is 0 for the type `g` and 1 for no type. With 1, a number without an exponent keeps one decimal,
-/// and the exponent begins one digit earlier.
+/// `min_decimals` is 0 for the type `g` and 1 for no type. With 1, a number without an exponent
+/// keeps one decimal, and the exponent begins one digit earlier.
 fn general(x: f64, digits: usize, min_decimals: i32) -> String {
     let scientific = format!("{x:.*e}", digits - 1);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));

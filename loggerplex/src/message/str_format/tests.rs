@@ -1,6 +1,6 @@
 use super::*;
 
-/// Asserts one filled field; the expected text is what CPython printed.
+/// Asserts one filled field; the expected text is what Python printed.
 #[track_caller]
 fn check(template: &str, value: impl Into<Value>, expect: &str) {
     assert_eq!(fill(template, &[value.into()], &[]), Ok(expect.to_owned()));

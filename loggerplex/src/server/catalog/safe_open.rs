@@ -1,4 +1,5 @@
-//! Opening a file below a folder without following symbolic links, also when the path changes meanwhile.
+//! Opening a file below a folder without following symbolic links, also when the path changes
+//! meanwhile.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +8,8 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 
-/// Opens the regular file at `path` below `root`. Returns none when it is missing or a part of the path is a link.
+/// Opens the regular file at `path` below `root`. Returns none when it is missing or a part of the
+/// path is a link.
 pub(super) fn open_below(root: &Path, path: &str) -> io::Result<Option<File>> {
     // NONBLOCK: opening a named pipe in the file's place must not hang.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
