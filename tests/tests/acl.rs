@@ -165,15 +165,18 @@ fn a_server_without_a_right_names_it() {
         let mut server = TestServer::start_at(BrokerAddress::Redis(address(&redis, "server")));
         let client = Client::connect(&redis.address(), "tensorplex", "agent/0").unwrap();
         let wrong = client.check("no_such_method", &[0; 0], &BTreeMap::<String, i64>::new());
-        if command == "del" {
+        match command.as_str() {
             // The server deletes a key at its end.
-            let _ = wrong.get_in_time();
-            server.stop();
-        }
-        if command == "hdel" {
+            "del" => {
+                let _ = wrong.get_in_time();
+                server.stop();
+            }
             // The server deletes the fields of a client that closes with every acknowledgement.
-            let _ = wrong.get_in_time();
-            client.close(DEADLINE).unwrap();
+            "hdel" => {
+                let _ = wrong.get_in_time();
+                client.close(DEADLINE).unwrap();
+            }
+            _ => {}
         }
         wait_for(&format!("the server to miss {command}"), || {
             server.log().contains("NOPERM").then_some(())

@@ -21,7 +21,11 @@ fn packages() -> Vec<Value> {
         .args(["metadata", "--format-version", "1", "--locked"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
         .output_in_time();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     metadata["packages"].as_array().unwrap().clone()
 }
@@ -53,11 +57,16 @@ fn licences_are_evaluated_by_alternative() {
 fn every_dependency_has_an_allowed_licence_and_source() {
     let allowed = list("allow");
     for package in packages() {
-        let Some(source) = package["source"].as_str() else { continue };
+        let Some(source) = package["source"].as_str() else {
+            continue;
+        };
         let name = package["name"].as_str().unwrap();
         assert!(source.starts_with("registry+"), "{name} comes from {source}");
         let licence = package["license"].as_str().unwrap_or("none");
-        assert!(is_allowed(licence, &allowed), "{name} has the licence {licence}; deny.toml does not allow it");
+        assert!(
+            is_allowed(licence, &allowed),
+            "{name} has the licence {licence}; deny.toml does not allow it"
+        );
     }
 }
 
