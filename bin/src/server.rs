@@ -3,8 +3,8 @@
 mod log_options;
 mod status_line;
 
-use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub struct Server {
     #[command(flatten)]
     credentials: CredentialOptions,
     /// Address of the embedded broker; port 0 takes a free port
-    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS)]
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADDRESS, value_parser = listen_address)]
     listen: SocketAddr,
     /// File whose only line is the password of the embedded broker
     #[arg(long, value_name = "FILE", conflicts_with = "redis")]
@@ -101,6 +101,21 @@ pub struct Server {
     group: Vec<String>,
     #[command(flatten)]
     logs: LogOptions,
+}
+
+/// Parses an address to listen on; `localhost` and other host names count, with their first address.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let hint = "write HOST:PORT, such as 127.0.0.1:8008, localhost:8008 or [::1]:8008";
+    let found = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; {hint}"))?;
+    // Workers find `localhost` by IPv4 on machines without IPv6.
+    let mut found: Vec<SocketAddr> = found.collect();
+    found.sort_by_key(|address| !address.is_ipv4());
+    found
+        .first()
+        .copied()
+        .ok_or_else(|| format!("the host has no address; {hint}"))
 }
 
 /// The server could not start, or had to stop.
@@ -176,6 +191,10 @@ impl Server {
         let hangup = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signal_hook::consts::SIGHUP, hangup.clone())
             .map_err(ServerError::Signals)?;
+        // A file that reaches `ulimit -f` is a disk without room: with a handler the write fails instead of ending the
+        // process.
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+            .map_err(ServerError::Signals)?;
         let running = self.start(hangup)?;
         let mut status = StatusLine::new(std::io::stderr().is_terminal());
         while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) && !running.has_ended() {
@@ -247,18 +266,29 @@ impl Server {
         Ok(Some(read_password(&path)?))
     }
 
+    /// Prints the banner. Nothing reads it as a rule, so a closed standard output is no error.
     fn print_banner(&self, logdir: &std::path::Path, broker: Option<&EmbeddedBroker>) {
-        println!("tensorplex-server {}", env!("CARGO_PKG_VERSION"));
+        let _ = self.write_banner(&mut std::io::stdout().lock(), logdir, broker);
+    }
+
+    fn write_banner(
+        &self,
+        out: &mut impl Write,
+        logdir: &std::path::Path,
+        broker: Option<&EmbeddedBroker>,
+    ) -> io::Result<()> {
+        writeln!(out, "tensorplex-server {}", env!("CARGO_PKG_VERSION"))?;
         match (
             broker,
             self.redis.as_deref().map(str::parse::<remotecall::Address>),
         ) {
-            (Some(broker), _) => println!("  listening on {} (embedded broker)", broker.address()),
-            (None, Some(Ok(address))) => println!("  reading from {address}"),
+            (Some(broker), _) => writeln!(out, "  listening on {} (embedded broker)", broker.address())?,
+            (None, Some(Ok(address))) => writeln!(out, "  reading from {address}")?,
             _ => {}
         }
-        println!("  writing to   {}", logdir.display());
-        println!("  to view it:  tensorboard --logdir {}", logdir.display());
+        writeln!(out, "  writing to   {}", logdir.display())?;
+        writeln!(out, "  to view it:  tensorboard --logdir {}", logdir.display())?;
+        out.flush()
     }
 }
 

@@ -74,6 +74,13 @@ impl FromStr for Level {
 
     /// Parses a name in upper or lower case, or a number.
     fn from_str(text: &str) -> Result<Self, LevelError> {
+        // The short names of Python's `logging` and of syslog.
+        let text = match text.to_ascii_lowercase().as_str() {
+            "warn" => "warning",
+            "fatal" | "crit" => "critical",
+            "err" => "error",
+            _ => text,
+        };
         let named = (0..=u8::MAX)
             .map(Self)
             .find(|level| level.to_string().eq_ignore_ascii_case(text));
@@ -94,6 +101,18 @@ mod tests {
         assert_eq!(name.parse(), Ok(Level(number)));
         assert_eq!(name.to_lowercase().parse(), Ok(Level(number)));
         assert_eq!(number.to_string().parse(), Ok(Level(number)));
+    }
+
+    #[test]
+    fn short_names_are_levels() {
+        for (short, long) in [
+            ("warn", "warning"),
+            ("WARN", "warning"),
+            ("fatal", "critical"),
+            ("err", "error"),
+        ] {
+            assert_eq!(short.parse::<Level>(), long.parse(), "{short}");
+        }
     }
 
     #[test]

@@ -8,8 +8,7 @@ from typing import TextIO
 
 from tensorplex._echo import Echo
 from tensorplex._log_methods import HIGHEST, LogMethods, text_of
-from tensorplex.remote_call import DEFAULT_HOST
-from tensorplex.server_client import SERVER_PORT, ServerClient
+from tensorplex.server_client import ServerClient
 
 
 class LoggerplexClient(LogMethods, ServerClient):
@@ -40,8 +39,8 @@ class LoggerplexClient(LogMethods, ServerClient):
     def __init__(
         self,
         client_id: str | int,
-        host: str = DEFAULT_HOST,
-        port: int = SERVER_PORT,
+        host: str | None = None,
+        port: int | None = None,
         *,
         url: str | None = None,
         spool: str | os.PathLike[str] | None = None,
@@ -83,8 +82,8 @@ class LoggerplexHandler(logging.Handler):
     def __init__(
         self,
         client_id: str | int,
-        host: str = DEFAULT_HOST,
-        port: int = SERVER_PORT,
+        host: str | None = None,
+        port: int | None = None,
         *,
         url: str | None = None,
         spool: str | os.PathLike[str] | None = None,

@@ -19,9 +19,10 @@ class TensorplexClient(ServerClient, Recording):
 
     Args:
         client_id: names the run, such as ``agent/17``; with groups on the server, ``<group>/<id>``.
-        host: of the server, or of the Redis that it uses.
-        port: the same.
-        url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``.
+        host: of the server, or of the Redis that it uses; ``"localhost"`` with a port alone.
+        port: the same; 8008 with a host alone.
+        url: instead of both: ``redis://user:password@host:port/db`` or ``unix:///path``. Without any of the three the
+            environment variable ``TENSORPLEX_URL`` counts, then port 8008 of this machine.
         spool: a directory: what was recorded survives a kill of this process, and the next client of the same
             ``client_id``, or ``tensorplex drain``, delivers it; see `RemoteClient`. If not given, that of the environment
             variable ``TENSORPLEX_SPOOL``; ``""`` is none.

@@ -125,7 +125,12 @@ fn a_gigabyte_of_one_client_passes_through_the_server() {
     for n in 0..1024 {
         client.send("nope", &(if n % 8 == 0 { &noise } else { &plain },));
     }
-    client.flush(2 * DEADLINE).unwrap();
+    // The server refuses all of them, after it has read and journaled them.
+    let refused = client.flush(2 * DEADLINE).unwrap_err();
+    assert_eq!(
+        (refused.outstanding, refused.dropped, refused.refused),
+        (0, 0, 1024)
+    );
     let more = server.peak_memory() - before;
     assert!(more < (128 * MIB) as u64, "{more} bytes more");
     client.close(DEADLINE).unwrap();

@@ -53,7 +53,7 @@ fn the_server_waits_for_a_full_disk(broker: &Broker) {
 
     disk.make_room();
     log.flush(DEADLINE).unwrap();
-    server.wait_for_log(&["can be written again"]);
+    server.wait_for_log(&["is writable again"]);
     check_steps(&server, "agent", 40_000);
 
     // The bytes of an unfinished write do not hinder the next server.

@@ -227,9 +227,8 @@ fn the_help_shows_how() {
         .args(["send", "--help"])
         .output_in_time();
     let text = String::from_utf8(output.stdout).unwrap();
-    let pipe = "| tensorplex send --client-id agent/0";
     for part in [
-        pipe,
+        "tensorplex send --client-id agent/0",
         r#"{"method": "add_scalar", "args": ["loss", 0.5, 10]}"#,
         "--timeout",
     ] {

@@ -257,6 +257,8 @@ fn text_of_call(method: &str, args: &Args<'_>, client: &str) -> String {
     // For records and log lines that is the tag, or the beginning of the line.
     let first = args.required::<&str>(0, "").unwrap_or_default();
     let first: String = first.chars().take(MAX_SHOWN).collect();
+    // The name is the caller's, and must not act on a terminal.
+    let method = method.escape_debug();
     match first.is_empty() {
         true => format!("{method} of client {client:?}"),
         false => format!("{method}({first:?}, …) of client {client:?}"),
