@@ -2,7 +2,7 @@
 
     gallery.py LOGDIR OUTDIR
 
-        A picture of each dashboard, as OUTDIR/PAGE.png: those of docs/records.md.
+        A picture of each dashboard, as OUTDIR/PAGE.png: those of docs/reference/records.md.
 
 Each dashboard is recognized by a number of elements with content that match a CSS selector, and by words.
 """

@@ -1,4 +1,4 @@
-//! Which exception stands for what. The classes are in `tensorplex._errors`; docs/python.md has the table for readers.
+//! Which exception stands for what. The classes are in `tensorplex._errors`; docs/guide/python.md has the table for readers.
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;

@@ -1,4 +1,4 @@
-"""The exceptions of this package; docs/python.md has the table of when each is raised."""
+"""The exceptions of this package; docs/guide/python.md has the table of when each is raised."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Conversions for which Python has the words; `_native` has the bytes around them.
 
-docs/protocol.md, "Values beyond MessagePack", has the whole layout.
+docs/reference/protocol.md, "Values beyond MessagePack", has the whole layout.
 """
 
 from datetime import datetime, timedelta, timezone

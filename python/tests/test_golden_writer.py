@@ -1,6 +1,6 @@
 """What SummaryWriter writes, beside what torch (tests/fixtures/torch.json) and tensorboardX write for the same calls.
 
-Every difference is in one of the tables here, and with its reason in docs/records.md.
+Every difference is in one of the tables here, and with its reason in docs/reference/records.md.
 """
 
 import json

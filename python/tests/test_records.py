@@ -381,7 +381,7 @@ def test_a_level_is_a_number_from_0_to_255(level, kind):
 
 @pytest.mark.parametrize(
     "page, word",
-    [("README.md", "TensorplexClient"), ("docs/python.md", "TensorplexClient"), ("docs/python.md", "LoggerplexHandler")],
+    [("README.md", "TensorplexClient"), ("docs/guide/python.md", "TensorplexClient"), ("docs/guide/python.md", "LoggerplexHandler")],
 )
 def test_the_documentation_runs(server, page, word):
     """The first example in which the word stands."""

@@ -370,7 +370,7 @@ def test_a_port_that_is_taken_is_an_error_and_leaves_nothing(tmp_path):
 
 
 def test_the_documentation_runs(tmp_path):
-    text = (ROOT / "docs/python.md").read_text().split("## A server in your program\n")[1]
+    text = (ROOT / "docs/guide/python.md").read_text().split("## A server in your program\n")[1]
     source = text.split("```python\n")[1].split("```")[0].replace('"runs', f'"{tmp_path}').replace("8008", "0")
     exec(source, {})
     assert shown(tmp_path)["agent/9"].keys() == {"agent/loss/8-15", "agent.time/step/8-15"}

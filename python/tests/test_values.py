@@ -212,7 +212,7 @@ def test_hostile_lengths_take_no_memory():
 
 
 def test_the_bytes_are_those_of_the_protocol():
-    """docs/protocol.md, "Values beyond MessagePack"."""
+    """docs/reference/protocol.md, "Values beyond MessagePack"."""
     epoch = datetime(1970, 1, 1, 0, 0, 1)
     for value, data in [
         ((1, "a"), b"\xc9\0\0\0\x04\x01\x92\x01\xa1a"),

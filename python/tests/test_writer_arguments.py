@@ -158,7 +158,7 @@ def test_wrong_arguments_of_a_writer(tmp_path, options, kind, text):
 @pytest.mark.parametrize("block", [0, 1])
 def test_the_documentation_runs(tmp_path, monkeypatch, block):
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs/python.md").read_text().split("## SummaryWriter\n")[1]
+    page = (ROOT / "docs/guide/python.md").read_text().split("## SummaryWriter\n")[1]
     exec(page.split("```python\n")[1 + block].split("```")[0], {})
     if block == 0:
         runs = Directory(tmp_path / "runs").readers()

@@ -173,5 +173,5 @@ pub const DEFAULT_ENVIRONMENT: Environment = Environment::with_prefix("REMOTECAL
 
 /// The tour's code compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/remotecall.md")]
+#[doc = include_str!("../../docs/guide/remote-calls.md")]
 struct Tour;

@@ -1,4 +1,4 @@
-//! Scalars as Parquet, read again by the library's own reader. Other readers have been asked by hand: see docs/tools.md.
+//! Scalars as Parquet, read again by the library's own reader. Other readers have been asked by hand: see docs/guide/tools.md.
 
 use std::fs::File;
 use std::io::{self, Write};

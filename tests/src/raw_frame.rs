@@ -1,4 +1,4 @@
-//! Frames encoded by `docs/protocol.md` alone, without the project's own encoder.
+//! Frames encoded by `docs/reference/protocol.md` alone, without the project's own encoder.
 //!
 //! Such a frame can hold what a client refuses to send, and it proves that the document is
 //! complete.

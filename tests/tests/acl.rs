@@ -1,4 +1,4 @@
-//! Redis access control: users with the rights in docs/security.md, and no others.
+//! Redis access control: users with the rights in docs/reference/security.md, and no others.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,14 +14,14 @@ use tensorplex_tests::{
     summary, wait_for,
 };
 
-/// Rights of a role in docs/security.md, without the user's name.
+/// Rights of a role in docs/reference/security.md, without the user's name.
 fn rights(role: &str) -> Vec<String> {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/security.md");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/security.md");
     let text = std::fs::read_to_string(docs).unwrap();
     let begin = format!("ACL SETUSER {role} ");
     let (_, block) = text
         .split_once(&begin)
-        .unwrap_or_else(|| panic!("docs/security.md has nothing for {role}"));
+        .unwrap_or_else(|| panic!("docs/reference/security.md has nothing for {role}"));
     let (block, _) = block.split_once("```").unwrap();
     let words = block.split_whitespace();
     words.map(|word| word.replace(">PASSWORD", ">pw")).collect()
@@ -129,7 +129,7 @@ fn names(said: &str, command: &str, role: &str) {
     let found = said.lines().any(|line| {
         (line.contains(&refused) || line.contains(&told))
             && line.contains("NOPERM")
-            && line.contains(&format!("docs/security.md has the rights of a {role}"))
+            && line.contains(&format!("docs/reference/security.md has the rights of a {role}"))
     });
     assert!(found, "without {command}: {said}");
 }
@@ -219,7 +219,7 @@ fn a_changed_password_is_read_from_its_file() {
         redis.command(&["CLIENT", "KILL", "USER", role]);
     }
     recorder.scalar("loss", 0.5, 1);
-    server.wait_for_log(&["broker is away", "WRONGPASS", "docs/security.md"]);
+    server.wait_for_log(&["broker is away", "WRONGPASS", "docs/reference/security.md"]);
     wait_for("the worker to be turned away", || {
         refusals(&redis)
             .iter()

@@ -1,4 +1,4 @@
-//! Rows of the failure matrix in docs/guarantees.md that no other file tests.
+//! Rows of the failure matrix in docs/reference/guarantees.md that no other file tests.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Python objects as MessagePack; docs/protocol.md, "Values beyond MessagePack", has the bytes.
+//! Python objects as MessagePack; docs/reference/protocol.md, "Values beyond MessagePack", has the bytes.
 //!
 //! A value arrives as the type it left as, or not at all: only the exact types below travel, never what
 //! merely derives from one.

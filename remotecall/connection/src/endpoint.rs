@@ -13,7 +13,7 @@ use redis::{Arg, Cmd, RedisResult, ServerError, Value};
 
 use crate::address::Address;
 
-/// Role of a connection, which determines the rights that its user needs; docs/security.md lists
+/// Role of a connection, which determines the rights that its user needs; docs/reference/security.md lists
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -149,9 +149,9 @@ impl Endpoint {
         let role = self.role;
         let text = text.trim_end();
         match error.code() {
-            "NOPERM" => format!("{text} (docs/security.md has the rights of a {role})"),
+            "NOPERM" => format!("{text} (docs/reference/security.md has the rights of a {role})"),
             "NOAUTH" | "WRONGPASS" => {
-                format!("{text} (docs/security.md says where a password comes from)")
+                format!("{text} (docs/reference/security.md says where a password comes from)")
             }
             "CLUSTERDOWN" | "MOVED" | "CROSSSLOT" => format!("{text} (a cluster is not supported yet)"),
             _ => text.to_owned(),
