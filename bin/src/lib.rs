@@ -19,7 +19,7 @@
 //! Each command is a struct of options with a method `run`. The binaries only parse, call, and
 //! exit.
 
-#![expect(
+#![allow(
     clippy::doc_markdown,
     reason = "doc comments of options are help texts: a terminal would show the backticks"
 )]

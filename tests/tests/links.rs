@@ -18,7 +18,10 @@ fn tracked(ending: &str) -> Vec<String> {
         .output_in_time();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().filter(|path| path.ends_with(ending)).map(str::to_owned).collect()
+    text.lines()
+        .filter(|path| path.ends_with(ending))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Text without code blocks.
@@ -30,15 +33,24 @@ fn prose(text: &str) -> String {
 /// Targets of all inline links.
 fn links(text: &str) -> Vec<String> {
     let after = text.split("](").skip(1);
-    after.filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.to_owned()).collect()
+    after
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(link, _)| link.to_owned())
+        .collect()
 }
 
 /// Anchors of all headings, as GitHub makes them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text);
-    let headings = headings.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let headings = headings.lines().filter_map(|line| {
+        line.trim_start_matches('#')
+            .strip_prefix(' ')
+            .filter(|_| line.starts_with('#'))
+    });
     let anchor = |heading: &str| {
-        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
         kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
     };
     headings.map(anchor).collect()
@@ -73,19 +85,32 @@ fn every_relative_link_has_a_target() {
 fn every_page_is_in_the_summary() {
     let summary = std::fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
     let listed: BTreeSet<String> = links(&summary).into_iter().collect();
-    let pages = tracked(".md").into_iter().filter_map(|page| page.strip_prefix("docs/").map(str::to_owned));
+    let pages = tracked(".md")
+        .into_iter()
+        .filter_map(|page| page.strip_prefix("docs/").map(str::to_owned));
     let pages: BTreeSet<String> = pages.filter(|page| page != "SUMMARY.md").collect();
     assert_eq!(listed, pages);
 }
 
 #[test]
 fn every_path_in_the_docs_exists() {
-    let roots = ["remotecall/", "tensorplex/", "loggerplex/", "bin/", "python/", "tests/", "benches/", "examples/", "docs/"];
+    let roots = [
+        "remotecall/",
+        "tensorplex/",
+        "loggerplex/",
+        "bin/",
+        "python/",
+        "tests/",
+        "benches/",
+        "examples/",
+        "docs/",
+    ];
     let mut missing = Vec::new();
     for page in tracked(".md") {
         let text = std::fs::read_to_string(root().join(&page)).unwrap();
         for path in prose(&text).split('`').skip(1).step_by(2) {
-            let is_path = roots.iter().any(|root| path.starts_with(root)) && !path.contains([' ', '*', '{', '<', '…']);
+            let is_path =
+                roots.iter().any(|root| path.starts_with(root)) && !path.contains([' ', '*', '{', '<', '…']);
             if is_path && !root().join(path).exists() {
                 missing.push(format!("{page}: {path}"));
             }

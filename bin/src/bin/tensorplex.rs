@@ -1,6 +1,6 @@
 //! Program `tensorplex`: parses the command line and runs one command.
 
-#![expect(
+#![allow(
     clippy::doc_markdown,
     reason = "the doc comment of `Cli` is a help text: a terminal would show the backticks"
 )]

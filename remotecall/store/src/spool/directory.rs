@@ -22,6 +22,7 @@ const DIGITS: usize = 20;
 pub struct SpoolDirectory {
     /// Path of the directory.
     pub dir: PathBuf,
+    /// Producer id of its frames.
     pub producer: ProducerId,
     /// Owner of the spool.
     pub owner: Owner,
