@@ -550,7 +550,10 @@ mod tests {
 
     #[test]
     fn a_call_inside_an_argument_keeps_both_encodings() {
-        let inner = |out: &mut Vec<u8>| Ok::<(), ()>(out.extend_from_slice(b"inner"));
+        let inner = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"inner");
+            Ok::<(), ()>(())
+        };
         let outer = |out: &mut Vec<u8>| {
             out.extend_from_slice(b"out");
             encode(inner, |args| assert_eq!(args, Ok(&b"inner"[..])));
