@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use remotecall::{CLOSE_TIMEOUT, Dropped, MISSING_AFTER};
-use tensorplex::{Encoder, LocalRecorder};
+use tensorplex::{EncodeQueue, LocalRecorder};
 
 use crate::lock::lock;
 use crate::owned::Owned;
@@ -34,7 +34,7 @@ pub(crate) struct Connection(pub remotecall::Client, AtomicBool, Arc<Records>);
 /// What becomes of the records of a connection before they are calls.
 #[derive(Default)]
 pub(crate) struct Records {
-    pub encoder: Encoder,
+    pub encoder: EncodeQueue,
     /// How many could not be encoded, and why the last of them. The one lock that a thread takes which is not attached.
     pub lost: Mutex<(u64, String)>,
 }

@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyTuple};
 use remotecall::ClientId;
 use tensorplex::records::Encode;
 use tensorplex::tfevents::Bucket;
-use tensorplex::{Encoder, LocalRecorder, Scalars, SummaryWriter, WriteError};
+use tensorplex::{EncodeQueue, LocalRecorder, Scalars, SummaryWriter, WriteError};
 
 use crate::client::{wait_in_slices, watch_exit};
 use crate::exit::{Files, seconds};
@@ -171,7 +171,7 @@ impl LocalWriter {
 /// begin to read an array at once, which they may change.
 pub(crate) fn hand_over(
     py: Python<'_>,
-    encoder: &Encoder,
+    encoder: &EncodeQueue,
     bytes: usize,
     mut job: impl FnOnce() + Send + 'static,
 ) {
@@ -197,7 +197,7 @@ impl LocalWriter {
         if let Some(files) = self.here(py)?
             && let Some(recorder) = files.get()
         {
-            let bytes = record.held();
+            let bytes = record.held_bytes();
             let job = recorder.job(&self.run, record, Some(step), walltime);
             hand_over(py, recorder.encoder(), bytes, job);
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use remotecall::{ClientId, ClientIdError};
 
-use crate::groups::{EVENT_FILE, LOGS};
+use crate::routing::{EVENT_FILE, LOGS};
 
 /// Names a bin of a combined group. Must be a function of its argument alone, or a replay would not give the same files.
 pub type BinName = Box<dyn Fn(&str) -> String + Send>;
@@ -16,10 +16,10 @@ pub type TryBinName = Box<dyn Fn(&str) -> Result<String, String> + Send>;
 /// Clients that share charts. As text: `learner` or, with eight clients per chart, `agent:8`.
 pub struct Group {
     pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: GroupKind,
 }
 
-pub(crate) enum Kind {
+pub(crate) enum GroupKind {
     Normal,
     Indexed(NonZeroU32),
     Combined(TryBinName),
@@ -51,7 +51,7 @@ impl Group {
     /// # Errors
     /// When the name cannot be the first part of a client id.
     pub fn normal(name: &str) -> Result<Self, GroupError> {
-        Self::new(name, Kind::Normal)
+        Self::new(name, GroupKind::Normal)
     }
 
     /// The clients are numbered; `bin_size` neighbours share a chart.
@@ -59,7 +59,7 @@ impl Group {
     /// # Errors
     /// When the name cannot be the first part of a client id.
     pub fn indexed(name: &str, bin_size: NonZeroU32) -> Result<Self, GroupError> {
-        Self::new(name, Kind::Indexed(bin_size))
+        Self::new(name, GroupKind::Indexed(bin_size))
     }
 
     /// Clients for which `bin_name` returns the same share a chart. A bin that starts with `:` or `.` is a section.
@@ -75,10 +75,10 @@ impl Group {
     /// # Errors
     /// When the name cannot be the first part of a client id.
     pub fn try_combined(name: &str, bin_name: TryBinName) -> Result<Self, GroupError> {
-        Self::new(name, Kind::Combined(bin_name))
+        Self::new(name, GroupKind::Combined(bin_name))
     }
 
-    fn new(name: &str, kind: Kind) -> Result<Self, GroupError> {
+    fn new(name: &str, kind: GroupKind) -> Result<Self, GroupError> {
         let name = ClientId::new(name)?.as_str().to_owned();
         if name.contains('/') {
             return Err(GroupError::Slash(name));
@@ -113,7 +113,7 @@ impl fmt::Debug for Group {
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for GroupKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Normal => f.write_str("Normal"),

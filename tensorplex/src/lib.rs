@@ -6,17 +6,17 @@
 //! number nor a text is in [`records`]. [`logdir`] reads log directories of any writer, [`doctor`] finds and mends their
 //! faults; [`tfevents`] knows the bytes.
 
+mod chunks;
 mod client;
 pub mod doctor;
-mod encoder;
+mod encode_queue;
 mod file_name;
 mod group;
-mod groups;
 mod local_recorder;
 pub mod logdir;
-mod pieces;
 mod recorder;
 pub mod records;
+mod routing;
 mod runs;
 mod scalars;
 mod summary_writer;
@@ -24,14 +24,14 @@ mod tensorplex;
 pub mod tfevents;
 mod value;
 
-pub use client::PIECE;
-pub use encoder::{Encoder, MAX_HELD};
+pub use client::CHUNK_SIZE;
+pub use encode_queue::{EncodeQueue, MAX_QUEUED_BYTES};
 pub use group::{BinName, Group, GroupError, TryBinName};
-pub use groups::{LOGS, PRIVATE, PlaceError};
-pub use local_recorder::{LocalRecorder, Lost};
+pub use local_recorder::{LocalRecorder, LostRecords};
 pub use recorder::{QUEUE, Recorder};
+pub use routing::{LOGS, PRIVATE, RoutingError};
 pub use runs::MAX_NAMES;
 pub use scalars::Scalars;
 pub use summary_writer::{SummaryWriter, WriteError};
 pub use tensorplex::{Counts, Tensorplex, TensorplexClient};
-pub use value::{Kind, MAX_BUCKETS, MAX_TAG, MAX_TEXT, RecordError};
+pub use value::{MAX_BUCKETS, MAX_TAG, MAX_TEXT, RecordError, RecordKind};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use crate::encoder::Encoder;
+use crate::encode_queue::EncodeQueue;
 use crate::records::{Encode, encode_or_refuse};
 use crate::summary_writer::{SummaryWriter, WriteError, now};
 
@@ -24,7 +24,7 @@ use crate::summary_writer::{SummaryWriter, WriteError, now};
 #[derive(Debug)]
 pub struct LocalRecorder {
     shared: Arc<Shared>,
-    encoder: Encoder,
+    encoder: EncodeQueue,
 }
 
 #[derive(Debug)]
@@ -38,12 +38,12 @@ struct Shared {
 #[derive(Default)]
 struct State {
     runs: BTreeMap<String, SummaryWriter>,
-    lost: Lost,
+    lost: LostRecords,
 }
 
 /// Records that were not taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostRecords {
     /// How many, since the recorder was made.
     pub records: u64,
     /// Why the last of them.
@@ -59,14 +59,14 @@ impl LocalRecorder {
     pub fn create(log_dir: impl AsRef<Path>, pause: Duration) -> io::Result<Self> {
         let root = log_dir.as_ref().to_owned();
         let runs = BTreeMap::from([(String::new(), open(&root, "", pause)?)]);
-        let lost = Lost::default();
+        let lost = LostRecords::default();
         let shared = Arc::new(Shared {
             root,
             pause,
             state: Mutex::new(State { runs, lost }),
         });
         let idle = Arc::downgrade(&shared);
-        let encoder = Encoder::with_idle(pause, move || {
+        let encoder = EncodeQueue::with_idle(pause, move || {
             if let Some(shared) = idle.upgrade() {
                 // What fails now is told by the next flush.
                 let _ = shared.state().flush();
@@ -107,7 +107,7 @@ impl LocalRecorder {
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) {
-        let bytes = record.held();
+        let bytes = record.held_bytes();
         let job = self.job(run, record, global_step, walltime);
         self.encoder.run(bytes, job);
     }
@@ -132,7 +132,7 @@ impl LocalRecorder {
     }
 
     /// The recorder's thread.
-    pub fn encoder(&self) -> &Encoder {
+    pub fn encoder(&self) -> &EncodeQueue {
         &self.encoder
     }
 
@@ -150,7 +150,7 @@ impl LocalRecorder {
     }
 
     /// What was not taken.
-    pub fn lost(&self) -> Lost {
+    pub fn lost(&self) -> LostRecords {
         self.shared.state().lost.clone()
     }
 }
@@ -187,7 +187,7 @@ impl State {
     }
 }
 
-impl Lost {
+impl LostRecords {
     fn count(&mut self, why: &impl ToString) {
         self.records += 1;
         self.why = why.to_string();

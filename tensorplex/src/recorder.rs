@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use remotecall::{ClientIdError, ConnectError, FlushError, OneWay};
 
 use crate::TensorplexClient;
-use crate::encoder::Encoder;
+use crate::encode_queue::EncodeQueue;
 use crate::records::Encode;
 use crate::summary_writer::now;
 use crate::tfevents::Real;
@@ -40,14 +40,14 @@ pub struct Recorder {
 /// What the clones of a recorder have in common.
 #[derive(Debug)]
 struct Shared {
-    encoder: Encoder,
+    encoder: EncodeQueue,
     refused: AtomicU64,
 }
 
 impl Shared {
     fn new() -> Self {
         Self {
-            encoder: Encoder::new(),
+            encoder: EncodeQueue::new(),
             refused: AtomicU64::new(0),
         }
     }
@@ -115,7 +115,7 @@ impl Recorder {
 
     /// Records one of the [`records`](crate::records). What is wrong with it was told when it was made; it is encoded in
     /// a thread of the recorder, so the caller does not wait for PNG, GIF and their like, unless so many records wait for it
-    /// that they hold [`MAX_HELD`](crate::MAX_HELD) bytes.
+    /// that they hold [`MAX_QUEUED_BYTES`](crate::MAX_QUEUED_BYTES) bytes.
     /// With a spool it survives a kill from the moment on when it is encoded.
     ///
     /// ```no_run
@@ -131,7 +131,7 @@ impl Recorder {
         let wall_time = now();
         let client = self.client.clone();
         let refused = Arc::downgrade(&self.shared);
-        self.shared.encoder.run(record.held(), move || {
+        self.shared.encoder.run(record.held_bytes(), move || {
             if let Err(error) = client.add(record, Some(step), wall_time) {
                 tracing::error!(%error, step, "a record was lost: it cannot be encoded");
                 if let Some(shared) = refused.upgrade() {

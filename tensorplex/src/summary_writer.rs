@@ -4,12 +4,12 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::records::{Content, Encode, ReadyEvent, ReadySummary, ready};
+use crate::records::{Encode, EventRecord, RecordContent, SummaryRecord, normalize};
 use crate::runs::Runs;
 use crate::scalars::Scalars;
-use crate::tfevents::messages::What;
+use crate::tfevents::messages::EventPayload;
 use crate::tfevents::{Bucket, Point, bucket};
-use crate::value::{Kind, RecordError, Value, check_tag};
+use crate::value::{RecordError, RecordKind, Value, check_tag};
 
 /// Bytes that are written at the latest when so many wait.
 const BUFFER: usize = 64 << 10;
@@ -184,16 +184,16 @@ impl SummaryWriter {
         let (step, wall_time) = record.at.unwrap_or((global_step.unwrap_or(0), wall_time));
         let wall_time = finite_or_now(Some(wall_time));
         match record.content {
-            Content::Event(What::Summary(summary)) => {
-                let values: Result<Vec<_>, RecordError> = summary.value.into_iter().map(ready).collect();
+            RecordContent::Event(EventPayload::Summary(summary)) => {
+                let values: Result<Vec<_>, RecordError> = summary.value.into_iter().map(normalize).collect();
                 let values = values?;
-                if values.iter().any(|(kind, _)| *kind == Some(Kind::Scalar)) {
+                if values.iter().any(|(kind, _)| *kind == Some(RecordKind::Scalar)) {
                     self.notice_scalar(step)?;
                 }
                 self.runs.append_values("", (step, wall_time), values)?;
             }
-            Content::Event(what) => self.runs.append_graph("", (step, wall_time), what)?,
-            Content::Embedding(mut files) => {
+            RecordContent::Event(what) => self.runs.append_graph("", (step, wall_time), what)?,
+            RecordContent::Embedding(mut files) => {
                 files.step = step;
                 self.runs.append_embedding("", &files)?;
             }
@@ -211,7 +211,7 @@ impl SummaryWriter {
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> Result<(), WriteError> {
-        self.add(ReadySummary::new(summary)?, global_step, walltime)
+        self.add(SummaryRecord::new(summary)?, global_step, walltime)
     }
 
     /// Records a serialized `tensorflow.Event` at its own step and time: a summary, a graph or a profile.
@@ -219,7 +219,7 @@ impl SummaryWriter {
     /// # Errors
     /// When the bytes are no such event, and as for [`add_scalar`](Self::add_scalar).
     pub fn add_event(&mut self, event: &[u8]) -> Result<(), WriteError> {
-        self.add(ReadyEvent::new(event)?, None, None)
+        self.add(EventRecord::new(event)?, None, None)
     }
 
     /// Goes back to a step: what is in the directory from it on, whoever wrote it, counts no more, in either reader of
@@ -268,7 +268,7 @@ impl SummaryWriter {
     ) -> Result<(), WriteError> {
         self.make_room()?;
         check_tag(tag)?;
-        if value.kind() == Kind::Scalar {
+        if value.kind() == RecordKind::Scalar {
             self.notice_scalar(at.0.unwrap_or(0))?;
         }
         self.tag.clear();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::groups::PlaceError;
+use crate::routing::RoutingError;
 use crate::tfevents::{Bucket, TEXT_SUFFIX, TooLong};
 
 /// Longest tag, in bytes.
@@ -41,7 +41,7 @@ pub enum RecordError {
     },
     /// The client has no place.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Routing(#[from] RoutingError),
     /// A reader of TensorBoard gives a series up when its kind changes.
     #[error("tag {tag:?} of run {run:?} is a {was}, not a {now}")]
     KindChanged {
@@ -50,9 +50,9 @@ pub enum RecordError {
         /// The tag, as it is called in the run.
         tag: String,
         /// What its earlier values were.
-        was: Kind,
+        was: RecordKind,
         /// What this one is.
-        now: Kind,
+        now: RecordKind,
     },
     /// There are too many different runs and tags.
     #[error("no room for another run or tag: their names take {limit} bytes already")]
@@ -88,10 +88,10 @@ pub enum RecordError {
         why: String,
     },
     /// The pieces of a value did not come in order: one was dropped on the way.
-    #[error("piece {piece} of a value came without those before it; the value was dropped")]
-    LostPiece {
+    #[error("piece {chunk} of a value came without those before it; the value was dropped")]
+    MissingChunk {
         /// The piece, from 0.
-        piece: u32,
+        chunk: u32,
     },
     /// A run that several clients share cannot be rewound by one of them.
     #[error("client {0:?} shares its run with others: it cannot be rewound")]
@@ -111,7 +111,7 @@ pub enum RecordError {
 
 /// What the values of a tag are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+pub enum RecordKind {
     /// Numbers.
     Scalar,
     /// Histograms.
@@ -134,7 +134,7 @@ pub enum Kind {
     Tensor,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RecordKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scalar => "scalar",
@@ -151,7 +151,7 @@ impl fmt::Display for Kind {
     }
 }
 
-impl Kind {
+impl RecordKind {
     /// What the name of such a tag ends in.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
@@ -198,11 +198,11 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> RecordKind {
         match self {
-            Self::Scalar(_) => Kind::Scalar,
-            Self::Histogram(_) => Kind::Histogram,
-            Self::Text(_) => Kind::Text,
+            Self::Scalar(_) => RecordKind::Scalar,
+            Self::Histogram(_) => RecordKind::Histogram,
+            Self::Text(_) => RecordKind::Text,
         }
     }
 }

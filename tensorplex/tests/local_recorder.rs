@@ -16,7 +16,7 @@ impl Encode for Gated {
         ScalarTensor::new("heavy", 1.0, "", "")?.encode(wall_time)
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }
@@ -60,7 +60,7 @@ impl Encode for Faulty {
         panic!("of the test")
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }

@@ -22,7 +22,7 @@ impl Encode for Gated {
         ScalarTensor::new("x", 1.0, "", "")?.encode(wall_time)
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }
@@ -35,7 +35,7 @@ impl Encode for Broken {
         Err(RecordError::NoRecord)
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }
@@ -109,11 +109,11 @@ fn a_record_takes_as_much_room_as_its_data() {
     check(&embedding.labels(&["a", "b", "c", "d"]).unwrap(), 40);
     // What is encoded already, with its shape, tag and such.
     let tensor = Tensor::new("x", Element::F64, &[100], vec![0; 800]).unwrap();
-    assert!((800..850).contains(&tensor.held()));
-    assert!((800..900).contains(&tensor.encode(0.0).unwrap().held()));
+    assert!((800..850).contains(&tensor.held_bytes()));
+    assert!((800..900).contains(&tensor.encode(0.0).unwrap().held_bytes()));
 }
 
 #[track_caller]
 fn check(record: &impl Encode, bytes: usize) {
-    assert_eq!(record.held(), bytes);
+    assert_eq!(record.held_bytes(), bytes);
 }

@@ -6,12 +6,12 @@ use common::{Disk, NOW, at, events, id, values};
 use prost::Message;
 use remotecall::Durable;
 use tensorplex::records::{
-    Array, Audio, Chart, Embedding, EmbeddingFiles, Encode, Graph, HParams, Image, Mesh, PrCurve, PrCurveRaw,
-    ReadyEvent, ReadySummary, Setting, Video,
+    Array, Audio, Chart, Embedding, EmbeddingFiles, Encode, EventRecord, Graph, HParams, Image, Mesh,
+    PrCurve, PrCurveRaw, Setting, SummaryRecord, Video,
 };
 use tensorplex::tfevents::messages::{
-    AudioProto, DataClass, Datum, Dim, Event, HistogramProto, ImageProto, PluginData, Summary,
-    SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
+    AudioProto, DataClass, Datum, Dim, Event, EventPayload, HistogramProto, ImageProto, PluginData, Summary,
+    SummaryMetadata, TensorProto, TensorShapeProto, Value,
 };
 use tensorplex::{RecordError, SummaryWriter, Tensorplex};
 
@@ -112,18 +112,21 @@ fn what_is_wrong_is_told_with_the_shape_seen_and_wanted() {
         "embedding: 2 pictures of 3 rows of 4 pixels; expected 2 square ones, together at most 8192 pixels wide",
     );
     refused(
-        ReadySummary::new(&[]),
+        SummaryRecord::new(&[]),
         "the message holds no value, no graph and no profile",
     );
     let version = Event {
-        what: Some(What::FileVersion("brain.Event:2".into())),
+        what: Some(EventPayload::FileVersion("brain.Event:2".into())),
         ..Event::default()
     };
     refused(
-        ReadyEvent::new(&version.encode_to_vec()),
+        EventRecord::new(&version.encode_to_vec()),
         "the message holds no value, no graph and no profile",
     );
-    assert!(matches!(ReadyEvent::new(&[0xff]), Err(RecordError::NoMessage(_))));
+    assert!(matches!(
+        EventRecord::new(&[0xff]),
+        Err(RecordError::NoMessage(_))
+    ));
 }
 
 fn summary(tag: &str, metadata: Option<SummaryMetadata>, datum: Datum) -> Vec<u8> {

@@ -12,8 +12,10 @@ use prost::Message;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use tensorplex::Recorder;
-use tensorplex::records::{Array, Audio, Encode, Image, PrCurve, ReadySummary, ScalarTensor};
-use tensorplex::tfevents::messages::{Datum, Event, SessionStatus, Summary, TensorProto, Value, What};
+use tensorplex::records::{Array, Audio, Encode, Image, PrCurve, ScalarTensor, SummaryRecord};
+use tensorplex::tfevents::messages::{
+    Datum, Event, EventPayload, SessionStatus, Summary, TensorProto, Value,
+};
 use tensorplex::tfevents::{RecordReader, bucket};
 use tensorplex_tests::{Broker, DEADLINE, Rng, TestServer, dump};
 
@@ -184,7 +186,7 @@ impl Caller {
                         value: Some(Datum::SimpleValue(value)),
                     }],
                 };
-                ready(&|| ReadySummary::new(&summary.encode_to_vec())?.encode(TIME));
+                ready(&|| SummaryRecord::new(&summary.encode_to_vec())?.encode(TIME));
                 single(f64::from(value))
             }
             Kind::Histogram => {
@@ -285,11 +287,11 @@ fn from_files(logdir: &Path) -> BTreeMap<String, BTreeMap<String, Vec<(i64, Json
         while let Some(payload) = reader.next_record().unwrap() {
             let event = Event::decode(&payload[..]).unwrap();
             match event.what {
-                Some(What::SessionLog(log)) if log.status == SessionStatus::Start as i32 => {
+                Some(EventPayload::SessionLog(log)) if log.status == SessionStatus::Start as i32 => {
                     tags.values_mut()
                         .for_each(|points| points.retain(|&(step, _)| step < event.step));
                 }
-                Some(What::Summary(summary)) => {
+                Some(EventPayload::Summary(summary)) => {
                     for value in summary.value {
                         let plain = plain(value.value.unwrap());
                         push_once(tags.entry(value.tag).or_default(), (event.step, plain));

@@ -7,9 +7,9 @@ use prost::Message;
 use serde_json::{Value, json};
 use tensorplex::records::{
     Array, Audio, Chart, CustomScalars, Embedding, Encode, Graph, GraphProfile, HParams, Image, Mesh,
-    PrCurve, PrCurveRaw, ReadySummary, Record, ScalarTensor, Setting, Status, Video,
+    PrCurve, PrCurveRaw, Record, ScalarTensor, Setting, Status, SummaryRecord, Video,
 };
-use tensorplex::tfevents::messages::{Datum, Event, HistogramProto, Summary, What};
+use tensorplex::tfevents::messages::{Datum, Event, EventPayload, HistogramProto, Summary};
 use tensorplex::tfevents::messages::{ImageProto, Value as SummaryValue};
 use tensorplex::{Recorder, SummaryWriter};
 use tensorplex_tests::{Broker, DEADLINE, Follower, TestServer, dump, plugins};
@@ -31,14 +31,14 @@ fn array(shape: &[usize]) -> Array {
     Array::new(shape, bytes(shape.iter().product())).unwrap()
 }
 
-fn summary(tag: &str, value: Datum) -> ReadySummary {
+fn summary(tag: &str, value: Datum) -> SummaryRecord {
     let value = SummaryValue {
         tag: tag.to_owned(),
         metadata: None,
         value: Some(value),
     };
     let summary = Summary { value: vec![value] };
-    ReadySummary::new(&summary.encode_to_vec()).unwrap()
+    SummaryRecord::new(&summary.encode_to_vec()).unwrap()
 }
 
 /// One encoded record of each kind.
@@ -283,12 +283,12 @@ fn a_long_value_arrives_whole_through_a_crash() {
     let mut reader = tensorplex::tfevents::RecordReader::new(&file[..]);
     let events = std::iter::from_fn(|| reader.next_record().unwrap()).map(|p| Event::decode(&p[..]).unwrap());
     let graphs: Vec<Event> = events
-        .filter(|event| matches!(event.what, Some(What::GraphDef(_))))
+        .filter(|event| matches!(event.what, Some(EventPayload::GraphDef(_))))
         .collect();
     let [
         Event {
             step: 1,
-            what: Some(What::GraphDef(found)),
+            what: Some(EventPayload::GraphDef(found)),
             ..
         },
     ] = &graphs[..]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use remotecall::{Backlog, BrokerWatch};
 use serde_json::{Value, json};
 use tensorplex::logdir::Pattern;
-use tensorplex::tfevents::{Content, DatumView, EventView, Number, ValueView};
+use tensorplex::tfevents::{DatumView, EventView, Number, PayloadView, ValueView};
 
 /// Number of values per tag that the sparkline shows.
 pub(super) const MAX_VALUES: usize = 40;
@@ -89,7 +89,7 @@ impl Model {
         if event.wall_time.is_finite() {
             run.time = run.time.max(event.wall_time);
         }
-        if let Content::Summary(summary) = &event.content {
+        if let PayloadView::Summary(summary) = &event.content {
             run.step = event.step;
             for value in summary.values().flatten() {
                 run.records += 1;

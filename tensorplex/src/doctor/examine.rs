@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Finding};
-use super::survey::Survey;
+use super::scan::RunScan;
 use crate::logdir::{FindError, MAX_TAGS, RunFiles, find_runs};
 
 /// A log directory cannot be examined.
@@ -35,18 +35,18 @@ pub fn examine(root: &Path, see: &mut dyn FnMut(u64, u64)) -> Result<Vec<Finding
     let all = runs.iter().map(|run| run.bytes).sum();
     let mut findings = Vec::new();
     for run in &runs {
-        findings.extend(findings_of(run, &Survey::of(&run.files)?));
+        findings.extend(findings_of(run, &RunScan::of(&run.files)?));
         see(run.bytes, all);
     }
     Ok(findings)
 }
 
-pub(super) fn findings_of(run: &RunFiles, survey: &Survey) -> Vec<Finding> {
+pub(super) fn findings_of(run: &RunFiles, scan: &RunScan) -> Vec<Finding> {
     let finding = |(&fault, (first, count)): (&Fault, &(String, u64))| Finding {
         fault,
         run: run.name.clone(),
         first: first.clone(),
         count: *count,
     };
-    survey.faults.iter().map(finding).collect()
+    scan.faults.iter().map(finding).collect()
 }

@@ -11,7 +11,7 @@ const BUFFER: usize = 1 << 20;
 
 /// How a file was read.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ReadSummary {
     /// Events that were read.
     pub events: u64,
     /// Records that were not, because they are damaged.
@@ -45,8 +45,8 @@ pub enum Damage {
 pub fn read_events<E: From<io::Error>>(
     path: &Path,
     mut see: impl FnMut(&EventView<'_>, u64) -> Result<(), E>,
-) -> Result<Seen, E> {
-    let mut seen = Seen::default();
+) -> Result<ReadSummary, E> {
+    let mut seen = ReadSummary::default();
     seen.unfinished = read_records(path, |place, event| match event {
         Ok(event) => {
             seen.events += 1;
@@ -63,7 +63,7 @@ pub fn read_events<E: From<io::Error>>(
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Its first byte.
     pub at: u64,
     /// Its length, with its frame; 0 when that is damaged.
@@ -77,14 +77,14 @@ pub struct Place {
 /// When the file cannot be read, or `see` fails.
 pub fn read_records<E: From<io::Error>>(
     path: &Path,
-    mut see: impl FnMut(Place, Result<EventView<'_>, Damage>) -> Result<(), E>,
+    mut see: impl FnMut(Position, Result<EventView<'_>, Damage>) -> Result<(), E>,
 ) -> Result<Option<u64>, E> {
     let file = BufReader::with_capacity(BUFFER, File::open(path)?);
     let mut reader = RecordReader::new(file);
     loop {
         let at = reader.position();
         let record = reader.next_record();
-        let place = Place {
+        let place = Position {
             at,
             bytes: reader.position() - at,
         };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::groups::EVENT_FILE;
+use crate::routing::EVENT_FILE;
 
 /// Deepest directory below a log directory.
 pub const MAX_DEPTH: usize = 64;

@@ -20,9 +20,9 @@ mod scalars;
 mod table;
 mod watch;
 
-pub use events::{Damage, Place, Seen, read_events, read_records};
+pub use events::{Damage, Position, ReadSummary, read_events, read_records};
 pub use export::{ExportError, Exported, Format, export, export_json};
 pub use files::{FindError, MAX_DEPTH, RunFiles, find_runs};
 pub use glob::Pattern;
-pub use scalars::{MAX_TAGS, ScalarError, ScalarPoint, Scalars, Select};
+pub use scalars::{MAX_TAGS, ScalarError, ScalarPoint, ScalarReader, Select};
 pub use watch::Watch;

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
-use super::events::{Seen, read_events};
+use super::events::{ReadSummary, read_events};
 use super::files::RunFiles;
 use crate::tfevents::messages::SessionStatus;
-use crate::tfevents::{Content, DatumView, EventView, Number, ValueView};
+use crate::tfevents::{DatumView, EventView, Number, PayloadView, ValueView};
 
 /// Most bytes that the names of the tags of one run may take: 64 MiB.
 pub const MAX_TAGS: usize = 64 << 20;
@@ -104,7 +104,7 @@ impl From<io::Error> for Inside {
 
 /// The scalars of one run.
 #[derive(Debug)]
-pub struct Scalars<'a> {
+pub struct ScalarReader<'a> {
     run: &'a RunFiles,
     /// Of each file: steps from here on count no more, if there is such a step.
     limits: Vec<Option<i64>>,
@@ -124,7 +124,7 @@ struct Tag {
     last: Option<(usize, i64, u64, u64)>,
 }
 
-impl<'a> Scalars<'a> {
+impl<'a> ScalarReader<'a> {
     /// Looks at the beginning of the run's files.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ impl<'a> Scalars<'a> {
         select: &Select,
         read: &mut dyn FnMut(u64),
         mut see: impl FnMut(ScalarPoint<'_>) -> io::Result<()>,
-    ) -> Result<Vec<Seen>, ScalarError> {
+    ) -> Result<Vec<ReadSummary>, ScalarError> {
         let run = self.run;
         let mut tags = Tags::default();
         let mut seen = Vec::new();
@@ -178,7 +178,7 @@ impl<'a> Scalars<'a> {
         select: &Select,
         see: &mut impl FnMut(ScalarPoint<'_>) -> io::Result<()>,
     ) -> Result<(), Inside> {
-        let Content::Summary(summary) = &event.content else {
+        let PayloadView::Summary(summary) = &event.content else {
             return Ok(());
         };
         for value in summary.values() {
@@ -265,8 +265,8 @@ impl Tag {
 fn start_of(path: &Path) -> Result<Option<i64>, ScalarError> {
     let mut start: Option<i64> = None;
     let head = read_events(path, |event, _| match event.content {
-        Content::Summary(_) => Err(Inside::HeadIsOver),
-        Content::Session(SessionStatus::Start) => {
+        PayloadView::Summary(_) => Err(Inside::HeadIsOver),
+        PayloadView::Session(SessionStatus::Start) => {
             start = Some(start.map_or(event.step, |start| start.min(event.step)));
             Ok(())
         }
@@ -279,12 +279,12 @@ fn start_of(path: &Path) -> Result<Option<i64>, ScalarError> {
     Ok(start)
 }
 
-fn in_file(path: &Path, ended: Result<Seen, Inside>) -> Result<Seen, ScalarError> {
+fn in_file(path: &Path, ended: Result<ReadSummary, Inside>) -> Result<ReadSummary, ScalarError> {
     let path = path.to_owned();
     match ended {
         Ok(seen) => Ok(seen),
         Err(Inside::Io(error)) => Err(ScalarError::File { path, error }),
         Err(Inside::Stop(error)) => Err(error),
-        Err(Inside::HeadIsOver) => Ok(Seen::default()),
+        Err(Inside::HeadIsOver) => Ok(ReadSummary::default()),
     }
 }

@@ -72,7 +72,7 @@ impl Watch {
 mod tests {
     use super::*;
     use crate::SummaryWriter;
-    use crate::tfevents::Content;
+    use crate::tfevents::PayloadView;
 
     #[test]
     fn what_was_logged_last_comes_first_and_then_what_is_new() {
@@ -89,7 +89,7 @@ mod tests {
             let mut steps = Vec::new();
             let see = &mut |run: &str, event: &EventView<'_>| {
                 assert_eq!(run, "a/b");
-                if matches!(event.content, Content::Summary(_)) {
+                if matches!(event.content, PayloadView::Summary(_)) {
                     steps.push(event.step);
                 }
             };

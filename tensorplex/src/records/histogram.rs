@@ -133,7 +133,7 @@ impl Encode for Histogram {
         Ok(record(self.tag, joined(buckets, self.most)))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         let bins = match &self.bins {
             Bins::Edges(edges) => size_of_val(edges.as_slice()),
             Bins::TensorBoard | Bins::Count(_) | Bins::Rule(_) => 0,

@@ -113,7 +113,7 @@ impl Encode for HParams {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         let settings = self.settings.iter();
         let settings = settings.map(|(name, value)| name.len() + value.encoded_len());
         self.group_name.len() + settings.sum::<usize>()
@@ -135,7 +135,7 @@ impl Encode for Status {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }

@@ -78,8 +78,8 @@ impl Axes {
     }
 
     /// Bytes of its samples.
-    pub fn held(&self) -> usize {
-        self.array.held()
+    pub fn held_bytes(&self) -> usize {
+        self.array.held_bytes()
     }
 
     /// Lays picture `n` of frame `t` for each `n` into a grid with `columns` columns; what is left over stays black.

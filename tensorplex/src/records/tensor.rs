@@ -75,7 +75,7 @@ impl Encode for Tensor {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.tensor.encoded_len()
     }
 }

@@ -11,8 +11,8 @@
 //! Metadata must be in a tag's first value in every file; one reader drops a tensor without it for good.
 
 use super::messages::{
-    DataClass, DataType, Datum, Dim, Event, PluginData, SessionLog, SessionStatus, SourceMetadata,
-    SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
+    DataClass, DataType, Datum, Dim, Event, EventPayload, PluginData, SessionLog, SessionStatus,
+    SourceMetadata, SummaryMetadata, TensorProto, TensorShapeProto, Value,
 };
 use super::scalar::ScalarEncoder;
 use super::{Bucket, TooLong, append_record};
@@ -51,7 +51,7 @@ pub enum Metadata {
 pub fn append_start(out: &mut Vec<u8>, step: i64, wall_time: f64) -> Result<(), TooLong> {
     let version = Event {
         wall_time,
-        what: Some(What::FileVersion(FILE_VERSION.to_owned())),
+        what: Some(EventPayload::FileVersion(FILE_VERSION.to_owned())),
         source_metadata: Some(SourceMetadata {
             writer: WRITER.to_owned(),
         }),
@@ -62,7 +62,7 @@ pub fn append_start(out: &mut Vec<u8>, step: i64, wall_time: f64) -> Result<(), 
     let start = Event {
         wall_time,
         step,
-        what: Some(What::SessionLog(SessionLog { status })),
+        what: Some(EventPayload::SessionLog(SessionLog { status })),
         ..Event::default()
     };
     append_record(out, &start)
@@ -216,7 +216,7 @@ mod tests {
         Event {
             wall_time: point.wall_time,
             step: point.step,
-            what: Some(What::Summary(Summary { value: vec![value] })),
+            what: Some(EventPayload::Summary(Summary { value: vec![value] })),
             source_metadata: None,
         }
     }

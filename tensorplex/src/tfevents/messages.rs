@@ -13,8 +13,8 @@ pub struct Event {
     #[prost(int64, tag = "2")]
     pub step: i64,
     /// What the event says.
-    #[prost(oneof = "What", tags = "3, 4, 5, 7, 8")]
-    pub what: Option<What>,
+    #[prost(oneof = "EventPayload", tags = "3, 4, 5, 7, 8")]
+    pub what: Option<EventPayload>,
     /// Who wrote the file.
     #[prost(message, optional, tag = "10")]
     pub source_metadata: Option<SourceMetadata>,
@@ -22,7 +22,7 @@ pub struct Event {
 
 /// What an event says.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum What {
+pub enum EventPayload {
     /// A file starts.
     #[prost(string, tag = "3")]
     FileVersion(String),

@@ -32,5 +32,5 @@ pub use reader::{ReadError, RecordReader};
 pub use real::Real;
 pub use record::{FOOTER, HEADER, MAX_PAYLOAD, TooLong, append_payload, append_record};
 pub use scale::BUCKETS;
-pub use view::{Content, DatumView, EventView, MetadataView, Number, SummaryView, TensorView, ValueView};
+pub use view::{DatumView, EventView, MetadataView, Number, PayloadView, SummaryView, TensorView, ValueView};
 pub use wire::{Field, Fields, Wire, WireError};

@@ -143,13 +143,13 @@ fn stored_crc(bytes: &[u8], at: usize) -> MaskedCrc {
 #[cfg(test)]
 mod tests {
     use super::super::append_record;
-    use super::super::messages::{Event, What};
+    use super::super::messages::{Event, EventPayload};
     use super::*;
 
     fn event(step: i64) -> Event {
         Event {
             step,
-            what: Some(What::FileVersion("x".repeat(step as usize))),
+            what: Some(EventPayload::FileVersion("x".repeat(step as usize))),
             ..Event::default()
         }
     }

@@ -9,7 +9,7 @@ use prost::Message;
 use remotecall::{CallContext, ClientId};
 use tensorplex::records::Encode;
 use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Event, Value, What};
+use tensorplex::tfevents::messages::{Event, EventPayload, Value};
 use tensorplex::{SummaryWriter, Tensorplex};
 
 /// When every call is made, in seconds.
@@ -113,7 +113,7 @@ pub fn events(file: &Path) -> Vec<Event> {
 pub fn values(file: &Path) -> Vec<(Event, Value)> {
     let mut found = Vec::new();
     for event in events(file) {
-        if let Some(What::Summary(summary)) = event.what.clone() {
+        if let Some(EventPayload::Summary(summary)) = event.what.clone() {
             found.extend(summary.value.into_iter().map(|value| (event.clone(), value)));
         }
     }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Disk, NOW, at, events, id, values};
 use remotecall::Durable;
-use tensorplex::tfevents::messages::{DataClass, Datum, SessionStatus, What};
+use tensorplex::tfevents::messages::{DataClass, Datum, EventPayload, SessionStatus};
 use tensorplex::{MAX_NAMES, MAX_TAG, MAX_TEXT, RecordError, Scalars, SummaryWriter};
 
 #[test]
@@ -21,8 +21,11 @@ fn a_file_starts_with_its_version_and_a_session() {
     let name = file.file_name().unwrap().to_str().unwrap();
     assert!(name.starts_with("events.out.tfevents.1650000000."), "{name}");
     let events = events(&file);
-    assert_eq!(events[0].what, Some(What::FileVersion("brain.Event:2".into())));
-    let Some(What::SessionLog(session)) = &events[1].what else {
+    assert_eq!(
+        events[0].what,
+        Some(EventPayload::FileVersion("brain.Event:2".into()))
+    );
+    let Some(EventPayload::SessionLog(session)) = &events[1].what else {
         panic!("{:?}", events[1]);
     };
     assert_eq!(session.status(), SessionStatus::Start);

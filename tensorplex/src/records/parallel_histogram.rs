@@ -1,7 +1,7 @@
 //! Histograms of values that stay their owner's, who waits until they are sorted.
 //!
 //! ```text
-//! owner     LentHistogram::new ─► recorder.add ─► Loan::end: takes parts until all are done ─► changes the values
+//! owner     ParallelHistogram::new ─► recorder.add ─► NumbersGuard::end: takes parts until all are done ─► changes the values
 //! recorder                             └► encode:  takes parts until all are done ─► writes the buckets
 //! ```
 //!
@@ -23,7 +23,7 @@ const PART: usize = 1 << 15;
 /// How long it is quicker to look than to sleep until somebody else is done with a part.
 const PATIENCE: Duration = Duration::from_micros(100);
 
-/// Numbers that may change when a [`Loan`] of them has ended: an array of another language, say.
+/// Numbers that may change when a [`NumbersGuard`] of them has ended: an array of another language, say.
 pub trait Numbers: Send + Sync + 'static {
     /// What they lie in.
     type Cell;
@@ -41,7 +41,7 @@ pub trait Numbers: Send + Sync + 'static {
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU32, Ordering};
 ///
-/// use tensorplex::records::{LentHistogram, Numbers};
+/// use tensorplex::records::{ParallelHistogram, Numbers};
 ///
 /// /// Weights that several threads train.
 /// struct Weights(Arc<[AtomicU32]>);
@@ -59,14 +59,14 @@ pub trait Numbers: Send + Sync + 'static {
 ///
 /// # let log = tensorplex::Recorder::connect("localhost:6379", "agent/17")?;
 /// # let weights: Arc<[AtomicU32]> = Arc::new([]);
-/// let (histogram, loan) = LentHistogram::new("weights", Weights(weights.clone()))?;
+/// let (histogram, loan) = ParallelHistogram::new("weights", Weights(weights.clone()))?;
 /// log.add(histogram, 100);
 /// loan.end();
 /// // What is trained from here on is not in the histogram.
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct LentHistogram<N: Numbers> {
+pub struct ParallelHistogram<N: Numbers> {
     tag: String,
     sorting: Arc<Sorting<N>>,
     most: usize,
@@ -75,21 +75,21 @@ pub struct LentHistogram<N: Numbers> {
 /// What the owner of lent numbers keeps until he wants to change them.
 #[derive(Debug)]
 #[must_use = "the numbers are read until the loan is ended"]
-pub struct Loan<N: Numbers>(Arc<Sorting<N>>);
+pub struct NumbersGuard<N: Numbers>(Arc<Sorting<N>>);
 
-impl<N: Numbers> LentHistogram<N> {
+impl<N: Numbers> ParallelHistogram<N> {
     /// Give the histogram to a recorder, then end the loan: that helps to sort, and afterwards nobody reads the numbers.
     ///
     /// # Errors
     /// When the tag cannot be used.
-    pub fn new(tag: &str, numbers: N) -> Result<(Self, Loan<N>), RecordError> {
+    pub fn new(tag: &str, numbers: N) -> Result<(Self, NumbersGuard<N>), RecordError> {
         let sorting = Arc::new(Sorting::new(numbers));
         let histogram = Self {
             tag: owned_tag(tag)?,
             sorting: sorting.clone(),
             most: BUCKETS,
         };
-        Ok((histogram, Loan(sorting)))
+        Ok((histogram, NumbersGuard(sorting)))
     }
 
     /// Joins neighbours until there are at most so many buckets.
@@ -102,7 +102,7 @@ impl<N: Numbers> LentHistogram<N> {
     }
 }
 
-impl<N: Numbers> Encode for LentHistogram<N> {
+impl<N: Numbers> Encode for ParallelHistogram<N> {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         self.sorting.work();
         let Some(buckets) = self.sorting.buckets() else {
@@ -113,12 +113,12 @@ impl<N: Numbers> Encode for LentHistogram<N> {
     }
 
     /// The numbers are not the recorder's.
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         size_of::<Sorting<N>>()
     }
 }
 
-impl<N: Numbers> Loan<N> {
+impl<N: Numbers> NumbersGuard<N> {
     /// Sorts what is not sorted yet, and gives the numbers back: nobody else reads them any more.
     pub fn end(self) -> Option<N> {
         // When nobody is there to write them they need not be sorted.

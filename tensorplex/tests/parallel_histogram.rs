@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tensorplex::records::{Bins, Encode, Histogram, LentHistogram, Loan, Numbers, Record};
+use tensorplex::records::{Bins, Encode, Histogram, Numbers, NumbersGuard, ParallelHistogram, Record};
 
 /// Several parts, and a short one.
 const COUNT: usize = (5 << 15) + 7;
@@ -95,8 +95,8 @@ fn expected(values: &[f32]) -> Record {
     histogram.encode(0.0).unwrap()
 }
 
-fn lent(array: &Arc<Vec<AtomicU32>>) -> (LentHistogram<Shared>, Loan<Shared>) {
-    LentHistogram::new("h", Shared(array.clone())).unwrap()
+fn lent(array: &Arc<Vec<AtomicU32>>) -> (ParallelHistogram<Shared>, NumbersGuard<Shared>) {
+    ParallelHistogram::new("h", Shared(array.clone())).unwrap()
 }
 
 /// Does it in a thread that is interrupted after so many reads, in the middle of a part, and waits until it is.
@@ -253,7 +253,7 @@ fn without_a_recorder_nothing_is_sorted() {
 fn wrong_input_is_told_of_and_neighbours_are_joined() {
     let values = values(COUNT);
     let array = shared(&values);
-    assert!(LentHistogram::new("", Shared(array.clone())).is_err());
+    assert!(ParallelHistogram::new("", Shared(array.clone())).is_err());
     let (histogram, _) = lent(&array);
     assert!(histogram.at_most(0).is_err());
     let (histogram, loan) = lent(&array);
