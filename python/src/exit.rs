@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use remotecall::{CLOSE_TIMEOUT, Dropped, MISSING_AFTER};
-use tensorplex::{EncodeQueue, LocalRecorder};
+use tensorplex::encode_queue::EncodeQueue;
+use tensorplex::local::DirectoryWriter;
 
 use crate::lock::lock;
 use crate::owned::Owned;
@@ -40,10 +41,10 @@ pub(crate) struct Records {
 }
 
 /// The files of a local writer of this process.
-pub(crate) struct Files(Owned<Arc<LocalRecorder>>);
+pub(crate) struct Files(Owned<Arc<DirectoryWriter>>);
 
 impl Files {
-    pub fn new(recorder: LocalRecorder) -> Arc<Self> {
+    pub fn new(recorder: DirectoryWriter) -> Arc<Self> {
         let files = Arc::new(Self(Owned::new(Arc::new(recorder))));
         let mut all = lock(&FILES);
         all.retain(|other| other.strong_count() > 0);
@@ -52,7 +53,7 @@ impl Files {
     }
 
     /// `None` in a child process.
-    pub fn get(&self) -> Option<&LocalRecorder> {
+    pub fn get(&self) -> Option<&DirectoryWriter> {
         self.0.get().map(|recorder| &**recorder)
     }
 }

@@ -135,6 +135,15 @@ impl EncodeQueue {
         !self.is_here() || self.queue.wait(timeout)
     }
 
+    /// Number of jobs that are not done.
+    pub fn outstanding(&self) -> u64 {
+        if !self.is_here() {
+            return 0;
+        }
+        let state = self.queue.state();
+        state.came - state.done
+    }
+
     fn is_here(&self) -> bool {
         self.process == std::process::id()
     }

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use remotecall::{CallContext, Durable, RemoteCall, RunError, ServerHandle, remote, rmp_serde};
 
 use crate::chunks::{Chunk, ChunkBuffer};
-use crate::group::{BinName, Group, GroupError};
-use crate::recorder::QUEUE;
 use crate::records::{EmbeddingFiles, HPARAMS, LAYOUT_TAG, normalize};
+use crate::routing::{BinName, Group, GroupError};
 use crate::routing::{Destination, Groups};
 use crate::runs::{Runs, split_state};
 use crate::scalars::Scalars;
 use crate::tfevents::messages::{Event, EventPayload, Summary};
 use crate::tfevents::{Bucket, Point, bucket};
 use crate::value::{RecordError, Value, check_tag};
+
+/// Name of the queue that a [`Tensorplex`] serves.
+pub const QUEUE: &str = "tensorplex";
 
 /// Records of many clients, as event files below one directory.
 ///

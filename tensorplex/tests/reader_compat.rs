@@ -4,8 +4,10 @@ mod common;
 
 use common::{Disk, NOW, at, events, id, values};
 use remotecall::Durable;
+use tensorplex::limits::{MAX_NAMES, MAX_TAG, MAX_TEXT};
+use tensorplex::local::RunWriter;
 use tensorplex::tfevents::messages::{DataClass, Datum, EventPayload, SessionStatus};
-use tensorplex::{MAX_NAMES, MAX_TAG, MAX_TEXT, RecordError, Scalars, SummaryWriter};
+use tensorplex::{RecordError, Scalars};
 
 #[test]
 fn a_file_starts_with_its_version_and_a_session() {
@@ -214,7 +216,7 @@ fn a_local_writer_writes_the_same_records() {
     let mut plex = disk.plex();
     let client = id("a");
     let cx = at(&client);
-    let mut writer = SummaryWriter::create(disk.root().join("b")).unwrap();
+    let mut writer = RunWriter::create(disk.root().join("b")).unwrap();
     let buckets = [[0.0, 1.0, 5.0]];
     let (step, time) = (Some(3), Some(NOW));
     plex.add_scalar(&cx, "x", 1.0, step, time).unwrap();
@@ -243,7 +245,7 @@ fn a_local_writer_writes_the_same_records() {
 #[test]
 fn a_local_writer_flushes_and_goes_on_in_the_same_file() {
     let disk = Disk::new();
-    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    let mut writer = RunWriter::create(disk.root()).unwrap();
     for step in 0..3 {
         writer.add_scalar("x", 1.0, Some(step), Some(f64::NAN)).unwrap();
         writer.flush().unwrap();
@@ -259,7 +261,7 @@ fn a_local_writer_flushes_and_goes_on_in_the_same_file() {
 #[test]
 fn a_local_writer_does_not_wait_for_a_flush_for_ever() {
     let disk = Disk::new();
-    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    let mut writer = RunWriter::create(disk.root()).unwrap();
     for step in 0..10_000 {
         writer.add_scalar("x", 1.0, Some(step), None).unwrap();
     }

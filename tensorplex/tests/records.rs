@@ -5,6 +5,7 @@ mod common;
 use common::{Disk, NOW, at, events, id, values};
 use prost::Message;
 use remotecall::Durable;
+use tensorplex::local::RunWriter;
 use tensorplex::records::{
     Array, Audio, Chart, Embedding, EmbeddingFiles, Encode, EventRecord, Graph, HParams, Image, Mesh,
     PrCurve, PrCurveRaw, Setting, SummaryRecord, Video,
@@ -13,7 +14,7 @@ use tensorplex::tfevents::messages::{
     AudioProto, DataClass, Datum, Dim, Event, EventPayload, HistogramProto, ImageProto, PluginData, Summary,
     SummaryMetadata, TensorProto, TensorShapeProto, Value,
 };
-use tensorplex::{RecordError, SummaryWriter, Tensorplex};
+use tensorplex::{RecordError, Tensorplex};
 
 #[track_caller]
 fn refused<T>(outcome: Result<T, RecordError>, message: &str) {
@@ -301,7 +302,7 @@ struct EventBytes;
 impl EventBytes {
     fn of(&self, (record, step): (impl Encode, i64)) -> Vec<u8> {
         let disk = Disk::new();
-        let mut writer = SummaryWriter::create(disk.root()).unwrap();
+        let mut writer = RunWriter::create(disk.root()).unwrap();
         writer.add(record, Some(step), Some(NOW)).unwrap();
         drop(writer);
         events(&disk.file("")).pop().unwrap().encode_to_vec()
@@ -442,14 +443,14 @@ fn a_process_that_resumes_at_an_earlier_step_rewinds() {
 /// Steps of `x` in each file, after a local writer that goes on with `steps`.
 fn resumed_locally(steps: &[i64]) -> Vec<Vec<i64>> {
     let disk = Disk::new();
-    let write = |writer: &mut SummaryWriter, steps: &[i64]| {
+    let write = |writer: &mut RunWriter, steps: &[i64]| {
         writer.add_text("about", "words", Some(0), None).unwrap();
         for &step in steps {
             writer.add_scalar("x", 1.0, Some(step), None).unwrap();
         }
     };
-    write(&mut SummaryWriter::create(disk.root()).unwrap(), &[0, 1, 2, 3]);
-    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    write(&mut RunWriter::create(disk.root()).unwrap(), &[0, 1, 2, 3]);
+    let mut writer = RunWriter::create(disk.root()).unwrap();
     writer.resume().unwrap();
     write(&mut writer, steps);
     drop(writer);

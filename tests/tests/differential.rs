@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex::records::{Array, Audio, Encode, Image, PrCurve, ScalarTensor, SummaryRecord};
 use tensorplex::tfevents::messages::{
     Datum, Event, EventPayload, SessionStatus, Summary, TensorProto, Value,
@@ -121,7 +121,7 @@ fn json_number(value: f64) -> Json {
 }
 
 struct Caller {
-    log: Recorder,
+    log: Writer,
     run: String,
     kinds: BTreeMap<String, Kind>,
     last: BTreeMap<String, i64>,
@@ -130,7 +130,7 @@ struct Caller {
 impl Caller {
     fn connect(server: &TestServer, run: &str) -> Self {
         Self {
-            log: Recorder::connect(server.address(), run).unwrap(),
+            log: Writer::connect(server.address(), run).unwrap(),
             run: run.to_owned(),
             kinds: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -160,7 +160,7 @@ impl Caller {
 
     /// Makes the call; returns the point that a reader should show.
     fn send(&self, kind: Kind, tag: &str, step: i64, rng: &mut Rng) -> Option<Json> {
-        let client = self.log.client();
+        let client = self.log.client().expect("a remote writer");
         let ready = |record: &dyn Fn() -> Result<tensorplex::records::Record, tensorplex::RecordError>| {
             client.add(record().unwrap(), Some(step), TIME).unwrap();
         };

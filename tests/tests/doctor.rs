@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tensorplex::SummaryWriter;
+use tensorplex::local::RunWriter;
 use tensorplex::tfevents::messages::{
     DataClass, DataType, Datum, EventPayload, HistogramProto, SummaryMetadata, TensorProto, Value as Stored,
 };
@@ -126,7 +126,7 @@ fn record(step: i64) -> Vec<u8> {
 #[test]
 fn an_intact_directory_has_no_faults() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path().join("ours")).unwrap();
+    let mut writer = RunWriter::create(dir.path().join("ours")).unwrap();
     for step in 0..10 {
         writer.add_scalar("loss", 0.5, Some(step), None).unwrap();
         writer.add_histogram("h", &[1.0, 2.0], Some(step), None).unwrap();

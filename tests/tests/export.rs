@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tensorplex::SummaryWriter;
+use tensorplex::local::RunWriter;
 use tensorplex::tfevents::messages::{Event, EventPayload};
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
 use tensorplex_tests::event_file::{self, EventFile, double, simple_value, single, tensor};
@@ -162,7 +162,7 @@ fn shown(seen: &Value, reader: &str) -> BTreeMap<String, Value> {
 #[test]
 fn a_run_that_was_rewound_is_exported_as_tensorboard_shows_it() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path()).unwrap();
+    let mut writer = RunWriter::create(dir.path()).unwrap();
     for step in 0..10 {
         writer
             .add_scalar("loss", f64::from(step), Some(step.into()), None)

@@ -10,7 +10,7 @@ use tensorplex::tfevents::{DatumView, EventView, Number, PayloadView, ValueView}
 
 /// Number of values per tag that the sparkline shows.
 pub(super) const MAX_VALUES: usize = 40;
-/// Limit on runs, and on the tags of a run. Tags longer than [`tensorplex::MAX_TAG`] bytes are
+/// Limit on runs, and on the tags of a run. Tags longer than [`tensorplex::limits::MAX_TAG`] bytes are
 /// ignored.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -152,7 +152,7 @@ impl RunStats {
             },
             _ => return,
         };
-        let is_shown = value.tag.len() <= tensorplex::MAX_TAG
+        let is_shown = value.tag.len() <= tensorplex::limits::MAX_TAG
             && match patterns {
                 [] => self.tags.is_empty() || self.tags.contains_key(value.tag),
                 some => some.iter().any(|pattern| pattern.matches(value.tag)),

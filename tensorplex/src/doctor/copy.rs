@@ -10,8 +10,8 @@ use super::examine::findings_of;
 use super::fault::Finding;
 use super::fix::{FixError, fix, writers};
 use super::scan::RunScan;
+use crate::layout::EVENT_FILE;
 use crate::logdir::{RunFiles, find_runs};
-use crate::routing::EVENT_FILE;
 
 /// The directory of a server below its log directory.
 const PRIVATE: &str = ".tensorplex";

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 
 use super::ExamineError;
-use super::extract::{Extracted, Extractor};
 use super::scan::{FileScan, RunScan};
+use crate::logdir::extract::{Extracted, Extractor};
 use crate::records::normalize;
 use crate::tfevents::messages::{Event, EventPayload, Summary, Value};
 use crate::tfevents::{

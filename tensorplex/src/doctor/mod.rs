@@ -1,7 +1,6 @@
 //! Faults of log directories, found and mended.
 //!
 //! ```text
-//! extract.rs   every whole record of a file, also behind damage
 //! fault.rs     what can be wrong, and what mending does about it
 //! scan.rs      the files of a run, looked at: their faults, and what is known of their tags
 //! examine.rs   the faults of a directory
@@ -13,13 +12,11 @@
 
 mod copy;
 mod examine;
-mod extract;
 mod fault;
 mod fix;
 mod scan;
 
 pub use copy::{RepairError, Repaired, repair};
 pub use examine::{ExamineError, examine};
-pub(crate) use extract::record_from;
 pub use fault::{Fault, Finding};
 pub use fix::FixError;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 
 use super::ExamineError;
-use super::extract::{Extracted, Extractor};
 use super::fault::Fault;
 use crate::logdir::MAX_TAGS;
+use crate::logdir::extract::{Extracted, Extractor};
 use crate::records::kind_of_plugin;
 use crate::tfevents::messages::{DataType, SessionStatus, SummaryMetadata};
 use crate::tfevents::{DatumView, EventView, FILE_VERSION, Fields, PayloadView, TensorView, ValueView, Wire};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::routing::EVENT_FILE;
+use crate::layout::EVENT_FILE;
 
 /// Deepest directory below a log directory.
 pub const MAX_DEPTH: usize = 64;

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use glob::Pattern;
+use super::pattern::Pattern;
 
 use super::events::{ReadSummary, read_events};
 use super::files::RunFiles;

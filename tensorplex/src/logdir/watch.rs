@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::extract::record_from;
 use super::files::{FindError, find_runs};
-use crate::doctor::record_from;
 use crate::tfevents::{EventView, ReadError, RecordReader};
 
 /// Bytes at the end of a file that are looked at first: enough for what was logged last.
@@ -71,13 +71,13 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SummaryWriter;
+    use crate::local::RunWriter;
     use crate::tfevents::PayloadView;
 
     #[test]
     fn what_was_logged_last_comes_first_and_then_what_is_new() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = SummaryWriter::create(dir.path().join("a/b")).unwrap();
+        let mut writer = RunWriter::create(dir.path().join("a/b")).unwrap();
         let mut log = |steps: std::ops::Range<i64>| {
             for step in steps {
                 writer.add_scalar("loss", 0.5, Some(step), None).unwrap();

@@ -25,6 +25,7 @@ mod scalar;
 mod tensor;
 mod video;
 
+pub use crate::value::RecordKind;
 pub use array::{Array, MAX_SAMPLES, Samples};
 pub use audio::{Audio, MAX_CLIP};
 pub use custom_scalars::{Chart, CustomScalars, LAYOUT_TAG};

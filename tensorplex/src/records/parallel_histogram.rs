@@ -57,7 +57,7 @@ pub trait Numbers: Send + Sync + 'static {
 ///     }
 /// }
 ///
-/// # let log = tensorplex::Recorder::connect("localhost:6379", "agent/17")?;
+/// # let log = tensorplex::Writer::connect("localhost:6379", "agent/17")?;
 /// # let weights: Arc<[AtomicU32]> = Arc::new([]);
 /// let (histogram, loan) = ParallelHistogram::new("weights", Weights(weights.clone()))?;
 /// log.add(histogram, 100);

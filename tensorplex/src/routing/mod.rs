@@ -20,14 +20,13 @@ use std::num::NonZeroU32;
 
 use remotecall::ClientId;
 
-use crate::group::{Group, GroupError, GroupKind};
+mod group;
 
-/// First part of the paths where log files are kept.
-pub const LOGS: &str = "logs";
-/// Directory below a log directory that is not for readers.
-pub const PRIVATE: &str = ".tensorplex";
-/// What makes a file an event file for TensorBoard, so that no directory may be called so.
-pub const EVENT_FILE: &str = "tfevents";
+pub use group::{BinName, Group, GroupError, TryBinName};
+
+use group::GroupKind;
+
+use crate::layout::{EVENT_FILE, LOGS};
 
 /// A client has no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use remotecall::{ClientId, ClientIdError};
 
-use crate::routing::{EVENT_FILE, LOGS};
+use crate::layout::{EVENT_FILE, LOGS};
 
 /// Names a bin of a combined group. Must be a function of its argument alone, or a replay would not give the same files.
 pub type BinName = Box<dyn Fn(&str) -> String + Send>;
@@ -15,11 +15,11 @@ pub type TryBinName = Box<dyn Fn(&str) -> Result<String, String> + Send>;
 
 /// Clients that share charts. As text: `learner` or, with eight clients per chart, `agent:8`.
 pub struct Group {
-    pub(crate) name: String,
-    pub(crate) kind: GroupKind,
+    pub(super) name: String,
+    pub(super) kind: GroupKind,
 }
 
-pub(crate) enum GroupKind {
+pub(super) enum GroupKind {
     Normal,
     Indexed(NonZeroU32),
     Combined(TryBinName),

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use crate::clock::{finite_or_now, now};
 use crate::records::{Encode, EventRecord, RecordContent, SummaryRecord, normalize};
 use crate::runs::Runs;
 use crate::scalars::Scalars;
@@ -27,7 +28,7 @@ const MAX_PENDING: usize = 16 << 20;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
 /// # let log_dir = dir.path().join("runs/first");
-/// let mut writer = tensorplex::SummaryWriter::create(&log_dir)?;
+/// let mut writer = tensorplex::local::RunWriter::create(&log_dir)?;
 /// for step in 0..100 {
 ///     writer.add_scalar("loss", 1.0 / (step + 1) as f64, Some(step), None)?;
 /// }
@@ -35,7 +36,7 @@ const MAX_PENDING: usize = 16 << 20;
 /// # Ok(())
 /// # }
 /// ```
-pub struct SummaryWriter {
+pub struct RunWriter {
     runs: Runs,
     tag: String,
     written: Instant,
@@ -58,7 +59,7 @@ pub enum WriteError {
     Full(io::Error),
 }
 
-impl SummaryWriter {
+impl RunWriter {
     /// A writer of the run in directory `log_dir`, which is made when missing.
     ///
     /// # Errors
@@ -163,7 +164,7 @@ impl SummaryWriter {
     /// # let dir = tempfile::tempdir()?;
     /// use tensorplex::records::{Array, Image};
     ///
-    /// let mut writer = tensorplex::SummaryWriter::create(&dir)?;
+    /// let mut writer = tensorplex::local::RunWriter::create(&dir)?;
     /// let gray = Array::new(&[16, 16], vec![128u8; 256])?;
     /// writer.add(Image::new("sample", gray, "HW")?, Some(1), None)?;
     /// # Ok(())
@@ -299,18 +300,7 @@ impl SummaryWriter {
     }
 }
 
-/// A time that readers take.
-fn finite_or_now(time: Option<f64>) -> f64 {
-    time.filter(|time| time.is_finite()).unwrap_or_else(now)
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> f64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64())
-}
-
-impl Drop for SummaryWriter {
+impl Drop for RunWriter {
     fn drop(&mut self) {
         if let Err(error) = self.flush() {
             tracing::error!(%error, bytes = self.runs.pending_bytes(), "records were lost: they could not be written");

@@ -7,7 +7,7 @@ use tensorplex::records::{
     Array, Audio, Bins, Element, Embedding, Encode, Graph, Histogram, Image, Mesh, PrCurve, PrCurveRaw,
     Record, ScalarTensor, Tensor, Video,
 };
-use tensorplex::{RecordError, Recorder};
+use tensorplex::{RecordError, Writer};
 
 /// A record that is not encoded before it may be.
 struct Gated {
@@ -43,26 +43,26 @@ impl Encode for Broken {
 #[test]
 fn the_caller_does_not_wait_for_encoding_and_a_flush_does() {
     // Nobody is there: calls gather.
-    let log = Recorder::connect("127.0.0.1:1", "a").unwrap();
+    let log = Writer::connect("127.0.0.1:1", "a").unwrap();
     let (open, gate) = channel();
     let (thread, encoded_in) = channel();
     log.add(Gated { gate, thread }, 1);
     let outstanding = log.flush(Duration::from_millis(10)).unwrap_err().outstanding;
     assert_eq!(outstanding, 1);
-    assert_eq!(log.client().client().stats().taken, 0);
+    assert_eq!(log.client().expect("a remote writer").client().stats().taken, 0);
     open.send(()).unwrap();
     assert_ne!(encoded_in.recv().unwrap(), std::thread::current().id());
     assert_eq!(log.flush(Duration::from_millis(10)).unwrap_err().outstanding, 1);
-    assert_eq!(log.client().client().stats().taken, 1);
+    assert_eq!(log.client().expect("a remote writer").client().stats().taken, 1);
     let _ = log.close(Duration::ZERO);
 }
 
 #[test]
 fn a_record_that_cannot_be_encoded_is_counted() {
-    let log = Recorder::connect("127.0.0.1:1", "a").unwrap();
+    let log = Writer::connect("127.0.0.1:1", "a").unwrap();
     log.add(Broken, 1);
     let _ = log.flush(Duration::from_millis(10));
-    assert_eq!(log.refused(), 1);
+    assert_eq!(log.stats().refused, 1);
     assert!(
         log.close(Duration::from_secs(60)).is_ok(),
         "nothing is outstanding"
@@ -116,4 +116,80 @@ fn a_record_takes_as_much_room_as_its_data() {
 #[track_caller]
 fn check(record: &impl Encode, bytes: usize) {
     assert_eq!(record.held_bytes(), bytes);
+}
+
+#[test]
+fn a_local_writer_writes_each_client_id_into_its_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Writer::create(dir.path()).unwrap();
+    writer.scalar("loss", 0.5, 1);
+    let below = writer.with_client_id("agent/17").unwrap();
+    below.histogram("weights", &[1.0_f32, 2.0], 1);
+    below.text("note", "text", 1);
+    below.add(ScalarTensor::new("heavy", 1.0, "", "").unwrap(), 1);
+    writer.flush(Duration::from_secs(60)).unwrap();
+    assert_eq!(files_with(dir.path(), b"loss"), 1);
+    let run = dir.path().join("agent/17");
+    assert_eq!(files_with(&run, b"weights"), 1);
+    assert_eq!(files_with(&run, b"heavy"), 1);
+    assert!(writer.client().is_none());
+}
+
+#[test]
+fn a_flush_of_a_local_writer_reports_refused_records_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Writer::create(dir.path()).unwrap();
+    writer.scalar("x", 1.0, 1);
+    writer.histogram("x", &[1.0], 2);
+    let error = writer.flush(Duration::from_secs(60)).unwrap_err();
+    assert_eq!((error.refused, error.is_retryable()), (1, false), "{error}");
+    writer.flush(Duration::from_secs(60)).unwrap();
+    assert_eq!(writer.stats().refused, 1);
+}
+
+#[test]
+fn a_closed_local_writer_drops_and_counts_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Writer::create(dir.path()).unwrap();
+    writer.close(Duration::from_secs(60)).unwrap();
+    writer.scalar("late", 1.0, 1);
+    assert_eq!(writer.stats().dropped, 1);
+    drop(writer);
+    assert_eq!(files_with(dir.path(), b"late"), 0);
+}
+
+#[test]
+fn a_rewound_local_writer_hides_later_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Writer::create(dir.path()).unwrap();
+    for step in 0..10 {
+        writer.scalar("loss", 0.5, step);
+    }
+    writer.rewind(5);
+    writer.close(Duration::from_secs(60)).unwrap();
+    let runs = tensorplex::logdir::find_runs(dir.path()).unwrap();
+    let select = tensorplex::logdir::Select::default();
+    let mut reader = tensorplex::logdir::ScalarReader::of(&runs[0], &select).unwrap();
+    let mut steps = Vec::new();
+    reader
+        .each(&select, &mut |_| {}, |point| {
+            steps.push(point.step);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(steps, [0, 1, 2, 3, 4]);
+}
+
+/// Number of files in `dir` that contain `word`.
+fn files_with(dir: &std::path::Path, word: &[u8]) -> usize {
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.is_file())
+        .filter(|path| {
+            std::fs::read(path)
+                .unwrap()
+                .windows(word.len())
+                .any(|at| at == word)
+        })
+        .count()
 }

@@ -18,7 +18,7 @@ const MAX_SEARCH: u64 = 256 << 20;
 
 /// A part of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Extracted {
+pub(crate) enum Extracted {
     /// A whole record: its payload.
     Record(Vec<u8>),
     /// A record whose payload does not match its checksum, between others.
@@ -41,7 +41,7 @@ pub(crate) fn record_from(path: &Path, from: u64) -> io::Result<Option<u64>> {
 }
 
 /// Goes through a file.
-pub(super) struct Extractor {
+pub(crate) struct Extractor {
     window: Window,
     at: u64,
     searched: u64,
