@@ -22,7 +22,7 @@ pub(crate) struct Chunk<'a> {
     pub value: u64,
     /// From 0.
     pub index: u32,
-    /// How many there are.
+    /// Number of chunks.
     pub count: u32,
     pub bytes: &'a [u8],
 }

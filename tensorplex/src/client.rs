@@ -1,4 +1,4 @@
-//! What the worker's side offers besides the methods of [`Tensorplex`](crate::Tensorplex).
+//! Methods of the client besides those of [`Tensorplex`](crate::Tensorplex).
 
 use prost::Message as _;
 use remotecall::Mode;

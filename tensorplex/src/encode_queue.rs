@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// One record may be longer; then it is the only one.
 pub const MAX_QUEUED_BYTES: usize = 64 << 20;
 
-/// What a job holds besides its data: its tag and its place in the queue.
+/// Overhead of a job in bytes, besides its data.
 const JOB: usize = 512;
 
 /// Something to be done elsewhere.
@@ -38,7 +38,7 @@ pub struct EncodeQueue {
     idle: Option<Idle>,
 }
 
-/// What the thread does when no job has come for so long.
+/// Action of the thread when no job has come for `pause`.
 #[derive(Clone)]
 struct Idle {
     pause: Duration,
@@ -60,7 +60,7 @@ struct State {
     jobs: VecDeque<(Job, usize)>,
     /// Bytes of the jobs that are not done.
     held: usize,
-    /// How many jobs have come since the beginning, and how many are done.
+    /// Numbers of jobs pushed and of jobs done, since the start.
     came: u64,
     done: u64,
     /// Nobody is there to bring jobs.
@@ -241,7 +241,7 @@ impl Queue {
     }
 }
 
-/// What panics has said so, and the thread goes on: those who wait for it would wait for ever.
+/// Runs `act` and catches a panic: if the thread ended, callers that wait for it would never return.
 fn outlive(act: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(act)).is_err() {
         tracing::error!("the thread for encoding caught a panic; what it was doing is lost");

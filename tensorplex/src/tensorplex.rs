@@ -31,8 +31,9 @@ pub struct Tensorplex {
     private: PathBuf,
 }
 
-/// What was repaired silently, since the object was made.
+/// Counters of silent corrections, since the object was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Wall times that were not finite: the time of the call took their place.
     pub wall_times: u64,
@@ -107,7 +108,7 @@ impl Tensorplex {
         self.group(Group::combined(name, bin_name)?)
     }
 
-    /// What was repaired silently.
+    /// Counters of silent corrections.
     pub fn counts(&self) -> Counts {
         Counts {
             unfinished: self.chunks.dropped,
@@ -211,7 +212,7 @@ impl Counts {
     }
 }
 
-/// What clients call. A step that is not given is 0; a wall time that is not given is the time of the call.
+/// Methods that clients call. The default step is 0, the default wall time the time of the call.
 #[remote(environment = "TENSORPLEX")]
 impl Tensorplex {
     /// Records a number.

@@ -1,4 +1,4 @@
-//! What is logged, checked once.
+//! Values of records, checked where they enter.
 
 use std::fmt;
 
@@ -16,6 +16,7 @@ pub const MAX_BUCKETS: usize = 4096;
 
 /// A record was refused. Nothing of it was written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// The tag is empty.
     #[error("the tag is empty")]
@@ -36,7 +37,7 @@ pub enum RecordError {
     BadBucket {
         /// Its number, from 0.
         index: usize,
-        /// What it holds.
+        /// Its content.
         bucket: Bucket,
     },
     /// The client has no place.
@@ -49,9 +50,9 @@ pub enum RecordError {
         run: String,
         /// The tag, as it is called in the run.
         tag: String,
-        /// What its earlier values were.
+        /// Kind of its earlier values.
         was: RecordKind,
-        /// What this one is.
+        /// Kind of this value.
         now: RecordKind,
     },
     /// There are too many different runs and tags.
@@ -65,9 +66,9 @@ pub enum RecordError {
     Shape {
         /// The record.
         what: &'static str,
-        /// What was given.
+        /// Value that was given.
         seen: String,
-        /// What may be given.
+        /// Values that are allowed.
         wanted: String,
     },
     /// The encoder of a picture or a sound refused it.
@@ -84,7 +85,7 @@ pub enum RecordError {
     OddValue {
         /// The tag.
         tag: String,
-        /// What is wrong.
+        /// Description of the fault.
         why: String,
     },
     /// The pieces of a value did not come in order: one was dropped on the way.
@@ -96,7 +97,7 @@ pub enum RecordError {
     /// A run that several clients share cannot be rewound by one of them.
     #[error("client {0:?} shares its run with others: it cannot be rewound")]
     SharedRun(String),
-    /// What was written before could not be read.
+    /// Earlier records of the run could not be read.
     #[error("run {run:?} could not be read: {why}")]
     Unreadable {
         /// The run.
@@ -109,8 +110,9 @@ pub enum RecordError {
     TooLong(#[from] TooLong),
 }
 
-/// What the values of a tag are.
+/// Kind of the values of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum RecordKind {
     /// Numbers.
     Scalar,
@@ -126,11 +128,11 @@ pub enum RecordKind {
     PrCurve,
     /// Parts of meshes.
     Mesh,
-    /// What a session says of itself.
+    /// Hyperparameters and status of a session.
     HParams,
     /// The layout of the custom scalars.
     Layout,
-    /// What other dashboards show.
+    /// Tensors of other dashboards.
     Tensor,
 }
 
@@ -152,7 +154,7 @@ impl fmt::Display for RecordKind {
 }
 
 impl RecordKind {
-    /// What the name of such a tag ends in.
+    /// Suffix of tags of this kind.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Text => TEXT_SUFFIX,

@@ -1,4 +1,4 @@
-//! What a recorder without a server promises its callers.
+//! Promises of `DirectoryWriter` to its callers.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;

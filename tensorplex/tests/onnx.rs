@@ -7,7 +7,7 @@ use tensorplex::RecordError;
 use tensorplex::records::Graph;
 use tensorplex::tfevents::messages::EventPayload;
 
-/// What is compared of TensorFlow's graph.
+/// Parts of TensorFlow's graph that are compared.
 #[derive(Clone, PartialEq, Message)]
 struct GraphDef {
     #[prost(message, repeated, tag = "1")]

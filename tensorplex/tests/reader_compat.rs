@@ -1,4 +1,4 @@
-//! What keeps TensorBoard's readers well.
+//! Output that both readers of TensorBoard accept.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What is refused, what is mended, and what a replay makes of records that are more than numbers.
+//! Refusals, corrections and replay of records that are more than numbers.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What a worker's call costs its caller.
+//! Writer of a worker: cost of calls, and outcome of flushes.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -107,7 +107,7 @@ fn a_record_takes_as_much_room_as_its_data() {
     check(&Graph::new(vec![0; 100]).unwrap(), 100);
     let embedding = Embedding::new("x", vec![0.0; 8], 2).unwrap();
     check(&embedding.labels(&["a", "b", "c", "d"]).unwrap(), 40);
-    // What is encoded already, with its shape, tag and such.
+    // An encoded record counts with its shape and tag.
     let tensor = Tensor::new("x", Element::F64, &[100], vec![0; 800]).unwrap();
     assert!((800..850).contains(&tensor.held_bytes()));
     assert!((800..900).contains(&tensor.encode(0.0).unwrap().held_bytes()));

@@ -16,7 +16,7 @@ use crate::logdir::{RunFiles, find_runs};
 /// The directory of a server below its log directory.
 const PRIVATE: &str = ".tensorplex";
 
-/// What was found and done.
+/// Report of a repair.
 #[derive(Debug, Default)]
 pub struct Repaired {
     /// The faults of the original.
@@ -35,6 +35,7 @@ pub struct Repaired {
 
 /// A directory cannot be repaired.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RepairError {
     /// The original cannot be read.
     #[error(transparent)]
@@ -53,7 +54,7 @@ pub enum RepairError {
     Copy {
         /// Which file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
 }

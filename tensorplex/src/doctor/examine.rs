@@ -9,6 +9,7 @@ use crate::logdir::{FindError, MAX_TAGS, RunFiles, find_runs};
 
 /// A log directory cannot be examined.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExamineError {
     /// It cannot be read.
     #[error(transparent)]
@@ -18,7 +19,7 @@ pub enum ExamineError {
     File {
         /// Which.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// The names of the tags of a run take more than [`MAX_TAGS`].

@@ -27,7 +27,7 @@ const MAX_VALUE: usize = 256 << 20;
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 1 << 20;
 
-/// What was written, and what was not.
+/// Result of fixing one run: values written and values left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FixedRun {
     pub values: u64,
@@ -99,8 +99,9 @@ pub(super) fn fix(files: &[PathBuf], dir: &Path) -> Result<FixedRun, FixError> {
 
 /// A run cannot be mended.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FixError {
-    /// What is there cannot be read.
+    /// An existing file cannot be read.
     #[error(transparent)]
     Read(#[from] ExamineError),
     /// The copy cannot be written.
@@ -108,7 +109,7 @@ pub enum FixError {
     Write {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
 }
@@ -121,7 +122,7 @@ struct Fixer<'a> {
     limit: i64,
     /// The last good time.
     time: f64,
-    /// How many values of each tag were seen.
+    /// Number of values seen, by tag.
     indices: HashMap<&'a str, u64>,
     /// Tags whose metadata is in the file.
     stated: HashSet<String>,

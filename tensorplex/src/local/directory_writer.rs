@@ -45,7 +45,7 @@ struct State {
 /// Records that were not taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LostRecords {
-    /// How many, since the recorder was made.
+    /// Number of them, since the writer was made.
     pub records: u64,
     /// Why the last of them.
     pub why: String,
@@ -69,7 +69,7 @@ impl DirectoryWriter {
         let idle = Arc::downgrade(&shared);
         let queue = EncodeQueue::with_idle(pause, move || {
             if let Some(shared) = idle.upgrade() {
-                // What fails now is told by the next flush.
+                // The next flush reports an error again.
                 let _ = shared.state().flush();
             }
         });
@@ -150,7 +150,7 @@ impl DirectoryWriter {
         self.shared.state().flush()
     }
 
-    /// What was not taken.
+    /// Counters of the lost records.
     pub fn lost(&self) -> LostRecords {
         self.shared.state().lost.clone()
     }

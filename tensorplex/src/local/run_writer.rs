@@ -47,6 +47,7 @@ pub struct RunWriter {
 
 /// A record could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The record was refused.
     #[error(transparent)]

@@ -9,16 +9,16 @@ use crate::tfevents::{EventView, ReadError, RecordReader, WireError};
 /// Bytes that are read at a time.
 const BUFFER: usize = 1 << 20;
 
-/// How a file was read.
+/// Summary of reading one file.
 #[derive(Debug, Default)]
 pub struct ReadSummary {
     /// Events that were read.
     pub events: u64,
     /// Records that were not, because they are damaged.
     pub damaged: u64,
-    /// What was wrong first.
+    /// First damage in the file.
     pub first: Option<Damage>,
-    /// Where an unfinished record begins, at the end: its writer is at work, or was killed.
+    /// Offset of an unfinished record at the end: its writer is at work, or was killed.
     pub unfinished: Option<u64>,
 }
 
@@ -31,9 +31,9 @@ pub enum Damage {
     /// Its payload is no event.
     #[error("the record at byte {at} is no event: {why}")]
     Payload {
-        /// Where the record starts.
+        /// Offset of the record.
         at: u64,
-        /// What is wrong.
+        /// Description of the fault.
         why: WireError,
     },
 }
@@ -61,7 +61,7 @@ pub fn read_events<E: From<io::Error>>(
     Ok(seen)
 }
 
-/// Where a record is.
+/// Position of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Its first byte.

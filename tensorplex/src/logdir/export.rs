@@ -25,7 +25,7 @@ use crate::tfevents::Number;
 /// Points of one run that are held at once: 64 MiB of them.
 const BATCH: u64 = 2 << 20;
 
-/// How scalars are written.
+/// Output format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Comma-separated values.
@@ -39,7 +39,7 @@ pub enum Format {
     Parquet,
 }
 
-/// What was exported, and what was not.
+/// Report of an export.
 #[derive(Debug, Default)]
 pub struct Exported {
     /// Runs with points.
@@ -57,7 +57,7 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Whether everything that there is could be read.
+    /// True if every record could be read.
     pub fn is_complete(&self) -> bool {
         self.damaged + self.odd == 0
     }
@@ -65,6 +65,7 @@ impl Exported {
 
 /// Nothing, or not everything, could be exported.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// The log directory cannot be read.
     #[error(transparent)]

@@ -35,7 +35,7 @@ pub(crate) enum Extracted {
     Garbage(u64),
 }
 
-/// Where the first whole record from byte `from` on begins.
+/// Offset of the first whole record from byte `from` on.
 pub(crate) fn record_from(path: &Path, from: u64) -> io::Result<Option<u64>> {
     Extractor::open(path)?.find(from)
 }
@@ -116,7 +116,7 @@ impl Extractor {
         }))
     }
 
-    /// Where a whole record begins, from `from` on.
+    /// Offset of the next whole record, from `from` on.
     fn find(&mut self, from: u64) -> io::Result<Option<u64>> {
         let mut at = from;
         while at + (HEADER + FOOTER) as u64 <= self.window.length && self.searched <= MAX_SEARCH {
@@ -144,7 +144,7 @@ struct Window {
 }
 
 impl Window {
-    /// What a header at `at` says, if its checksum is right.
+    /// Length in the header at `at`, if its checksum is right.
     fn payload_length(&mut self, at: u64) -> io::Result<Option<u64>> {
         let header = self.get(at, HEADER)?;
         let Some((length, crc)) = header.split_first_chunk::<8>() else {
@@ -166,7 +166,7 @@ impl Window {
         Ok(right.then(|| payload.to_vec()))
     }
 
-    /// How many bytes from `from` on are zero, up to `to`.
+    /// Number of zero bytes from `from` on, up to `to`.
     fn zeros(&mut self, from: u64, to: u64) -> io::Result<u64> {
         let mut at = from;
         while at < to {

@@ -20,7 +20,7 @@ use crate::tfevents::{DatumView, EventView, Number, PayloadView, ValueView};
 
 /// Most bytes that the names of the tags of one run may take: 64 MiB.
 pub const MAX_TAGS: usize = 64 << 20;
-/// What a name costs besides its own bytes, about.
+/// Approximate overhead per name, in bytes.
 const TAG: usize = 128;
 
 /// One point of a curve.
@@ -51,12 +51,12 @@ pub struct Select {
 }
 
 impl Select {
-    /// Whether a run is wanted.
+    /// True if the run is selected.
     pub fn has_run(&self, run: &str) -> bool {
         matches(&self.runs, run)
     }
 
-    /// Whether a tag is wanted.
+    /// True if the tag is selected.
     pub fn has_tag(&self, tag: &str) -> bool {
         matches(&self.tags, tag)
     }
@@ -68,13 +68,14 @@ fn matches(patterns: &[Pattern], name: &str) -> bool {
 
 /// A run could not be read to its end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScalarError {
     /// A file cannot be read.
     #[error("{path}: {error}")]
     File {
         /// Which.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// The receiver of the points failed.
@@ -88,7 +89,7 @@ pub enum ScalarError {
     },
 }
 
-/// What goes wrong inside a file; the file's name is added outside.
+/// Error inside a file; the caller adds the name of the file.
 enum Inside {
     Io(io::Error),
     Stop(ScalarError),
@@ -114,11 +115,11 @@ pub struct ScalarReader<'a> {
     pub odd: u64,
 }
 
-/// What is known of a tag.
+/// State of one tag.
 #[derive(Default)]
 struct Tag {
     wanted: bool,
-    /// Whether the metadata of a first value says so.
+    /// True if the metadata of the first value says so.
     scalars: bool,
     /// The last point: its file, step, time and value.
     last: Option<(usize, i64, u64, u64)>,

@@ -1,4 +1,4 @@
-//! What is added to the event files of a directory.
+//! Watch for records that are added to the event files of a directory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ const LAST: u64 = 256 << 10;
 /// Follows the event files below a directory.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Where the next record of each file begins.
+    /// Offset of the next record, by file.
     files: HashMap<PathBuf, u64>,
 }
 

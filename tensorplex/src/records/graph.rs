@@ -14,7 +14,7 @@ pub const MAX_GRAPH: usize = 60 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph(Vec<u8>);
 
-/// What a run of the graph cost.
+/// Time and memory used by one execution of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GraphProfile(TaggedRunMetadata);
 

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Encode, Record, bad_shape, owned_tag, shape, value};
-use crate::tfevents::messages::{DataClass, DataType, TensorProto};
-use crate::tfevents::{Bucket, Real, bucket, finite};
+use super::{Encode, Record, bad_shape, owned_tag, value};
+use crate::tfevents::messages::DataClass;
+use crate::tfevents::{Bucket, Real, bucket, finite, histogram_tensor};
 use crate::value::{MAX_BUCKETS, RecordError};
 
-/// How values are sorted into buckets.
+/// Rule by which values are sorted into buckets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Bins {
     /// Thirty of equal width, as TensorBoard makes them.
@@ -158,16 +158,7 @@ pub(super) fn some_buckets(most: usize) -> Result<usize, RecordError> {
 }
 
 pub(super) fn record(tag: String, buckets: Vec<Bucket>) -> Record {
-    let tensor = TensorProto {
-        dtype: DataType::Double.into(),
-        tensor_shape: shape(&[buckets.len(), 3]),
-        tensor_content: buckets
-            .as_flattened()
-            .iter()
-            .flat_map(|x| x.to_le_bytes())
-            .collect(),
-        ..TensorProto::default()
-    };
+    let tensor = histogram_tensor(&buckets);
     let value = value(tag, ("histograms", &()), DataClass::Tensor, tensor);
     Record::values(vec![value])
 }

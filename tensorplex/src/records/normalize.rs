@@ -94,7 +94,7 @@ impl Encode for EventRecord {
     }
 }
 
-/// What kind of series a value belongs to; `None` when only the values before it tell.
+/// Kind of the series of a value; `None` when only earlier values of the tag tell.
 fn kind_of(value: &Value) -> Option<RecordKind> {
     match value.value.as_ref()? {
         Datum::SimpleValue(_) => Some(RecordKind::Scalar),
@@ -105,7 +105,7 @@ fn kind_of(value: &Value) -> Option<RecordKind> {
     }
 }
 
-/// What kind of series a dashboard shows.
+/// Kind of the series that a dashboard shows.
 pub(crate) fn kind_of_plugin(plugin: &str) -> RecordKind {
     match plugin {
         "scalars" => RecordKind::Scalar,

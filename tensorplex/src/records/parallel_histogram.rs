@@ -25,9 +25,9 @@ const PATIENCE: Duration = Duration::from_micros(100);
 
 /// Numbers that may change when a [`NumbersGuard`] of them has ended: an array of another language, say.
 pub trait Numbers: Send + Sync + 'static {
-    /// What they lie in.
+    /// Memory cell of one number.
     type Cell;
-    /// What they are.
+    /// Type of one number.
     type Number: Real;
     /// All of them.
     fn cells(&self) -> &[Self::Cell];

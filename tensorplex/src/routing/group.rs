@@ -27,6 +27,7 @@ pub(super) enum GroupKind {
 
 /// A group cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GroupError {
     /// Its name cannot be the first part of a client id.
     #[error("group name: {0}")]
@@ -37,7 +38,7 @@ pub enum GroupError {
     /// Its name belongs to something else.
     #[error("group name {0:?} is reserved")]
     Reserved(String),
-    /// What follows the colon is not a bin size.
+    /// The part after the colon is not a bin size.
     #[error("group {0:?}: what follows ':' must be the number of clients per chart, at least 1")]
     BinSize(String),
     /// There is one already.

@@ -30,6 +30,7 @@ use crate::layout::{EVENT_FILE, LOGS};
 
 /// A client has no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RoutingError {
     /// The id would be a path where something else is kept.
     #[error("client id {id:?} cannot be used: {word:?} is reserved")]
@@ -63,12 +64,12 @@ pub enum RoutingError {
     NoBin {
         /// The client id.
         id: String,
-        /// What the function said.
+        /// Error of the function.
         why: String,
     },
 }
 
-/// Where a record goes. Kept and filled again, so that finding it costs no allocation.
+/// Run and tag of a record. Reused, so that routing does not allocate.
 #[derive(Debug, Default)]
 pub(crate) struct Destination {
     pub run: String,
@@ -145,7 +146,7 @@ impl Groups {
         check_no_file(id, &destination.run)
     }
 
-    /// Whether the run of client `id` is that of others too.
+    /// True if client `id` shares its run with others.
     pub fn shares_run(&self, id: &ClientId) -> Result<bool, RoutingError> {
         if self.0.is_empty() {
             return Ok(false);

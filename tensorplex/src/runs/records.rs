@@ -9,7 +9,7 @@ use crate::tfevents::messages::{self, Event, EventPayload, Summary};
 use crate::tfevents::{MAX_PAYLOAD, Metadata, Point, TooLong, append_record};
 use crate::value::{RecordError, RecordKind};
 
-/// What an event adds to its values, at most.
+/// Upper limit of the bytes that an event adds to its values.
 const ENVELOPE: usize = 1 << 10;
 
 impl Runs {

@@ -189,7 +189,7 @@ fn last_step_in(file: impl Read, mut last: Option<i64>) -> io::Result<Option<i64
     while let Some(event) = next_event(&mut reader)? {
         match event.what {
             Some(EventPayload::SessionLog(session)) if session.status() == SessionStatus::Start => {
-                // What was there from this step on counts no more.
+                // Earlier records from this step on are void.
                 last = last.min(Some(event.step.saturating_sub(1)));
             }
             Some(EventPayload::Summary(summary)) if summary.value.iter().any(is_scalar) => {

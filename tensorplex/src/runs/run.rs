@@ -31,16 +31,16 @@ type Tags = HashMap<String, Tag, foldhash::fast::RandomState>;
 
 pub(super) struct Tag {
     pub kind: RecordKind,
-    /// Whether the current file has its metadata.
+    /// True if the current file has its metadata.
     pub stated: bool,
 }
 
-/// What a checkpoint says of a run.
+/// State of a run in a checkpoint.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SavedRun {
     pub name: String,
     pub generation: u32,
-    /// Whether there was a file.
+    /// True if there was a file.
     pub written: bool,
     pub tags: Vec<(String, RecordKind, bool)>,
     #[serde(default)]

@@ -7,7 +7,7 @@
 //!
 //! As everywhere in protobuf, a time or a step of zero and an empty tag are left out.
 
-use super::events::Point;
+use super::point::Point;
 use super::record::{FOOTER, HEADER, MAX_PAYLOAD, header};
 use super::{MaskedCrc, TooLong};
 

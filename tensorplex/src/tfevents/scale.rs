@@ -3,6 +3,9 @@
 /// Number of buckets: TensorBoard's default.
 pub const BUCKETS: usize = 30;
 
+/// Left edge, right edge and count.
+pub type Bucket = [f64; 3];
+
 /// Equal steps from the smallest value to the largest.
 pub(super) struct Scale {
     pub min: f64,

@@ -13,11 +13,11 @@ pub struct EventView<'a> {
     pub wall_time: f64,
     /// The global step.
     pub step: i64,
-    /// What the event says.
+    /// Content of the event.
     pub content: PayloadView<'a>,
 }
 
-/// What an event says.
+/// Content of an event.
 #[derive(Clone, Debug)]
 pub enum PayloadView<'a> {
     /// Nothing.
@@ -30,7 +30,7 @@ pub enum PayloadView<'a> {
     Summary(SummaryView<'a>),
     /// A session starts or ends.
     Session(SessionStatus),
-    /// What a run of a graph cost: tag and serialized metadata.
+    /// Time and memory used by one execution of a graph: tag and serialized metadata.
     RunMetadata(&'a str, &'a [u8]),
     /// Anything else: the number of its field.
     Other(u32),
@@ -45,7 +45,7 @@ pub struct SummaryView<'a>(&'a [u8]);
 pub struct ValueView<'a> {
     /// The name of the series.
     pub tag: &'a str,
-    /// What kind of series it is, where that is said.
+    /// Metadata of the series, if stated.
     pub metadata: Option<MetadataView<'a>>,
     /// The value.
     pub datum: Option<DatumView<'a>>,
@@ -53,14 +53,14 @@ pub struct ValueView<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What kind of series a tag is.
+/// Metadata of the series of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetadataView<'a> {
     /// The dashboard that shows it.
     pub plugin: &'a str,
-    /// How readers store it: the number of a [`DataClass`](super::messages::DataClass).
+    /// Storage class in readers: the number of a [`DataClass`](super::messages::DataClass).
     pub data_class: i32,
-    /// Whether it has a name or a description for people.
+    /// True if it has a display name or a description.
     pub has_words: bool,
 }
 
