@@ -197,7 +197,7 @@ fn ready_made_values_get_the_form_that_both_readers_show() {
     let image = mended(None, Datum::Image(ImageProto::default()));
     let audio = mended(None, Datum::Audio(AudioProto::default()));
     assert_eq!([class(&image), class(&audio)], [DataClass::BlobSequence; 2]);
-    // What torch's `add_tensor` writes is not shown by any dashboard, but it is not lost.
+    // No dashboard shows the tensor of torch's `add_tensor`, but it is kept.
     assert_eq!(
         class(&mended(stated("tensor"), double(0.5, &[1]))),
         DataClass::Tensor
@@ -420,7 +420,7 @@ fn resumed(steps: &[i64]) -> Vec<Vec<i64>> {
     let state = plex.checkpoint().unwrap();
     let mut again = disk.plex();
     again.restore(&state).unwrap();
-    // What a process says of itself when it starts has step 0.
+    // Texts that a process logs at its start have step 0.
     again.add_text(&at(&a), "about", "more", Some(0), None).unwrap();
     for &step in steps {
         again.add_scalar(&at(&a), "x", 2.0, Some(step), None).unwrap();

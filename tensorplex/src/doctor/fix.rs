@@ -135,8 +135,8 @@ impl Fixer<'_> {
             path: from.to_owned(),
             error,
         };
-        let mut salvage = Extractor::open(from).map_err(unreadable)?;
-        while let Some(piece) = salvage.next().map_err(unreadable)? {
+        let mut extractor = Extractor::open(from).map_err(unreadable)?;
+        while let Some(piece) = extractor.next().map_err(unreadable)? {
             if let Extracted::Record(payload) = piece {
                 self.payload(&payload).map_err(|error| FixError::Write {
                     path: to.to_owned(),
@@ -246,7 +246,7 @@ impl Fixer<'_> {
     }
 }
 
-/// What a message takes when it is decoded, at most, about: numbers grow to eight bytes, and each field has its own.
+/// Approximate upper limit of the memory of a decoded message: numbers grow to eight bytes, and each field has its own.
 fn memory_of(message: &[u8]) -> usize {
     let inside = |field: Wire<'_>| match field {
         Wire::Bytes(bytes) => Fields::of(bytes).count(),

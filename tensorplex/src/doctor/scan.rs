@@ -34,7 +34,7 @@ const KNOWN: &[&str] = &[
 /// Seconds by which the clocks of two writers may differ before their files seem to have grown at once.
 const CLOCKS: f64 = 1.0;
 
-/// What is known of some files, read one after the other.
+/// Faults and tags of some files, read one after the other.
 #[derive(Default)]
 pub(super) struct RunScan {
     /// Fault → where it was seen first, and how often.
@@ -99,7 +99,7 @@ impl RunScan {
             path: path.to_owned(),
             error,
         };
-        let mut salvage = Extractor::open(path).map_err(unreadable)?;
+        let mut extractor = Extractor::open(path).map_err(unreadable)?;
         self.files.push(FileScan {
             path: path.to_owned(),
             time: None,
@@ -108,7 +108,7 @@ impl RunScan {
             values: 0,
         });
         let mut first = true;
-        while let Some(piece) = salvage.next().map_err(unreadable)? {
+        while let Some(piece) = extractor.next().map_err(unreadable)? {
             let fault = match &piece {
                 Extracted::Record(payload) => {
                     self.record(payload, first)?;
@@ -254,7 +254,7 @@ impl RunScan {
 }
 
 impl FileScan {
-    /// Whether both grew at the same time.
+    /// True if both files grew at the same time.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.time
             .zip(other.time)
@@ -323,13 +323,13 @@ impl TagScan {
         self.values += 1;
     }
 
-    /// Whether the data server drops a value: a later one is at its step or before it.
+    /// True if the data server drops a value, because a later one is at its step or before it.
     pub fn is_dropped(&self, index: u64, step: i64) -> bool {
         let later = self.resets.partition_point(|(reset, _)| *reset <= index);
         self.resets.get(later).is_some_and(|(_, reset)| *reset <= step)
     }
 
-    /// Whether its values have one step and ought to have more.
+    /// True if all values have one step and ought to have more.
     pub fn has_same_step(&self) -> bool {
         self.one_step && self.back > 0 && !self.is_configuration()
     }
@@ -363,7 +363,7 @@ fn metadata_of(value: &[u8]) -> Option<SummaryMetadata> {
     SummaryMetadata::decode(short).ok()
 }
 
-/// What is wrong with the form of a value.
+/// Fault in the form of a value.
 fn odd_form(
     value: &ValueView<'_>,
     datum: DatumView<'_>,
@@ -392,7 +392,7 @@ fn odd_form(
     }
 }
 
-/// Whether the data server takes it for a scalar.
+/// True if the data server takes the tensor for a scalar.
 fn is_scalar(tensor: TensorView<'_>) -> bool {
     tensor.dtype == DataType::Float as i32
         && tensor.shape().is_none_or(|mut sizes| sizes.next().is_none())

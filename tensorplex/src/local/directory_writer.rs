@@ -19,7 +19,7 @@ use crate::records::{Encode, encode_or_refuse};
 
 /// Records into a directory, and into directories below it, without a server.
 ///
-/// What a [`RunWriter`] does in its caller's thread is done in a thread here, as by a [`Writer`](crate::Writer).
+/// Records are encoded in a thread of the writer; scalars and texts are taken in the caller's thread.
 /// Records that are refused because of what was recorded before, and those for which the disk has no room, are counted.
 /// Dropping it writes what waits. A child process after a fork must not use or drop it.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub struct LostRecords {
 }
 
 impl DirectoryWriter {
-    /// A recorder of the run in directory `log_dir`, which is made when missing. A record waits for `pause`, at most about
+    /// A writer of the run in directory `log_dir`, which is made when missing. A record waits for `pause`, at most about
     /// twice as long, before it is written.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl DirectoryWriter {
         self.queue.run(bytes, job);
     }
 
-    /// What [`add`](Self::add) hands to the [`queue`](Self::queue).
+    /// Job that [`add`](Self::add) pushes to the [`queue`](Self::queue).
     pub fn job<R: Encode + Send + 'static>(
         &self,
         run: &str,

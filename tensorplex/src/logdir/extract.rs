@@ -1,6 +1,6 @@
 //! The whole records of a damaged file.
 //!
-//! Where a record cannot be read, the next one is searched for byte by byte: a header whose length matches its checksum,
+//! After a damaged record the next one is searched for byte by byte: a header whose length matches its checksum,
 //! before a payload that matches its own. That is a mistake once in 2⁶⁴ times.
 
 use std::fs::File;

@@ -10,7 +10,7 @@
 //! table.rs     scalars as Parquet (feature `parquet`)
 //! ```
 //!
-//! What is read may be of others and may be damaged; memory is bounded by [`MAX_PAYLOAD`](crate::tfevents::MAX_PAYLOAD), the
+//! Files of other writers may be damaged; memory is bounded by [`MAX_PAYLOAD`](crate::tfevents::MAX_PAYLOAD), the
 //! length of a record, and [`MAX_TAGS`], the names of the tags of a run.
 
 mod events;

@@ -107,7 +107,7 @@ impl From<io::Error> for Inside {
 #[derive(Debug)]
 pub struct ScalarReader<'a> {
     run: &'a RunFiles,
-    /// Of each file: steps from here on count no more, if there is such a step.
+    /// Purge step of each file, if it has one: its points from that step on are void.
     limits: Vec<Option<i64>>,
     /// Points that were left out because they count no more.
     pub purged: u64,
@@ -253,7 +253,7 @@ impl Tags {
 }
 
 impl Tag {
-    /// Whether this point is that which the file before ended with; remembers it as the last one.
+    /// True if this point repeats the last one of the file before; remembers it as the last one.
     fn states_again(&mut self, file: usize, event: &EventView<'_>, value: Number) -> bool {
         let (time, value) = (event.wall_time.to_bits(), value.as_f64().to_bits());
         let last = self.last.replace((file, event.step, time, value));

@@ -52,7 +52,7 @@ pub struct Histogram {
     tag: String,
     values: Values,
     bins: Bins,
-    /// Of the buckets that a rule makes.
+    /// Lower limit of the width of the buckets that a rule makes.
     narrowest: f64,
     most: usize,
 }
@@ -224,7 +224,7 @@ fn equal(values: &[f64], count: usize) -> Vec<Bucket> {
     for &value in values {
         let share = (value / 2.0 - first / 2.0) / width;
         let mut at = ((share * count as f64) as usize).min(count - 1);
-        // What the division put on the wrong side of an edge.
+        // The division may round across an edge.
         if value < buckets[at][0] {
             at = at.saturating_sub(1);
         } else if value >= buckets[at][1] && at != count - 1 {
@@ -274,7 +274,7 @@ impl Rule {
             Self::Fd => freedman(values),
             Self::Doane => doane(values, range),
             Self::Stone => stone(values, range),
-            // Of outliers `fd` would make too many: never more than twice as many as `sqrt`.
+            // Outliers would make `fd` choose too many buckets: at most twice as many as `sqrt`.
             Self::Auto => freedman(values).max(range / size.sqrt() / 2.0).min(sturges),
         }
     }

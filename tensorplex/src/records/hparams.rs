@@ -44,7 +44,7 @@ pub struct HParams {
     group_name: String,
 }
 
-/// How a session ended. A session of which that is not said is shown as of unknown status.
+/// Final status of a session. Without one, TensorBoard shows the status as unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Well.

@@ -20,8 +20,8 @@ use crate::value::RecordError;
 
 /// Numbers in a part: to count them takes some 15 microseconds.
 const PART: usize = 1 << 15;
-/// How long it is quicker to look than to sleep until somebody else is done with a part.
-const PATIENCE: Duration = Duration::from_micros(100);
+/// Time to spin before sleeping, while another thread finishes a part: 100 µs.
+const SPIN_TIME: Duration = Duration::from_micros(100);
 
 /// Numbers that may change when a [`NumbersGuard`] of them has ended: an array of another language, say.
 pub trait Numbers: Send + Sync + 'static {
@@ -59,9 +59,9 @@ pub trait Numbers: Send + Sync + 'static {
 ///
 /// # let log = tensorplex::Writer::connect("localhost:6379", "agent/17")?;
 /// # let weights: Arc<[AtomicU32]> = Arc::new([]);
-/// let (histogram, loan) = ParallelHistogram::new("weights", Weights(weights.clone()))?;
+/// let (histogram, guard) = ParallelHistogram::new("weights", Weights(weights.clone()))?;
 /// log.add(histogram, 100);
-/// loan.end();
+/// guard.end();
 /// // What is trained from here on is not in the histogram.
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -72,13 +72,14 @@ pub struct ParallelHistogram<N: Numbers> {
     most: usize,
 }
 
-/// What the owner of lent numbers keeps until he wants to change them.
+/// Guard of numbers that are being read; its owner ends it before changing them.
 #[derive(Debug)]
-#[must_use = "the numbers are read until the loan is ended"]
+#[must_use = "the numbers are read until the guard is ended"]
 pub struct NumbersGuard<N: Numbers>(Arc<Sorting<N>>);
 
 impl<N: Numbers> ParallelHistogram<N> {
-    /// Give the histogram to a recorder, then end the loan: that helps to sort, and afterwards nobody reads the numbers.
+    /// Histogram for a writer, and the guard of its numbers. Ending the guard helps to sort; afterwards no thread reads the
+    /// numbers.
     ///
     /// # Errors
     /// When the tag cannot be used.
@@ -136,7 +137,7 @@ struct Sorting<N: Numbers> {
     numbers: RwLock<Option<N>>,
     parts: usize,
     progress: Mutex<Progress<N::Number>>,
-    /// Of `progress`, to be looked at without holding others up.
+    /// Copy of `progress.done`, read without the lock while spinning.
     done: AtomicUsize,
     /// All parts have got as far as one can without the others.
     came: Condvar,
@@ -205,7 +206,7 @@ impl<N: Numbers> Sorting<N> {
             if progress.is_broken || progress.done == 2 * self.parts {
                 return None;
             }
-            // What is counted depends on how far all reach.
+            // Counting starts when the extent of all parts is known.
             let ready = self.parts * if progress.done < self.parts { 1 } else { 2 };
             if progress.taken < ready {
                 progress.taken += 1;
@@ -220,7 +221,7 @@ impl<N: Numbers> Sorting<N> {
     fn wait(&self, steps: usize) {
         let since = Instant::now();
         while self.done.load(Ordering::Relaxed) < steps {
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > SPIN_TIME {
                 let is_on = |progress: &mut Progress<_>| progress.done < steps && !progress.is_broken;
                 let waited = self.came.wait_while(self.progress(), is_on);
                 drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -230,7 +231,7 @@ impl<N: Numbers> Sorting<N> {
         }
     }
 
-    /// What was found in a step.
+    /// Adds the result of a step.
     fn add(&self, found: impl FnOnce(&mut Progress<N::Number>)) {
         let mut progress = self.progress();
         found(&mut progress);

@@ -72,7 +72,7 @@ impl Axes {
         Ok(this)
     }
 
-    /// How many of N, T, C, H, W there are.
+    /// Sizes of N, T, C, H and W.
     pub fn sizes(&self) -> [usize; 5] {
         self.axes.map(|(size, _)| size)
     }

@@ -70,7 +70,7 @@ impl Runs {
         };
         // A directory is a run only when there is an event file in it.
         self.runs[at].file_for(point, &mut self.files)?;
-        // What is pending first is written last: the entry follows the files that it names.
+        // The file that is added first is written last, so the entry follows the files that it names.
         let mut append = |path: &str, bytes: &[u8]| {
             let path = below(run, path);
             let file = self.files.add(&format!("{path}#"), NewFile::Append(path.clone()));

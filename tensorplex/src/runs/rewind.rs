@@ -67,7 +67,7 @@ impl Runs {
             .map_err(|why| unreadable(run, &why))
     }
 
-    /// What was written to the files of a run so far, the newest first.
+    /// Bytes written to the files of a run so far, the newest file first.
     fn own_files(&self, run: usize) -> impl Iterator<Item = io::Result<impl Read>> {
         let run = &self.runs[run];
         let keys = (0..=run.generation)
@@ -101,7 +101,7 @@ impl Runs {
         } in kept
         {
             let (kind, value) = normalize(value)?;
-            // Of others there may be anything: what changed its kind stays behind.
+            // Files of other writers may hold anything: values whose kind changed are left out.
             let Ok(kind) = run.check_kind(&value.tag, kind) else {
                 continue;
             };
@@ -129,7 +129,7 @@ fn unreadable(run: &str, why: &io::Error) -> RecordError {
 /// The last value of each tag before `step`, in the order of their tags, from the files of a run, the newest first.
 fn last_before<R: Read>(step: i64, files: impl Iterator<Item = io::Result<R>>) -> io::Result<Vec<Kept>> {
     let mut kept = BTreeMap::new();
-    // What an earlier file says of the steps from which a later one went on is void.
+    // Points of an earlier file are void from the step at which a later file begins.
     let mut limit = step;
     for file in files {
         let (found, start) = read_file(file?, limit)?;

@@ -20,9 +20,9 @@ pub(super) struct Run {
     pub tags: Tags,
     /// The highest step of a scalar.
     pub last: Option<i64>,
-    /// Whether a scalar at a step that was there means that its client goes on from an earlier one.
+    /// True after `resume`: a scalar at a step that was already logged rewinds the run.
     pub resuming: bool,
-    /// Whether other writers may have files in the directory whose points must stay.
+    /// True if other writers may have files in the directory whose points must stay.
     pub has_neighbours: bool,
 }
 
@@ -117,7 +117,7 @@ impl Run {
         }
     }
 
-    /// Where the run's next record goes; `first` is that record if the file is new.
+    /// File of the next record of the run; `first` is that record if the file is new.
     pub(super) fn file_for<'a>(
         &mut self,
         first: Point<'_>,

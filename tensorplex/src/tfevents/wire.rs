@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Files of others may hold anything: a message of empty messages grows two hundred times when it is decoded into structs.
-//! What is looked at in place does not grow.
+//! Views into the bytes allocate nothing.
 
 /// The fields of one message, in their order; after an error there are no more.
 #[derive(Clone, Debug)]
