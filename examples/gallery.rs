@@ -7,7 +7,7 @@ use tensorplex::records::{
     Array, Audio, Chart, CustomScalars, Embedding, Graph, HParams, Image, Mesh, PrCurve, ScalarTensor,
     Status, Video,
 };
-use tensorplex::{Recorder, Tensorplex};
+use tensorplex::{Tensorplex, Writer};
 use tensorplex_examples::{LocalServer, logdir, private};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         &logdir,
         Tensorplex::open(&logdir, &private(&logdir, "tensorplex"))?,
     )?;
-    let log = Recorder::connect(&server.address(), "gallery")?;
+    let log = Writer::connect(&server.address(), "gallery")?;
     let wave = |count: usize| (0..count).map(|n| (n as f32 * 0.05).sin());
 
     log.add(

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use tensorplex::{Recorder, Tensorplex};
+use tensorplex::{Tensorplex, Writer};
 use tensorplex_examples::{LocalServer, logdir, private};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .combined_group("player", Box::new(colour))?; // run player/red2, tag player/score/red
     let server = LocalServer::start(&logdir, tensorplex)?;
 
-    let log = Recorder::connect(&server.address(), "learner/actor")?;
+    let log = Writer::connect(&server.address(), "learner/actor")?;
     let critic = log.with_client_id("learner/critic")?;
     for step in 0..50 {
         log.scalar("loss", (-0.1 * step as f64).exp(), step);

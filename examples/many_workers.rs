@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use remotecall::FlushError;
-use tensorplex::{Recorder, Tensorplex};
+use tensorplex::FlushError;
+use tensorplex::{Tensorplex, Writer};
 use tensorplex_examples::{LocalServer, logdir, private};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut workers = Vec::new();
     for n in 0..8 {
-        let log = Recorder::connect(&server.address(), &format!("worker/{n}"))?;
+        let log = Writer::connect(&server.address(), &format!("worker/{n}"))?;
         workers.push(std::thread::spawn(move || newton(&log, f64::from(n) + 2.0)));
     }
     for worker in workers {
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Computes a square root, and logs the error of each step.
-fn newton(log: &Recorder, number: f64) -> Result<(), FlushError> {
+fn newton(log: &Writer, number: f64) -> Result<(), FlushError> {
     let mut x = number;
     for step in 0..10 {
         log.scalar("error", (x * x - number).abs(), step);

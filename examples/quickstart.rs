@@ -1,12 +1,12 @@
 //! One worker logs a curve, a histogram and a text. Run with cargo run --example quickstart.
 //!
 //! The server runs inside this process; with a `tensorplex-server` running,
-//! `Recorder::connect("127.0.0.1:8008", …)` is all.
+//! `Writer::connect("127.0.0.1:8008", …)` is all.
 
 use std::error::Error;
 use std::time::Duration;
 
-use tensorplex::{Recorder, Tensorplex};
+use tensorplex::{Tensorplex, Writer};
 use tensorplex_examples::{LocalServer, logdir, private};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Tensorplex::open(&logdir, &private(&logdir, "tensorplex"))?,
     )?;
 
-    let log = Recorder::connect(&server.address(), "agent/17")?;
+    let log = Writer::connect(&server.address(), "agent/17")?;
     log.text("about", "gradient descent on **x²**", 0);
     let mut x = 3.0;
     for step in 0..100 {

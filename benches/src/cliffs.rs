@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use remotecall::{Client, ClientOptions, WhenFull};
 use tensorplex::records::{Array, Image};
-use tensorplex::{QUEUE, Recorder};
+use tensorplex::{QUEUE, Writer};
 
 use crate::measurements::{FLUSH_TIMEOUT, TAGS, median, value};
 use crate::servers::{BrokerKind, SELF, Servers};
@@ -57,6 +57,7 @@ pub fn print() -> Vec<(&'static str, usize, f64)> {
     row("histograms of 64 buckets", 1, &|| {
         mix(50_000, |log, n| {
             log.client()
+                .expect("a remote writer")
                 .add_histogram_buckets("weights", &buckets, Some(n), None);
         })
     });
@@ -155,9 +156,9 @@ fn linger(ms: u64) -> f64 {
     SCALARS as f64 / start.elapsed().as_secs_f64()
 }
 
-fn mix(count: usize, record: impl Fn(&Recorder, i64)) -> f64 {
+fn mix(count: usize, record: impl Fn(&Writer, i64)) -> f64 {
     let setting = Servers::start(BrokerKind::Redis);
-    let log = Recorder::connect(&setting.address, "agent/0").expect("an address");
+    let log = Writer::connect(&setting.address, "agent/0").expect("an address");
     let start = Instant::now();
     for n in 0..count {
         record(&log, n as i64);

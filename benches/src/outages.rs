@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{Broker, SmallDisk, TestServer};
 
 /// Calls per measurement, in bursts like those of a training loop.
@@ -40,7 +40,7 @@ pub fn print() {
 
 /// Measures the calls after `meanwhile` has made the outage.
 fn row(what: &str, address: &str, meanwhile: impl FnOnce()) {
-    let log = Recorder::connect(address, "agent").expect("an address");
+    let log = Writer::connect(address, "agent").expect("an address");
     log.scalar("loss", 0.5, 0);
     log.flush(Duration::from_secs(60)).expect("a server");
     meanwhile();

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{Broker, RawFrame, RedisServer, TestServer};
 
 use crate::measurements::{FLUSH_TIMEOUT, client_of, connection_to};
@@ -62,7 +62,7 @@ pub fn print() {
 
 /// Worker process: sends one scalar, then idles.
 pub fn be_idle(address: &str) {
-    let log = Recorder::connect(address, "agent/0").expect("an address");
+    let log = Writer::connect(address, "agent/0").expect("an address");
     log.scalar("loss", 0.5, 0);
     log.flush(FLUSH_TIMEOUT).expect("a server");
     println!("ready");
@@ -128,7 +128,7 @@ fn frames_of_a_slow_worker() -> f64 {
     let mut ask = connection_to(&redis.address());
     let broker = Broker::Redis(redis);
     let mut server = TestServer::start(&broker);
-    let log = Recorder::connect(server.address(), "agent/0").expect("an address");
+    let log = Writer::connect(server.address(), "agent/0").expect("an address");
     let start = Instant::now();
     for step in 0..100 {
         log.scalar("loss", 0.5, step);

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tensorplex::logdir::{Damage, MAX_TAGS, Place, read_records};
+use tensorplex::logdir::{Damage, MAX_TAGS, Position, read_records};
 use tensorplex::tfevents::{
-    Content, DatumView, EventView, MetadataView, Number, TensorView, ValueView, messages,
+    DatumView, EventView, MetadataView, Number, PayloadView, TensorView, ValueView, messages,
 };
 
 use crate::exit::{FINDINGS, SUCCESS};
@@ -123,14 +123,18 @@ impl Inspect {
     }
 }
 
-fn print_lines(out: &mut impl Write, place: Place, record: &Result<EventView<'_>, Damage>) -> io::Result<()> {
+fn print_lines(
+    out: &mut impl Write,
+    place: Position,
+    record: &Result<EventView<'_>, Damage>,
+) -> io::Result<()> {
     let event = match record {
         Ok(event) => event,
         Err(damage) => return writeln!(out, "{:>10}  DAMAGED: {damage}", place.at),
     };
     let time = Number::Double(event.wall_time);
     let start = format!("{:>10}  step {:<8} {time:<20}", place.at, event.step);
-    let Content::Summary(summary) = &event.content else {
+    let PayloadView::Summary(summary) = &event.content else {
         return writeln!(out, "{start} {}", escape(&describe_content(&event.content)));
     };
     for value in summary.values() {
@@ -149,15 +153,15 @@ fn print_lines(out: &mut impl Write, place: Place, record: &Result<EventView<'_>
 }
 
 /// Description of an event that holds no values.
-fn describe_content(content: &Content<'_>) -> String {
+fn describe_content(content: &PayloadView<'_>) -> String {
     match content {
-        Content::Nothing => "nothing".to_owned(),
-        Content::FileVersion(version) => format!("file version {version}"),
-        Content::Graph(graph) => format!("graph of {} bytes", graph.len()),
-        Content::Summary(_) => "values".to_owned(),
-        Content::Session(status) => format!("session {status:?}").to_lowercase(),
-        Content::RunMetadata(tag, data) => format!("run metadata {tag} of {} bytes", data.len()),
-        Content::Other(number) => format!("field {number} of an event"),
+        PayloadView::Nothing => "nothing".to_owned(),
+        PayloadView::FileVersion(version) => format!("file version {version}"),
+        PayloadView::Graph(graph) => format!("graph of {} bytes", graph.len()),
+        PayloadView::Summary(_) => "values".to_owned(),
+        PayloadView::Session(status) => format!("session {status:?}").to_lowercase(),
+        PayloadView::RunMetadata(tag, data) => format!("run metadata {tag} of {} bytes", data.len()),
+        PayloadView::Other(number) => format!("field {number} of an event"),
     }
 }
 
@@ -226,13 +230,13 @@ fn number(number: Number) -> Value {
     serde_json::from_str::<serde_json::Number>(&text).map_or(Value::String(text), Value::Number)
 }
 
-fn as_json(place: Place, record: &Result<EventView<'_>, Damage>) -> Value {
+fn as_json(place: Position, record: &Result<EventView<'_>, Damage>) -> Value {
     let event = match record {
         Ok(event) => event,
         Err(damage) => return json!({"at": place.at, "damaged": damage.to_string()}),
     };
     let (key, content): (_, Value) = match &event.content {
-        Content::Summary(summary) => {
+        PayloadView::Summary(summary) => {
             let values = summary.values().map(|value| match value {
                 Ok(value) => value_as_json(&value),
                 Err(why) => json!({"damaged": why.to_string()}),
@@ -285,7 +289,7 @@ impl Summary {
         match record {
             Err(_) => self.damaged += 1,
             Ok(EventView {
-                content: Content::Summary(summary),
+                content: PayloadView::Summary(summary),
                 step,
                 ..
             }) => {

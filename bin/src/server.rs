@@ -17,7 +17,9 @@ use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
 use remotecall::{FileError, RunError, ServerHandle, StatsSnapshot, read_password, warn_if_others_can_read};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tensorplex::{Group, GroupError, LOGS, PRIVATE, Tensorplex};
+use tensorplex::layout::{LOGS, PRIVATE};
+use tensorplex::routing::GroupError;
+use tensorplex::{Group, Tensorplex};
 
 use crate::credentials::CredentialOptions;
 use crate::endpoint::DEFAULT_ADDRESS;

@@ -19,7 +19,7 @@ use loggerplex::reading::{
 };
 use regex_lite::Regex;
 use remotecall::{Address, ConnectError};
-use tensorplex::LOGS;
+use tensorplex::layout::LOGS;
 use tensorplex::logdir::Pattern;
 
 use crate::credentials::CredentialOptions;

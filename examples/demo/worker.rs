@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loggerplex::{Logger, words};
 use remotecall::CLOSE_TIMEOUT;
-use tensorplex::Recorder;
+use tensorplex::Writer;
 
 use crate::training::{Bandit, Regression};
 
@@ -83,9 +83,9 @@ impl Worker {
         &self,
         client_id: &str,
         about: &str,
-        mut step: impl FnMut(i64, &Recorder) -> f64,
+        mut step: impl FnMut(i64, &Writer) -> f64,
     ) -> Result<(), Box<dyn Error>> {
-        let log = Recorder::connect(&self.address, client_id)?;
+        let log = Writer::connect(&self.address, client_id)?;
         let lines = Logger::connect(&self.address, client_id)?;
         log.text("about", about, 0);
         lines.section("training");

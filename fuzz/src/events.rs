@@ -1,6 +1,6 @@
 //! Fuzz target: event files of any writer.
 
-use tensorplex::tfevents::{Content, EventView, RecordReader, SummaryView, append_payload};
+use tensorplex::tfevents::{EventView, PayloadView, RecordReader, SummaryView, append_payload};
 
 /// Reads the bytes as a file, and as the payload of a record with valid checksums.
 pub fn read(bytes: &[u8]) {
@@ -17,7 +17,7 @@ fn records(file: &[u8]) {
         let Ok(event) = EventView::parse(&payload) else {
             continue;
         };
-        if let Content::Summary(summary) = event.content {
+        if let PayloadView::Summary(summary) = event.content {
             values(&summary);
         }
     }

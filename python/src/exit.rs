@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use remotecall::{CLOSE_TIMEOUT, Dropped, MISSING_AFTER};
-use tensorplex::{Encoder, LocalRecorder};
+use tensorplex::encode_queue::EncodeQueue;
+use tensorplex::local::DirectoryWriter;
 
 use crate::lock::lock;
 use crate::owned::Owned;
@@ -34,16 +35,16 @@ pub(crate) struct Connection(pub remotecall::Client, AtomicBool, Arc<Records>);
 /// What becomes of the records of a connection before they are calls.
 #[derive(Default)]
 pub(crate) struct Records {
-    pub encoder: Encoder,
+    pub encoder: EncodeQueue,
     /// How many could not be encoded, and why the last of them. The one lock that a thread takes which is not attached.
     pub lost: Mutex<(u64, String)>,
 }
 
 /// The files of a local writer of this process.
-pub(crate) struct Files(Owned<Arc<LocalRecorder>>);
+pub(crate) struct Files(Owned<Arc<DirectoryWriter>>);
 
 impl Files {
-    pub fn new(recorder: LocalRecorder) -> Arc<Self> {
+    pub fn new(recorder: DirectoryWriter) -> Arc<Self> {
         let files = Arc::new(Self(Owned::new(Arc::new(recorder))));
         let mut all = lock(&FILES);
         all.retain(|other| other.strong_count() > 0);
@@ -52,7 +53,7 @@ impl Files {
     }
 
     /// `None` in a child process.
-    pub fn get(&self) -> Option<&LocalRecorder> {
+    pub fn get(&self) -> Option<&DirectoryWriter> {
         self.0.get().map(|recorder| &**recorder)
     }
 }

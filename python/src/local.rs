@@ -1,6 +1,6 @@
 //! Records into a directory of this machine, without a server.
 //!
-//! A writer and those of the runs below it share one `LocalRecorder`, until it is closed; the next record opens another. A
+//! A writer and those of the runs below it share one `DirectoryWriter`, until it is closed; the next record opens another. A
 //! child process, after a fork, opens one of its own, and never touches its parent's.
 
 use std::io;
@@ -12,9 +12,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use remotecall::ClientId;
+use tensorplex::Scalars;
+use tensorplex::encode_queue::EncodeQueue;
+use tensorplex::local::{DirectoryWriter, RunWriter, WriteError};
 use tensorplex::records::Encode;
 use tensorplex::tfevents::Bucket;
-use tensorplex::{Encoder, LocalRecorder, Scalars, SummaryWriter, WriteError};
 
 use crate::client::{wait_in_slices, watch_exit};
 use crate::exit::{Files, seconds};
@@ -106,7 +108,7 @@ impl LocalWriter {
                 let (step,): (i64,) = args.extract()?;
                 self.write(py, |writer| writer.rewind(step))?;
             }
-            "resume" => self.write(py, SummaryWriter::resume)?,
+            "resume" => self.write(py, RunWriter::resume)?,
             other => return Err(PyValueError::new_err(format!("no such record: {other}"))),
         }
         Ok(true)
@@ -171,7 +173,7 @@ impl LocalWriter {
 /// begin to read an array at once, which they may change.
 pub(crate) fn hand_over(
     py: Python<'_>,
-    encoder: &Encoder,
+    encoder: &EncodeQueue,
     bytes: usize,
     mut job: impl FnOnce() + Send + 'static,
 ) {
@@ -197,16 +199,16 @@ impl LocalWriter {
         if let Some(files) = self.here(py)?
             && let Some(recorder) = files.get()
         {
-            let bytes = record.held();
+            let bytes = record.held_bytes();
             let job = recorder.job(&self.run, record, Some(step), walltime);
-            hand_over(py, recorder.encoder(), bytes, job);
+            hand_over(py, recorder.queue(), bytes, job);
         }
         Ok(())
     }
 
     fn write<F>(&self, py: Python<'_>, act: F) -> PyResult<()>
     where
-        F: FnOnce(&mut SummaryWriter) -> Result<(), WriteError> + Send,
+        F: FnOnce(&mut RunWriter) -> Result<(), WriteError> + Send,
     {
         // Whose files they are is asked once: it is a system call.
         let mut files = lock(&self.shared.open).clone();
@@ -237,7 +239,7 @@ impl LocalWriter {
             return Ok(Some(files));
         }
         watch_exit(py)?;
-        let created = py.detach(|| LocalRecorder::create(log_dir, self.shared.pause));
+        let created = py.detach(|| DirectoryWriter::create(log_dir, self.shared.pause));
         let recorder = created.map_err(|why| {
             let text = format!("{} cannot be opened: {why}", log_dir.display());
             io::Error::new(why.kind(), text)
@@ -253,7 +255,7 @@ impl LocalWriter {
     }
 
     /// Warns of records that were lost since the last time; whether there were none.
-    fn tell_of_losses(&self, py: Python<'_>, recorder: &LocalRecorder) -> PyResult<bool> {
+    fn tell_of_losses(&self, py: Python<'_>, recorder: &DirectoryWriter) -> PyResult<bool> {
         let lost = py.detach(|| recorder.lost());
         let before = std::mem::replace(&mut *lock(&self.shared.told), lost.records);
         let more = lost.records.saturating_sub(before);

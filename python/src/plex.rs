@@ -9,8 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use tensorplex::layout::PRIVATE;
 use tensorplex::logdir;
-use tensorplex::{Group, GroupError, PRIVATE, Tensorplex, TryBinName};
+use tensorplex::routing::{GroupError, TryBinName};
+use tensorplex::{Group, Tensorplex};
 
 use crate::client::watch_exit;
 use crate::errors;

@@ -10,9 +10,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use remotecall::NotQueued;
 use tensorplex::records::{
-    Array, Audio, Bins, Chart, CustomScalars, Element, Embedding, Encode, Graph, GraphProfile, HParams,
-    Histogram, Image, LentHistogram, Mesh, PrCurve, PrCurveRaw, ReadyEvent, ReadySummary, Rule, ScalarTensor,
-    Setting, Status, Tensor, Video,
+    Array, Audio, Bins, Chart, CustomScalars, Element, Embedding, Encode, EventRecord, Graph, GraphProfile,
+    HParams, Histogram, Image, Mesh, ParallelHistogram, PrCurve, PrCurveRaw, Rule, ScalarTensor, Setting,
+    Status, SummaryRecord, Tensor, Video,
 };
 use tensorplex::tfevents::Real;
 use tensorplex::{RecordError, TensorplexClient};
@@ -120,7 +120,7 @@ fn lend<T: buffer::Element + Real>(
     most: Option<usize>,
     at: At,
 ) -> PyResult<()> {
-    let (histogram, loan) = LentHistogram::new(tag, Cells::of(array)?).map_err(refused)?;
+    let (histogram, loan) = ParallelHistogram::new(tag, Cells::of(array)?).map_err(refused)?;
     let histogram = match most {
         Some(most) => histogram.at_most(most).map_err(refused)?,
         None => histogram,
@@ -339,13 +339,13 @@ pub(crate) fn add_graph(
 /// A ready-made `Summary`.
 #[pyfunction]
 pub(crate) fn add_summary(py: Python<'_>, sink: Sink<'_>, summary: &[u8], at: At) -> PyResult<()> {
-    add(py, &sink, ReadySummary::new(summary).map_err(refused)?, at)
+    add(py, &sink, SummaryRecord::new(summary).map_err(refused)?, at)
 }
 
 /// A ready-made `Event`, with its own step and time.
 #[pyfunction]
 pub(crate) fn add_event(py: Python<'_>, sink: Sink<'_>, event: &[u8]) -> PyResult<()> {
-    add(py, &sink, ReadyEvent::new(event).map_err(refused)?, (0, None))
+    add(py, &sink, EventRecord::new(event).map_err(refused)?, (0, None))
 }
 
 #[pyfunction]
@@ -394,7 +394,7 @@ fn add(
     let records = connection.records().clone();
     // The time of a record is that of the call.
     let walltime = walltime.unwrap_or_else(now);
-    let bytes = record.held();
+    let bytes = record.held_bytes();
     let job = move || {
         if let Err(error) = sender.add(record, Some(step), walltime) {
             let mut lost = lock(&records.lost);

@@ -1,16 +1,16 @@
-//! What the worker's side offers besides the methods of [`Tensorplex`](crate::Tensorplex).
+//! Methods of the client besides those of [`Tensorplex`](crate::Tensorplex).
 
 use prost::Message as _;
 use remotecall::Mode;
 
 use crate::TensorplexClient;
-use crate::records::{Content, Encode, encode_or_refuse};
+use crate::records::{Encode, RecordContent, encode_or_refuse};
 use crate::tfevents::messages::Event;
 use crate::tfevents::{Real, bucket};
 use crate::value::RecordError;
 
 /// Longest record that travels in one call; longer ones are cut into pieces of this size: 4 MiB.
-pub const PIECE: usize = 4 << 20;
+pub const CHUNK_SIZE: usize = 4 << 20;
 
 impl<M: Mode> TensorplexClient<M> {
     /// Records how values are distributed, as `add_histogram` does, but sorts them into buckets here: 720 bytes travel,
@@ -33,7 +33,7 @@ impl<M: Mode> TensorplexClient<M> {
         self.add_histogram_buckets(tag, &buckets, global_step, walltime)
     }
 
-    /// Records one of the [`records`](crate::records), encoded here, in the caller's thread. What is longer than [`PIECE`]
+    /// Records one of the [`records`](crate::records), encoded here, in the caller's thread. What is longer than [`CHUNK_SIZE`]
     /// travels in pieces, and is recorded whole or not at all.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl<M: Mode> TensorplexClient<M> {
         let record = encode_or_refuse(record, walltime)?;
         let (step, wall_time) = record.at.unwrap_or((global_step.unwrap_or(0), walltime));
         Ok(match record.content {
-            Content::Event(what) => {
+            RecordContent::Event(what) => {
                 let event = Event {
                     wall_time,
                     step,
@@ -56,7 +56,7 @@ impl<M: Mode> TensorplexClient<M> {
                 };
                 self.send_whole(&event.encode_to_vec(), false)?
             }
-            Content::Embedding(mut files) => {
+            RecordContent::Embedding(mut files) => {
                 files.step = step;
                 self.send_whole(&files.encode_to_vec(), true)?
             }
@@ -64,16 +64,16 @@ impl<M: Mode> TensorplexClient<M> {
     }
 
     fn send_whole(&self, bytes: &[u8], is_embedding: bool) -> Result<M::Output<()>, RecordError> {
-        if bytes.len() <= PIECE {
+        if bytes.len() <= CHUNK_SIZE {
             return Ok(match is_embedding {
                 true => self.add_embedding(bytes),
                 false => self.add_event(bytes),
             });
         }
         let value = getrandom::u64().map_err(|why| RecordError::Encoding(why.to_string()))?;
-        let count = bytes.len().div_ceil(PIECE) as u32;
+        let count = bytes.len().div_ceil(CHUNK_SIZE) as u32;
         let send = |(index, piece): (u32, &[u8])| self.add_piece(value, index, count, is_embedding, piece);
-        let calls = (0..).zip(bytes.chunks(PIECE)).map(send);
+        let calls = (0..).zip(bytes.chunks(CHUNK_SIZE)).map(send);
         calls.last().ok_or(RecordError::NoRecord)
     }
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use remotecall::NewFile;
 
-use crate::groups::EVENT_FILE;
+use crate::layout::EVENT_FILE;
 
 const PREFIX: &[u8] = b"events.out.tfevents.";
 const DIGITS: usize = 10;

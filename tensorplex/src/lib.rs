@@ -1,37 +1,68 @@
-//! Records of many training workers into TensorBoard event files.
+//! Records of many training workers in TensorBoard event files.
 //!
-//! [`Tensorplex`] is the object behind a server: clients call its methods, and every client's records go into the run that
-//! its id names. A worker uses a [`Recorder`], or the generated [`TensorplexClient`] beneath it. [`SummaryWriter`]
-//! writes one run from this process, without any server; a [`LocalRecorder`] does so for many threads. What is neither a
-//! number nor a text is in [`records`]. [`logdir`] reads log directories of any writer, [`doctor`] finds and mends their
-//! faults; [`tfevents`] knows the bytes.
+//! # Quick start
+//!
+//! A [`Writer`] logs. It sends to a server over a broker, or writes a directory of this machine:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tensorplex::Writer;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let log_dir = dir.path().join("runs/first");
+//! // `Writer::connect("localhost:6379", "agent/17")?` sends to a server instead.
+//! let writer = Writer::create(&log_dir)?;
+//! for step in 0..100 {
+//!     writer.scalar("loss", 1.0 / (step + 1) as f64, step);
+//! }
+//! writer.flush(Duration::from_secs(10))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees of a remote writer
+//!
+//! - A call neither waits for the network nor fails because of it. Undelivered records are bounded and counted.
+//! - A record whose flush returned `Ok` is on the server's disk and visible to TensorBoard.
+//! - An acknowledged record appears exactly once, in the order of its writer, whichever process was killed.
+//!
+//! # Modules
+//!
+//! | module | contents |
+//! | --- | --- |
+//! | [`records`] | images, audio, histograms, embeddings and the other records of [`Writer::add`] |
+//! | [`routing`] | groups: which run and tag a client id writes to |
+//! | [`local`] | the synchronous writers behind [`Writer::create`] |
+//! | [`logdir`] | readers of log directories, and the export of scalars |
+//! | [`doctor`] | faults of log directories, found and repaired |
+//! | [`tfevents`] | event files as bytes |
+//! | [`encode_queue`] | the thread that encodes records |
+//! | [`layout`], [`limits`] | reserved names and limits |
+//!
+//! [`Tensorplex`] is the server's object; a [`TensorplexClient`] calls its methods with every argument.
 
+mod chunks;
 mod client;
+mod clock;
 pub mod doctor;
-mod encoder;
+pub mod encode_queue;
 mod file_name;
-mod group;
-mod groups;
-mod local_recorder;
+pub mod layout;
+pub mod limits;
+pub mod local;
 pub mod logdir;
-mod pieces;
-mod recorder;
 pub mod records;
+pub mod routing;
 mod runs;
 mod scalars;
-mod summary_writer;
 mod tensorplex;
 pub mod tfevents;
 mod value;
+mod writer;
 
-pub use client::PIECE;
-pub use encoder::{Encoder, MAX_HELD};
-pub use group::{BinName, Group, GroupError, TryBinName};
-pub use groups::{LOGS, PRIVATE, PlaceError};
-pub use local_recorder::{LocalRecorder, Lost};
-pub use recorder::{QUEUE, Recorder};
-pub use runs::MAX_NAMES;
+pub use routing::Group;
 pub use scalars::Scalars;
-pub use summary_writer::{SummaryWriter, WriteError};
-pub use tensorplex::{Counts, Tensorplex, TensorplexClient};
-pub use value::{Kind, MAX_BUCKETS, MAX_TAG, MAX_TEXT, RecordError};
+pub use tensorplex::{Counts, QUEUE, Tensorplex, TensorplexClient};
+pub use value::RecordError;
+pub use writer::{FlushError, Writer, WriterStats};

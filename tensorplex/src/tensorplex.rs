@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 
 use remotecall::{CallContext, Durable, RemoteCall, RunError, ServerHandle, remote, rmp_serde};
 
-use crate::group::{BinName, Group, GroupError};
-use crate::groups::{Groups, Spot};
-use crate::pieces::{Piece, Pieces};
-use crate::recorder::QUEUE;
-use crate::records::{EmbeddingFiles, HPARAMS, LAYOUT_TAG, ready};
+use crate::chunks::{Chunk, ChunkBuffer};
+use crate::records::{EmbeddingFiles, HPARAMS, LAYOUT_TAG, normalize};
+use crate::routing::{BinName, Group, GroupError};
+use crate::routing::{Destination, Groups};
 use crate::runs::{Runs, split_state};
 use crate::scalars::Scalars;
-use crate::tfevents::messages::{Event, Summary, What};
+use crate::tfevents::messages::{Event, EventPayload, Summary};
 use crate::tfevents::{Bucket, Point, bucket};
 use crate::value::{RecordError, Value, check_tag};
+
+/// Name of the queue that a [`Tensorplex`] serves.
+pub const QUEUE: &str = "tensorplex";
 
 /// Records of many clients, as event files below one directory.
 ///
@@ -23,14 +25,15 @@ use crate::value::{RecordError, Value, check_tag};
 pub struct Tensorplex {
     groups: Groups,
     runs: Runs,
-    spot: Spot,
-    pieces: Pieces,
+    destination: Destination,
+    chunks: ChunkBuffer,
     counts: Counts,
     private: PathBuf,
 }
 
-/// What was repaired silently, since the object was made.
+/// Counters of silent corrections, since the object was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Wall times that were not finite: the time of the call took their place.
     pub wall_times: u64,
@@ -52,8 +55,8 @@ impl Tensorplex {
         Ok(Self {
             groups: Groups::default(),
             runs: Runs::open(logdir, Some(&private.join("files")))?,
-            spot: Spot::default(),
-            pieces: Pieces::default(),
+            destination: Destination::default(),
+            chunks: ChunkBuffer::default(),
             counts: Counts::default(),
             private: private.to_owned(),
         })
@@ -105,10 +108,10 @@ impl Tensorplex {
         self.group(Group::combined(name, bin_name)?)
     }
 
-    /// What was repaired silently.
+    /// Counters of silent corrections.
     pub fn counts(&self) -> Counts {
         Counts {
-            unfinished: self.pieces.dropped,
+            unfinished: self.chunks.dropped,
             ..self.counts
         }
     }
@@ -125,15 +128,16 @@ impl Tensorplex {
         value: Value<'_>,
         at: (Option<i64>, Option<f64>),
     ) -> Result<(), RecordError> {
-        self.groups.place(cx.client_id, check_tag(tag)?, &mut self.spot)?;
-        self.spot.tag.push_str(value.kind().suffix());
+        self.groups
+            .route(cx.client_id, check_tag(tag)?, &mut self.destination)?;
+        self.destination.tag.push_str(value.kind().suffix());
         let (step, wall_time) = at;
         let point = Point {
-            tag: &self.spot.tag,
+            tag: &self.destination.tag,
             step: step.unwrap_or(0),
             wall_time: self.counts.wall_time(cx, wall_time),
         };
-        self.runs.append(&self.spot.run, point, value)
+        self.runs.append(&self.destination.run, point, value)
     }
 
     /// The run of a client that has one to itself.
@@ -141,23 +145,23 @@ impl Tensorplex {
         if self.groups.shares_run(cx.client_id)? {
             return Err(RecordError::SharedRun(cx.client_id.to_string()));
         }
-        Ok(self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?)
+        Ok(self.groups.route(cx.client_id, NO_TAG, &mut self.destination)?)
     }
 
     fn record_what(
         &mut self,
         cx: &CallContext<'_>,
-        what: What,
+        what: EventPayload,
         (step, wall_time): (i64, Option<f64>),
     ) -> Result<(), RecordError> {
         let at = (step, self.counts.wall_time(cx, wall_time));
         match what {
-            What::Summary(summary) => self.record_values(cx, summary, at),
-            What::GraphDef(_) | What::TaggedRunMetadata(_) => {
-                self.groups.place(cx.client_id, NO_TAG, &mut self.spot)?;
-                self.runs.append_graph(&self.spot.run, at, what)
+            EventPayload::Summary(summary) => self.record_values(cx, summary, at),
+            EventPayload::GraphDef(_) | EventPayload::TaggedRunMetadata(_) => {
+                self.groups.route(cx.client_id, NO_TAG, &mut self.destination)?;
+                self.runs.append_graph(&self.destination.run, at, what)
             }
-            What::FileVersion(_) | What::SessionLog(_) => Err(RecordError::NoRecord),
+            EventPayload::FileVersion(_) | EventPayload::SessionLog(_) => Err(RecordError::NoRecord),
         }
     }
 
@@ -169,18 +173,18 @@ impl Tensorplex {
     ) -> Result<(), RecordError> {
         let mut values = Vec::with_capacity(summary.value.len());
         for value in summary.value {
-            let (kind, mut value) = ready(value)?;
+            let (kind, mut value) = normalize(value)?;
             self.groups
-                .place(cx.client_id, check_tag(&value.tag)?, &mut self.spot)?;
+                .route(cx.client_id, check_tag(&value.tag)?, &mut self.destination)?;
             if !is_fixed(&value.tag) {
-                value.tag.clone_from(&self.spot.tag);
+                value.tag.clone_from(&self.destination.tag);
             }
             values.push((kind, value));
         }
         if values.is_empty() {
             return Err(RecordError::NoRecord);
         }
-        self.runs.append_values(&self.spot.run, at, values)
+        self.runs.append_values(&self.destination.run, at, values)
     }
 }
 
@@ -208,7 +212,7 @@ impl Counts {
     }
 }
 
-/// What clients call. A step that is not given is 0; a wall time that is not given is the time of the call.
+/// Methods that clients call. The default step is 0, the default wall time the time of the call.
 #[remote(environment = "TENSORPLEX")]
 impl Tensorplex {
     /// Records a number.
@@ -304,7 +308,7 @@ impl Tensorplex {
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> Result<(), RecordError> {
-        let summary = What::Summary(decoded(summary)?);
+        let summary = EventPayload::Summary(decoded(summary)?);
         self.record_what(cx, summary, (global_step.unwrap_or(0), walltime))
     }
 
@@ -326,8 +330,9 @@ impl Tensorplex {
         let mut files: EmbeddingFiles = decoded(files)?;
         files.check()?;
         files.wall_time = self.counts.wall_time(cx, Some(files.wall_time));
-        self.groups.place(cx.client_id, &files.tag, &mut self.spot)?;
-        self.runs.append_embedding(&self.spot.run, &files)
+        self.groups
+            .route(cx.client_id, &files.tag, &mut self.destination)?;
+        self.runs.append_embedding(&self.destination.run, &files)
     }
 
     /// Takes a piece of what is too long for one call, and records the whole with its last piece: as an event, or as an
@@ -345,13 +350,13 @@ impl Tensorplex {
         is_embedding: bool,
         bytes: &[u8],
     ) -> Result<(), RecordError> {
-        let piece = Piece {
+        let piece = Chunk {
             value,
             index,
             count,
             bytes,
         };
-        match self.pieces.take(cx.client_id, piece)? {
+        match self.chunks.take(cx.client_id, piece)? {
             Some(whole) if is_embedding => self.add_embedding(cx, &whole),
             Some(whole) => self.add_event(cx, &whole),
             None => Ok(()),
@@ -365,7 +370,7 @@ impl Tensorplex {
     pub fn rewind(&mut self, #[ctx] cx: &CallContext<'_>, step: i64) -> Result<(), RecordError> {
         self.find_own_run(cx)?;
         let wall_time = self.counts.wall_time(cx, None);
-        self.runs.rewind(&self.spot.run, (step, wall_time))
+        self.runs.rewind(&self.destination.run, (step, wall_time))
     }
 
     /// Says that a new process goes on under this client id. If its first scalar is at a step that was logged before, or at
@@ -375,7 +380,7 @@ impl Tensorplex {
     /// When the client shares its run with others, or cannot be used.
     pub fn resume(&mut self, #[ctx] cx: &CallContext<'_>) -> Result<(), RecordError> {
         self.find_own_run(cx)?;
-        self.runs.resume(&self.spot.run)
+        self.runs.resume(&self.destination.run)
     }
 }
 
@@ -385,9 +390,9 @@ impl Durable for Tensorplex {
     }
 
     fn checkpoint(&mut self) -> io::Result<Vec<u8>> {
-        let pieces = rmp_serde::to_vec(&self.pieces).map_err(io::Error::other)?;
-        let mut state = (pieces.len() as u64).to_le_bytes().to_vec();
-        state.extend(pieces);
+        let chunks = rmp_serde::to_vec(&self.chunks).map_err(io::Error::other)?;
+        let mut state = (chunks.len() as u64).to_le_bytes().to_vec();
+        state.extend(chunks);
         state.extend(self.runs.checkpoint()?);
         Ok(state)
     }
@@ -402,9 +407,9 @@ impl Durable for Tensorplex {
 
     fn restore(&mut self, state: &[u8]) -> io::Result<()> {
         let cut_off = || io::Error::new(io::ErrorKind::InvalidData, "the state is cut off");
-        let (pieces, runs) = split_state(state).ok_or_else(cut_off)?;
-        self.pieces =
-            rmp_serde::from_slice(pieces).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+        let (chunks, runs) = split_state(state).ok_or_else(cut_off)?;
+        self.chunks =
+            rmp_serde::from_slice(chunks).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
         self.runs.restore(runs)
     }
 }

@@ -1,10 +1,10 @@
-//! What is logged, checked once.
+//! Values of records, checked where they enter.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::groups::PlaceError;
+use crate::routing::RoutingError;
 use crate::tfevents::{Bucket, TEXT_SUFFIX, TooLong};
 
 /// Longest tag, in bytes.
@@ -16,6 +16,7 @@ pub const MAX_BUCKETS: usize = 4096;
 
 /// A record was refused. Nothing of it was written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// The tag is empty.
     #[error("the tag is empty")]
@@ -36,12 +37,12 @@ pub enum RecordError {
     BadBucket {
         /// Its number, from 0.
         index: usize,
-        /// What it holds.
+        /// Its content.
         bucket: Bucket,
     },
     /// The client has no place.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Routing(#[from] RoutingError),
     /// A reader of TensorBoard gives a series up when its kind changes.
     #[error("tag {tag:?} of run {run:?} is a {was}, not a {now}")]
     KindChanged {
@@ -49,10 +50,10 @@ pub enum RecordError {
         run: String,
         /// The tag, as it is called in the run.
         tag: String,
-        /// What its earlier values were.
-        was: Kind,
-        /// What this one is.
-        now: Kind,
+        /// Kind of its earlier values.
+        was: RecordKind,
+        /// Kind of this value.
+        now: RecordKind,
     },
     /// There are too many different runs and tags.
     #[error("no room for another run or tag: their names take {limit} bytes already")]
@@ -65,9 +66,9 @@ pub enum RecordError {
     Shape {
         /// The record.
         what: &'static str,
-        /// What was given.
+        /// Value that was given.
         seen: String,
-        /// What may be given.
+        /// Values that are allowed.
         wanted: String,
     },
     /// The encoder of a picture or a sound refused it.
@@ -84,19 +85,19 @@ pub enum RecordError {
     OddValue {
         /// The tag.
         tag: String,
-        /// What is wrong.
+        /// Description of the fault.
         why: String,
     },
     /// The pieces of a value did not come in order: one was dropped on the way.
-    #[error("piece {piece} of a value came without those before it; the value was dropped")]
-    LostPiece {
+    #[error("piece {chunk} of a value came without those before it; the value was dropped")]
+    MissingChunk {
         /// The piece, from 0.
-        piece: u32,
+        chunk: u32,
     },
     /// A run that several clients share cannot be rewound by one of them.
     #[error("client {0:?} shares its run with others: it cannot be rewound")]
     SharedRun(String),
-    /// What was written before could not be read.
+    /// Earlier records of the run could not be read.
     #[error("run {run:?} could not be read: {why}")]
     Unreadable {
         /// The run.
@@ -109,9 +110,10 @@ pub enum RecordError {
     TooLong(#[from] TooLong),
 }
 
-/// What the values of a tag are.
+/// Kind of the values of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kind {
+#[non_exhaustive]
+pub enum RecordKind {
     /// Numbers.
     Scalar,
     /// Histograms.
@@ -126,15 +128,15 @@ pub enum Kind {
     PrCurve,
     /// Parts of meshes.
     Mesh,
-    /// What a session says of itself.
+    /// Hyperparameters and status of a session.
     HParams,
     /// The layout of the custom scalars.
     Layout,
-    /// What other dashboards show.
+    /// Tensors of other dashboards.
     Tensor,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RecordKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scalar => "scalar",
@@ -151,8 +153,8 @@ impl fmt::Display for Kind {
     }
 }
 
-impl Kind {
-    /// What the name of such a tag ends in.
+impl RecordKind {
+    /// Suffix of tags of this kind.
     pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Text => TEXT_SUFFIX,
@@ -198,11 +200,11 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> RecordKind {
         match self {
-            Self::Scalar(_) => Kind::Scalar,
-            Self::Histogram(_) => Kind::Histogram,
-            Self::Text(_) => Kind::Text,
+            Self::Scalar(_) => RecordKind::Scalar,
+            Self::Histogram(_) => RecordKind::Histogram,
+            Self::Text(_) => RecordKind::Text,
         }
     }
 }

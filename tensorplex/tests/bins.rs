@@ -3,10 +3,10 @@
 mod common;
 
 use tensorplex::records::{Bins, Histogram, Rule};
-use tensorplex::tfevents::messages::{Datum, What};
+use tensorplex::tfevents::messages::{Datum, EventPayload};
 
 fn buckets(histogram: Histogram) -> Vec<[f64; 3]> {
-    let Some(What::Summary(summary)) = common::event_of(histogram, None, None).what else {
+    let Some(EventPayload::Summary(summary)) = common::event_of(histogram, None, None).what else {
         panic!("no summary")
     };
     let Some(Datum::Tensor(tensor)) = &summary.value[0].value else {

@@ -1,4 +1,4 @@
-//! What fuzzers found worth keeping: event files of any writer.
+//! Corpus of the fuzzers: event files of any writer.
 
 #[path = "../../fuzz/src/events.rs"]
 mod events;

@@ -1,7 +1,7 @@
 //! Our bytes against those that others wrote.
 
 use prost::Message;
-use tensorplex::tfevents::messages::{Datum, Event, HistogramProto, Summary, Value, What};
+use tensorplex::tfevents::messages::{Datum, Event, EventPayload, HistogramProto, Summary, Value};
 use tensorplex::tfevents::{Encoder, Metadata, Point, RecordReader, append_record, bucket};
 
 fn records(file: &[u8]) -> Vec<Event> {
@@ -49,7 +49,7 @@ fn histogram(like: &Event) -> Event {
     Event {
         wall_time: like.wall_time,
         step: 5,
-        what: Some(What::Summary(Summary { value: vec![value] })),
+        what: Some(EventPayload::Summary(Summary { value: vec![value] })),
         ..Event::default()
     }
 }
@@ -79,7 +79,7 @@ fn histograms_are_those_of_tensorboard() {
         Encoder::default()
             .histogram(&mut file, point, &got, Metadata::Stated)
             .unwrap();
-        let Some(What::Summary(summary)) = records(&file).remove(0).what else {
+        let Some(EventPayload::Summary(summary)) = records(&file).remove(0).what else {
             panic!("no summary");
         };
         let hex: String = summary

@@ -9,7 +9,7 @@ use tensorplex::records::{
     Array, Audio, Chart, CustomScalars, Encode, HParams, Image, Mesh, PrCurve, PrCurveRaw, ScalarTensor,
     Setting,
 };
-use tensorplex::tfevents::messages::{self, Datum, TensorProto, What};
+use tensorplex::tfevents::messages::{self, Datum, EventPayload, TensorProto};
 use tensorplex::tfevents::plugins::HParamsPluginData;
 
 fn fixture(name: &str) -> Value {
@@ -22,7 +22,7 @@ fn fixture(name: &str) -> Value {
 fn written(record: impl Encode) -> Vec<messages::Value> {
     let last = common::event_of(record, Some(3), Some(1000.5));
     match last.what {
-        Some(What::Summary(summary)) if last.step == 3 => summary.value,
+        Some(EventPayload::Summary(summary)) if last.step == 3 => summary.value,
         other => panic!("{other:?}"),
     }
 }

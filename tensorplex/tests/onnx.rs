@@ -5,9 +5,9 @@ mod common;
 use prost::Message;
 use tensorplex::RecordError;
 use tensorplex::records::Graph;
-use tensorplex::tfevents::messages::What;
+use tensorplex::tfevents::messages::EventPayload;
 
-/// What is compared of TensorFlow's graph.
+/// Parts of TensorFlow's graph that are compared.
 #[derive(Clone, PartialEq, Message)]
 struct GraphDef {
     #[prost(message, repeated, tag = "1")]
@@ -25,7 +25,7 @@ struct Node {
 }
 
 fn nodes(graph: Graph) -> Vec<(String, String, Vec<String>)> {
-    let Some(What::GraphDef(graph)) = common::event_of(graph, None, None).what else {
+    let Some(EventPayload::GraphDef(graph)) = common::event_of(graph, None, None).what else {
         panic!("no graph")
     };
     let graph = GraphDef::decode(&graph[..]).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Row, RowAccessor};
-use tensorplex::SummaryWriter;
+use tensorplex::local::RunWriter;
 use tensorplex::logdir::{ExportError, Format, Select, export};
 
 fn write(root: &Path, out: &mut (impl Write + Send)) -> Result<u64, ExportError> {
@@ -39,7 +39,7 @@ fn every_point_is_a_row_with_its_exact_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let values = [0.1f32, -0.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE, f32::MAX];
     for run in ["b", "a"] {
-        let mut writer = SummaryWriter::create(dir.path().join(run)).unwrap();
+        let mut writer = RunWriter::create(dir.path().join(run)).unwrap();
         for (step, value) in (0..).zip(values) {
             let (step, time) = (i64::MAX - 9 + step, 1e9 + step as f64 / 8.0);
             writer
@@ -70,7 +70,7 @@ fn every_point_is_a_row_with_its_exact_numbers() {
 fn rows_come_in_groups_and_in_order() {
     const POINTS: i64 = (512 << 10) + 1000;
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path()).unwrap();
+    let mut writer = RunWriter::create(dir.path()).unwrap();
     let tags = ["a", "b", "c"];
     let tag = |step: i64| tags[(step / 300_000) as usize % 2 + (step % 2) as usize];
     for step in 0..POINTS {
@@ -117,7 +117,7 @@ impl Write for Gone {
 #[test]
 fn an_output_that_fails_is_reported_as_what_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path()).unwrap();
+    let mut writer = RunWriter::create(dir.path()).unwrap();
     writer.add_scalar("loss", 1.0, Some(1), None).unwrap();
     drop(writer);
     let mut whole = Vec::new();

@@ -1,19 +1,20 @@
-//! What is refused, what is mended, and what a replay makes of records that are more than numbers.
+//! Refusals, corrections and replay of records that are more than numbers.
 
 mod common;
 
 use common::{Disk, NOW, at, events, id, values};
 use prost::Message;
 use remotecall::Durable;
+use tensorplex::local::RunWriter;
 use tensorplex::records::{
-    Array, Audio, Chart, Embedding, EmbeddingFiles, Encode, Graph, HParams, Image, Mesh, PrCurve, PrCurveRaw,
-    ReadyEvent, ReadySummary, Setting, Video,
+    Array, Audio, Chart, Embedding, EmbeddingFiles, Encode, EventRecord, Graph, HParams, Image, Mesh,
+    PrCurve, PrCurveRaw, Setting, SummaryRecord, Video,
 };
 use tensorplex::tfevents::messages::{
-    AudioProto, DataClass, Datum, Dim, Event, HistogramProto, ImageProto, PluginData, Summary,
-    SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
+    AudioProto, DataClass, Datum, Dim, Event, EventPayload, HistogramProto, ImageProto, PluginData, Summary,
+    SummaryMetadata, TensorProto, TensorShapeProto, Value,
 };
-use tensorplex::{RecordError, SummaryWriter, Tensorplex};
+use tensorplex::{RecordError, Tensorplex};
 
 #[track_caller]
 fn refused<T>(outcome: Result<T, RecordError>, message: &str) {
@@ -112,18 +113,21 @@ fn what_is_wrong_is_told_with_the_shape_seen_and_wanted() {
         "embedding: 2 pictures of 3 rows of 4 pixels; expected 2 square ones, together at most 8192 pixels wide",
     );
     refused(
-        ReadySummary::new(&[]),
+        SummaryRecord::new(&[]),
         "the message holds no value, no graph and no profile",
     );
     let version = Event {
-        what: Some(What::FileVersion("brain.Event:2".into())),
+        what: Some(EventPayload::FileVersion("brain.Event:2".into())),
         ..Event::default()
     };
     refused(
-        ReadyEvent::new(&version.encode_to_vec()),
+        EventRecord::new(&version.encode_to_vec()),
         "the message holds no value, no graph and no profile",
     );
-    assert!(matches!(ReadyEvent::new(&[0xff]), Err(RecordError::NoMessage(_))));
+    assert!(matches!(
+        EventRecord::new(&[0xff]),
+        Err(RecordError::NoMessage(_))
+    ));
 }
 
 fn summary(tag: &str, metadata: Option<SummaryMetadata>, datum: Datum) -> Vec<u8> {
@@ -193,7 +197,7 @@ fn ready_made_values_get_the_form_that_both_readers_show() {
     let image = mended(None, Datum::Image(ImageProto::default()));
     let audio = mended(None, Datum::Audio(AudioProto::default()));
     assert_eq!([class(&image), class(&audio)], [DataClass::BlobSequence; 2]);
-    // What torch's `add_tensor` writes is not shown by any dashboard, but it is not lost.
+    // No dashboard shows the tensor of torch's `add_tensor`, but it is kept.
     assert_eq!(
         class(&mended(stated("tensor"), double(0.5, &[1]))),
         DataClass::Tensor
@@ -298,7 +302,7 @@ struct EventBytes;
 impl EventBytes {
     fn of(&self, (record, step): (impl Encode, i64)) -> Vec<u8> {
         let disk = Disk::new();
-        let mut writer = SummaryWriter::create(disk.root()).unwrap();
+        let mut writer = RunWriter::create(disk.root()).unwrap();
         writer.add(record, Some(step), Some(NOW)).unwrap();
         drop(writer);
         events(&disk.file("")).pop().unwrap().encode_to_vec()
@@ -416,7 +420,7 @@ fn resumed(steps: &[i64]) -> Vec<Vec<i64>> {
     let state = plex.checkpoint().unwrap();
     let mut again = disk.plex();
     again.restore(&state).unwrap();
-    // What a process says of itself when it starts has step 0.
+    // Texts that a process logs at its start have step 0.
     again.add_text(&at(&a), "about", "more", Some(0), None).unwrap();
     for &step in steps {
         again.add_scalar(&at(&a), "x", 2.0, Some(step), None).unwrap();
@@ -439,14 +443,14 @@ fn a_process_that_resumes_at_an_earlier_step_rewinds() {
 /// Steps of `x` in each file, after a local writer that goes on with `steps`.
 fn resumed_locally(steps: &[i64]) -> Vec<Vec<i64>> {
     let disk = Disk::new();
-    let write = |writer: &mut SummaryWriter, steps: &[i64]| {
+    let write = |writer: &mut RunWriter, steps: &[i64]| {
         writer.add_text("about", "words", Some(0), None).unwrap();
         for &step in steps {
             writer.add_scalar("x", 1.0, Some(step), None).unwrap();
         }
     };
-    write(&mut SummaryWriter::create(disk.root()).unwrap(), &[0, 1, 2, 3]);
-    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    write(&mut RunWriter::create(disk.root()).unwrap(), &[0, 1, 2, 3]);
+    let mut writer = RunWriter::create(disk.root()).unwrap();
     writer.resume().unwrap();
     write(&mut writer, steps);
     drop(writer);

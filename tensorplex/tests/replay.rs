@@ -7,7 +7,7 @@ use std::path::Path;
 use common::{Disk, at, events, id, values};
 use remotecall::{ClientId, Durable};
 use tensorplex::Tensorplex;
-use tensorplex::tfevents::messages::What;
+use tensorplex::tfevents::messages::EventPayload;
 
 /// Every kind of record, of three clients in two runs.
 fn call(plex: &mut Tensorplex, steps: std::ops::Range<i64>) {
@@ -130,7 +130,7 @@ fn with_lost_file(harm: impl Fn(&Path)) -> Disk {
 
 #[track_caller]
 fn has_everything_again(file: &Path) {
-    assert!(matches!(events(file)[0].what, Some(What::FileVersion(_))));
+    assert!(matches!(events(file)[0].what, Some(EventPayload::FileVersion(_))));
     let values = values(file);
     assert_eq!((values.len(), values[0].0.step), (1, 2));
     assert!(values[0].1.metadata.is_some());

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tensorplex::tfevents::append_record;
 use tensorplex::tfevents::messages::{
-    DataType, Datum, Dim, Event, PluginData, SessionLog, SessionStatus, Summary, SummaryMetadata,
-    TensorProto, TensorShapeProto, Value, What,
+    DataType, Datum, Dim, Event, EventPayload, PluginData, SessionLog, SessionStatus, Summary,
+    SummaryMetadata, TensorProto, TensorShapeProto, Value,
 };
 
 /// Wall time of step 0, in seconds since 1970.
@@ -19,7 +19,7 @@ impl EventFile {
     /// Creates a file that begins with the version record.
     pub fn new() -> Self {
         let mut file = Self::default();
-        file.event(START, 0, What::FileVersion("brain.Event:2".to_owned()));
+        file.event(START, 0, EventPayload::FileVersion("brain.Event:2".to_owned()));
         file
     }
 
@@ -27,7 +27,7 @@ impl EventFile {
     ///
     /// # Panics
     /// When the event is longer than a record may be.
-    pub fn event(&mut self, wall_time: f64, step: i64, what: What) -> &mut Self {
+    pub fn event(&mut self, wall_time: f64, step: i64, what: EventPayload) -> &mut Self {
         let event = Event {
             wall_time,
             step,
@@ -40,7 +40,7 @@ impl EventFile {
 
     /// Appends a value; its wall time is [`START`] plus one second per step.
     pub fn value(&mut self, step: i64, value: Value) -> &mut Self {
-        let what = What::Summary(Summary { value: vec![value] });
+        let what = EventPayload::Summary(Summary { value: vec![value] });
         self.event(START + step as f64, step, what)
     }
 
@@ -55,7 +55,11 @@ impl EventFile {
     /// Appends the start of a session.
     pub fn start(&mut self, step: i64) -> &mut Self {
         let status = SessionStatus::Start.into();
-        self.event(START + step as f64, step, What::SessionLog(SessionLog { status }))
+        self.event(
+            START + step as f64,
+            step,
+            EventPayload::SessionLog(SessionLog { status }),
+        )
     }
 
     /// Appends bytes as they are.

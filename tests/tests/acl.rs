@@ -8,7 +8,7 @@ use std::time::Duration;
 use loggerplex::Logger;
 use redis::Value;
 use remotecall::{BrokerWatch, Client, RemoteCall, remote};
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{
     BoundedGet, BoundedOutput, BoundedStop, BrokerAddress, DEADLINE, RedisServer, TestServer, program,
     summary, wait_for,
@@ -76,7 +76,7 @@ fn each_role_needs_exactly_the_documented_rights() {
     let [worker, server, reader] = ["worker", "server", "reader"].map(|role| address(&redis, role));
     let mut serving = TestServer::start_at(BrokerAddress::Redis(server.clone()));
     let record = |step| {
-        let recorder = Recorder::connect(&worker, "agent/0").unwrap();
+        let recorder = Writer::connect(&worker, "agent/0").unwrap();
         recorder.scalar("loss", 0.5, step);
         recorder.flush(DEADLINE).unwrap();
     };
@@ -211,7 +211,7 @@ fn a_changed_password_is_read_from_its_file() {
         format!("{}?user={role}&password_file={}", redis.address(), file.display())
     };
     let mut server = TestServer::start_at(BrokerAddress::Redis(address_of("server")));
-    let recorder = Recorder::connect(&address_of("worker"), "agent/0").unwrap();
+    let recorder = Writer::connect(&address_of("worker"), "agent/0").unwrap();
     recorder.scalar("loss", 0.5, 0);
     recorder.flush(DEADLINE).unwrap();
     for role in ["server", "worker"] {

@@ -8,7 +8,7 @@ use prost::Message;
 use remotecall::{Client, ClientOptions, NotQueued, RemoteError, RemoteFuture, WhenFull};
 use rustix::process::Signal;
 use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Event, What};
+use tensorplex::tfevents::messages::{Event, EventPayload};
 use tensorplex_tests::{Broker, DEADLINE, RawFrame, RedisServer, Rng, TestServer, wait_for};
 
 const MIB: usize = 1 << 20;
@@ -38,7 +38,7 @@ fn steps(run: &Path) -> Vec<i64> {
         let mut reader = RecordReader::new(bytes.as_slice());
         while let Some(record) = reader.next_record().unwrap() {
             let event = Event::decode(record.as_slice()).unwrap();
-            if let Some(What::Summary(_)) = event.what {
+            if let Some(EventPayload::Summary(_)) = event.what {
                 steps.push(event.step);
             }
         }

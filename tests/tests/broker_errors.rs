@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use redis::Value;
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{BrokerAddress, DEADLINE, RedisServer, TestServer, summary, wait_for};
 
 /// A server, and a worker that has recorded step 0.
 struct Setup {
     server: TestServer,
-    recorder: Recorder,
+    recorder: Writer,
 }
 
 impl Setup {
@@ -20,7 +20,7 @@ impl Setup {
         let server = TestServer::start_at(BrokerAddress::Redis(address.to_owned()));
         let setup = Self {
             server,
-            recorder: Recorder::connect(address, "agent/0").unwrap(),
+            recorder: Writer::connect(address, "agent/0").unwrap(),
         };
         setup.record(0);
         setup

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
-use tensorplex::Recorder;
-use tensorplex::records::{Array, Audio, Encode, Image, PrCurve, ReadySummary, ScalarTensor};
-use tensorplex::tfevents::messages::{Datum, Event, SessionStatus, Summary, TensorProto, Value, What};
+use tensorplex::Writer;
+use tensorplex::records::{Array, Audio, Encode, Image, PrCurve, ScalarTensor, SummaryRecord};
+use tensorplex::tfevents::messages::{
+    Datum, Event, EventPayload, SessionStatus, Summary, TensorProto, Value,
+};
 use tensorplex::tfevents::{RecordReader, bucket};
 use tensorplex_tests::{Broker, DEADLINE, Rng, TestServer, dump};
 
@@ -119,7 +121,7 @@ fn json_number(value: f64) -> Json {
 }
 
 struct Caller {
-    log: Recorder,
+    log: Writer,
     run: String,
     kinds: BTreeMap<String, Kind>,
     last: BTreeMap<String, i64>,
@@ -128,7 +130,7 @@ struct Caller {
 impl Caller {
     fn connect(server: &TestServer, run: &str) -> Self {
         Self {
-            log: Recorder::connect(server.address(), run).unwrap(),
+            log: Writer::connect(server.address(), run).unwrap(),
             run: run.to_owned(),
             kinds: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -158,7 +160,7 @@ impl Caller {
 
     /// Makes the call; returns the point that a reader should show.
     fn send(&self, kind: Kind, tag: &str, step: i64, rng: &mut Rng) -> Option<Json> {
-        let client = self.log.client();
+        let client = self.log.client().expect("a remote writer");
         let ready = |record: &dyn Fn() -> Result<tensorplex::records::Record, tensorplex::RecordError>| {
             client.add(record().unwrap(), Some(step), TIME).unwrap();
         };
@@ -184,7 +186,7 @@ impl Caller {
                         value: Some(Datum::SimpleValue(value)),
                     }],
                 };
-                ready(&|| ReadySummary::new(&summary.encode_to_vec())?.encode(TIME));
+                ready(&|| SummaryRecord::new(&summary.encode_to_vec())?.encode(TIME));
                 single(f64::from(value))
             }
             Kind::Histogram => {
@@ -285,11 +287,11 @@ fn from_files(logdir: &Path) -> BTreeMap<String, BTreeMap<String, Vec<(i64, Json
         while let Some(payload) = reader.next_record().unwrap() {
             let event = Event::decode(&payload[..]).unwrap();
             match event.what {
-                Some(What::SessionLog(log)) if log.status == SessionStatus::Start as i32 => {
+                Some(EventPayload::SessionLog(log)) if log.status == SessionStatus::Start as i32 => {
                     tags.values_mut()
                         .for_each(|points| points.retain(|&(step, _)| step < event.step));
                 }
-                Some(What::Summary(summary)) => {
+                Some(EventPayload::Summary(summary)) => {
                     for value in summary.value {
                         let plain = plain(value.value.unwrap());
                         push_once(tags.entry(value.tag).or_default(), (event.step, plain));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{BoundedOutput, Broker, DEADLINE, SmallDisk, TestServer, program, summary};
 
 /// Timeout of a flush that fails while the disk does not work: 500 ms.
@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_millis(500);
 
 /// Values that compression does not shorten, so that the journal is the first file that needs
 /// space.
-fn record(log: &Recorder, steps: std::ops::Range<i64>) {
+fn record(log: &Writer, steps: std::ops::Range<i64>) {
     for step in steps {
         log.scalar("loss", (step as f64).sin(), step);
     }
@@ -35,7 +35,7 @@ fn check_steps(server: &TestServer, run: &str, steps: i64) {
 fn the_server_waits_for_a_full_disk(broker: &Broker) {
     let disk = SmallDisk::new(4 << 20, false);
     let mut server = TestServer::start_on(broker, &disk);
-    let log = Recorder::connect(server.address(), "agent").unwrap();
+    let log = Writer::connect(server.address(), "agent").unwrap();
     record(&log, 0..1000);
     log.flush(DEADLINE).unwrap();
 
@@ -93,7 +93,7 @@ fn an_unwritable_directory_is_named_in_the_log() {
 fn a_log_directory_that_is_removed_ends_the_server_and_the_next_one_gets_the_rest() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
-    let log = Recorder::connect(server.address(), "agent").unwrap();
+    let log = Writer::connect(server.address(), "agent").unwrap();
     record(&log, 0..10);
     log.flush(DEADLINE).unwrap();
     std::fs::remove_dir_all(server.logdir()).unwrap();
@@ -120,7 +120,7 @@ fn a_log_directory_that_is_removed_ends_the_server_and_the_next_one_gets_the_res
 #[test]
 fn a_removed_run_gets_a_new_file_with_the_next_records() {
     let mut server = TestServer::start(&Broker::Embedded);
-    let log = Recorder::connect(server.address(), "agent").unwrap();
+    let log = Writer::connect(server.address(), "agent").unwrap();
     record(&log, 0..10);
     log.flush(DEADLINE).unwrap();
     std::fs::remove_dir_all(server.logdir().join("agent")).unwrap();
@@ -152,7 +152,7 @@ fn a_removed_run_gets_a_new_file_with_the_next_records() {
 fn the_server_waits_when_too_many_files_are_open() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
-    let log = Recorder::connect(server.address(), "agent/0").unwrap();
+    let log = Writer::connect(server.address(), "agent/0").unwrap();
     record(&log, 0..10);
     log.flush(DEADLINE).unwrap();
 

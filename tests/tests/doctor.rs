@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tensorplex::SummaryWriter;
+use tensorplex::local::RunWriter;
 use tensorplex::tfevents::messages::{
-    DataClass, DataType, Datum, HistogramProto, SummaryMetadata, TensorProto, Value as Stored, What,
+    DataClass, DataType, Datum, EventPayload, HistogramProto, SummaryMetadata, TensorProto, Value as Stored,
 };
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
 use tensorplex_tests::event_file::{EventFile, START, double, shape, simple_value, single, tensor, text};
@@ -126,7 +126,7 @@ fn record(step: i64) -> Vec<u8> {
 #[test]
 fn an_intact_directory_has_no_faults() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path().join("ours")).unwrap();
+    let mut writer = RunWriter::create(dir.path().join("ours")).unwrap();
     for step in 0..10 {
         writer.add_scalar("loss", 0.5, Some(step), None).unwrap();
         writer.add_histogram("h", &[1.0, 2.0], Some(step), None).unwrap();
@@ -208,7 +208,7 @@ fn a_time_that_is_no_number() {
         file.event(
             time,
             3,
-            What::Summary(tensorplex::tfevents::messages::Summary { value }),
+            EventPayload::Summary(tensorplex::tfevents::messages::Summary { value }),
         );
         file.scalars("loss", 4..7);
         check(&file, "bad-time", &[("loss", halves(0..7))]);
@@ -368,8 +368,12 @@ fn a_record_that_is_too_long() {
 fn two_files_written_at_the_same_time() {
     let (mut a, mut b) = (EventFile::new(), EventFile::new());
     a.scalars("loss", 0..20).scalars("only a", 20..22);
-    b.event(START + 5.0, 0, What::FileVersion("brain.Event:2".to_owned()))
-        .scalars("loss", 6..30);
+    b.event(
+        START + 5.0,
+        0,
+        EventPayload::FileVersion("brain.Event:2".to_owned()),
+    )
+    .scalars("loss", 6..30);
     let dir = tempfile::tempdir().unwrap();
     a.save(&dir.path().join("run/events.out.tfevents.1700000000.a.1.0"));
     b.save(&dir.path().join("run/events.out.tfevents.1700000005.b.1.0"));
@@ -398,7 +402,11 @@ fn two_files_written_at_the_same_time_with_tags_of_their_own_stay_one_run() {
 fn files_whose_names_are_not_in_the_order_of_writing() {
     let (mut early, mut late) = (EventFile::new(), EventFile::default());
     early.scalars("loss", 0..5);
-    late.event(START + 10.0, 0, What::FileVersion("brain.Event:2".to_owned()));
+    late.event(
+        START + 10.0,
+        0,
+        EventPayload::FileVersion("brain.Event:2".to_owned()),
+    );
     late.scalars("loss", 10..15);
     let files = [
         ("events.out.tfevents.1.late", &late),
@@ -418,18 +426,18 @@ fn a_restart_that_the_python_loader_does_not_see() {
     let (mut first, mut second) = (EventFile::new(), EventFile::default());
     first.scalars("loss", 0..10).scalars("once", 7..8);
     let later = START + 100.0;
-    second.event(later, 0, What::FileVersion("brain.Event:2".to_owned()));
+    second.event(later, 0, EventPayload::FileVersion("brain.Event:2".to_owned()));
     second.event(
         later,
         5,
-        What::SessionLog(tensorplex::tfevents::messages::SessionLog { status: 1 }),
+        EventPayload::SessionLog(tensorplex::tfevents::messages::SessionLog { status: 1 }),
     );
     for step in 5..8 {
         let value = vec![simple_value("loss", 9.0)];
         second.event(
             later + step as f64,
             step,
-            What::Summary(tensorplex::tfevents::messages::Summary { value }),
+            EventPayload::Summary(tensorplex::tfevents::messages::Summary { value }),
         );
     }
     let files = [
@@ -450,7 +458,7 @@ fn steps_that_are_logged_again() {
         file.event(
             START + 10.0,
             step,
-            What::Summary(tensorplex::tfevents::messages::Summary { value }),
+            EventPayload::Summary(tensorplex::tfevents::messages::Summary { value }),
         );
     }
     check(

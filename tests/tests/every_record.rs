@@ -5,13 +5,14 @@ use std::path::Path;
 
 use prost::Message;
 use serde_json::{Value, json};
+use tensorplex::Writer;
+use tensorplex::local::RunWriter;
 use tensorplex::records::{
     Array, Audio, Chart, CustomScalars, Embedding, Encode, Graph, GraphProfile, HParams, Image, Mesh,
-    PrCurve, PrCurveRaw, ReadySummary, Record, ScalarTensor, Setting, Status, Video,
+    PrCurve, PrCurveRaw, Record, ScalarTensor, Setting, Status, SummaryRecord, Video,
 };
-use tensorplex::tfevents::messages::{Datum, Event, HistogramProto, Summary, What};
+use tensorplex::tfevents::messages::{Datum, Event, EventPayload, HistogramProto, Summary};
 use tensorplex::tfevents::messages::{ImageProto, Value as SummaryValue};
-use tensorplex::{Recorder, SummaryWriter};
 use tensorplex_tests::{Broker, DEADLINE, Follower, TestServer, dump, plugins};
 
 const TIME: f64 = 1_700_000_000.25;
@@ -31,14 +32,14 @@ fn array(shape: &[usize]) -> Array {
     Array::new(shape, bytes(shape.iter().product())).unwrap()
 }
 
-fn summary(tag: &str, value: Datum) -> ReadySummary {
+fn summary(tag: &str, value: Datum) -> SummaryRecord {
     let value = SummaryValue {
         tag: tag.to_owned(),
         metadata: None,
         value: Some(value),
     };
     let summary = Summary { value: vec![value] };
-    ReadySummary::new(&summary.encode_to_vec()).unwrap()
+    SummaryRecord::new(&summary.encode_to_vec()).unwrap()
 }
 
 /// One encoded record of each kind.
@@ -135,13 +136,16 @@ fn outline(run: &Value) -> Value {
 #[test]
 fn every_record_is_shown_by_both_readers() {
     let mut server = TestServer::start(&Broker::Embedded);
-    let log = Recorder::connect(server.address(), "served").unwrap();
-    let mut writer = SummaryWriter::create(server.logdir().join("local")).unwrap();
+    let log = Writer::connect(server.address(), "served").unwrap();
+    let mut writer = RunWriter::create(server.logdir().join("local")).unwrap();
     for step in [1, 2] {
         for record in every_record() {
             writer.add(record.clone(), Some(step), Some(TIME)).unwrap();
             // A record has the time of its call. Both writers get the same time here.
-            log.client().add(record, Some(step), TIME).unwrap();
+            log.client()
+                .expect("a remote writer")
+                .add(record, Some(step), TIME)
+                .unwrap();
         }
         if step == 1 {
             log.flush(DEADLINE).unwrap();
@@ -231,7 +235,7 @@ fn check_dashboards(logdir: &Path) {
 #[test]
 fn sessions_with_different_settings_have_their_columns() {
     let server = TestServer::start(&Broker::Embedded);
-    let session = Recorder::connect(server.address(), "first").unwrap();
+    let session = Writer::connect(server.address(), "first").unwrap();
     session.add(
         HParams::new([("lr", Setting::from(0.5)), ("warm", true.into())]).unwrap(),
         0,
@@ -266,7 +270,7 @@ fn sessions_with_different_settings_have_their_columns() {
 fn a_long_value_arrives_whole_through_a_crash() {
     let broker = Broker::redis();
     let mut server = TestServer::start(&broker);
-    let log = Recorder::connect(server.address(), "a").unwrap();
+    let log = Writer::connect(server.address(), "a").unwrap();
     let graph = bytes(20 << 20);
     log.add(Graph::new(graph.clone()).unwrap(), 1);
     server.kill_and_restart();
@@ -283,12 +287,12 @@ fn a_long_value_arrives_whole_through_a_crash() {
     let mut reader = tensorplex::tfevents::RecordReader::new(&file[..]);
     let events = std::iter::from_fn(|| reader.next_record().unwrap()).map(|p| Event::decode(&p[..]).unwrap());
     let graphs: Vec<Event> = events
-        .filter(|event| matches!(event.what, Some(What::GraphDef(_))))
+        .filter(|event| matches!(event.what, Some(EventPayload::GraphDef(_))))
         .collect();
     let [
         Event {
             step: 1,
-            what: Some(What::GraphDef(found)),
+            what: Some(EventPayload::GraphDef(found)),
             ..
         },
     ] = &graphs[..]
@@ -319,7 +323,7 @@ fn points(logdir: &Path, reader: &str) -> Value {
 #[test]
 fn a_rewound_run_shows_one_curve() {
     let mut server = TestServer::start(&Broker::Embedded);
-    let log = Recorder::connect(server.address(), "a").unwrap();
+    let log = Writer::connect(server.address(), "a").unwrap();
     let mut follower = Follower::start(server.logdir());
     for step in 0..10 {
         log.scalar("loss", step as f64, step);
@@ -375,7 +379,7 @@ fn an_earlier_local_run_is_purged() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("a");
     for (first, value) in [(0, 1.0), (5, 2.0)] {
-        let mut writer = SummaryWriter::create(&run).unwrap();
+        let mut writer = RunWriter::create(&run).unwrap();
         if first > 0 {
             writer.rewind(first).unwrap();
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tensorplex::SummaryWriter;
-use tensorplex::tfevents::messages::{Event, What};
+use tensorplex::local::RunWriter;
+use tensorplex::tfevents::messages::{Event, EventPayload};
 use tensorplex::tfevents::{MAX_PAYLOAD, MaskedCrc};
 use tensorplex_tests::event_file::{self, EventFile, double, simple_value, single, tensor};
 use tensorplex_tests::{BoundedOutput, Tmux, dump, program, wait_for};
@@ -162,7 +162,7 @@ fn shown(seen: &Value, reader: &str) -> BTreeMap<String, Value> {
 #[test]
 fn a_run_that_was_rewound_is_exported_as_tensorboard_shows_it() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = SummaryWriter::create(dir.path()).unwrap();
+    let mut writer = RunWriter::create(dir.path()).unwrap();
     for step in 0..10 {
         writer
             .add_scalar("loss", f64::from(step), Some(step.into()), None)
@@ -309,7 +309,7 @@ fn inspect_distinguishes_damage_from_an_unfinished_record() {
     let mut file = EventFile::new();
     let length = (MAX_PAYLOAD as u64 + 1).to_le_bytes();
     let event = prost::Message::encode_to_vec(&Event {
-        what: Some(What::FileVersion("x".into())),
+        what: Some(EventPayload::FileVersion("x".into())),
         ..Event::default()
     });
     framed(&mut file, &event);

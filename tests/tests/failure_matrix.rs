@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use remotecall::{RemoteCall, remote};
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{
     BoundedGet, BoundedStop, Broker, DEADLINE, Lines, Process, RedisServer, TestServer, own_program, summary,
 };
@@ -20,7 +20,7 @@ fn check_steps(server: &TestServer, steps: i64) {
     }
 }
 
-fn record(log: &Recorder, steps: std::ops::Range<i64>) {
+fn record(log: &Writer, steps: std::ops::Range<i64>) {
     for step in steps {
         log.scalar("loss", 0.5, step);
         // One frame per record, so that the server trims each one alone.
@@ -43,7 +43,7 @@ fn redis_of(broker: &mut Broker) -> &mut RedisServer {
 fn a_redis_that_returns_to_an_older_snapshot_loses_and_duplicates_nothing() {
     let mut broker = Broker::redis();
     let mut server = TestServer::start(&broker);
-    let log = Recorder::connect(server.address(), "agent").unwrap();
+    let log = Writer::connect(server.address(), "agent").unwrap();
     record(&log, 0..100);
     // The frames in the snapshot are not in the log directory yet.
     server.signal(rustix::process::Signal::STOP);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use redis::ConnectionLike;
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{Broker, DEADLINE, RawFrame, TestServer, summary, wait_for};
 
 const INPUT: &str = "rc:{tensorplex.0}:in";
@@ -68,7 +68,7 @@ fn run(connection: &mut impl ConnectionLike, words: &[&str]) {
 /// Checks that a valid record is still visible after a flush.
 #[track_caller]
 fn a_good_client_is_served(server: &TestServer, step: i64) {
-    let log = Recorder::connect(server.address(), "good/0").unwrap();
+    let log = Writer::connect(server.address(), "good/0").unwrap();
     log.scalar("loss", 0.5, step);
     log.flush(DEADLINE).unwrap();
 }

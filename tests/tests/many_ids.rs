@@ -7,7 +7,7 @@ use std::time::Duration;
 use prost::Message;
 use remotecall::{Client, ClientOptions, WhenFull};
 use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Datum, Event, What};
+use tensorplex::tfevents::messages::{Datum, Event, EventPayload};
 use tensorplex_tests::{Broker, DEADLINE, TestServer};
 
 const IDS: usize = 5_000;
@@ -19,7 +19,7 @@ fn scalars(path: &Path) -> Vec<(i64, f32)> {
     let mut points = Vec::new();
     while let Some(record) = reader.next_record().unwrap() {
         let event = Event::decode(record.as_slice()).unwrap();
-        if let Some(What::Summary(summary)) = event.what {
+        if let Some(EventPayload::Summary(summary)) = event.what {
             for value in summary.value {
                 if let Some(Datum::SimpleValue(value)) = value.value {
                     points.push((event.step, value));

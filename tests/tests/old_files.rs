@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use remotecall::{CallError, Client, RemoteCall, RemoteError, RemoteFuture, remote};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tensorplex::tfevents::{Content, EventView, RecordReader};
+use tensorplex::tfevents::{EventView, PayloadView, RecordReader};
 use tensorplex_tests::{
     BoundedOutput, BoundedStop, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program,
     wait_for,
@@ -349,7 +349,7 @@ fn values_in(dir: &Path) -> Vec<(String, i64)> {
         let mut reader = RecordReader::new(bytes.as_slice());
         while let Some(record) = reader.next_record().unwrap() {
             let event = EventView::parse(&record).unwrap();
-            if let Content::Summary(summary) = event.content {
+            if let PayloadView::Summary(summary) = event.content {
                 let tags = summary.values().map(|value| value.unwrap().tag.to_owned());
                 found.extend(tags.map(|tag| (tag, event.step)));
             }

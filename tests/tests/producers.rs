@@ -1,7 +1,7 @@
 //! Producers: refusals reach them, and the server forgets those that ended.
 
 use redis::Value;
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{Broker, BrokerAddress, DEADLINE, RedisServer, TestServer, summary, wait_for};
 
 const ACKS: &str = "rc:{tensorplex.0}:ack";
@@ -21,13 +21,13 @@ fn ack_fields(redis: &RedisServer) -> Vec<String> {
 #[test]
 fn a_refused_record_fails_one_flush_and_is_counted() {
     let server = TestServer::start_with(&Broker::Embedded, &["agent"], None);
-    let stranger = Recorder::connect(server.address(), "learner/1").unwrap();
+    let stranger = Writer::connect(server.address(), "learner/1").unwrap();
     stranger.scalar("loss", 0.5, 1);
     stranger.scalar("loss", 0.4, 2);
     let lost = stranger.flush(DEADLINE).unwrap_err();
     assert_eq!((lost.outstanding, lost.dropped, lost.refused), (0, 0, 2));
-    assert_eq!(stranger.flush(DEADLINE), Ok(()), "a loss is reported once");
-    let stats = stranger.client().client().stats();
+    stranger.flush(DEADLINE).expect("a loss is reported once");
+    let stats = stranger.client().expect("a remote writer").client().stats();
     assert_eq!((stats.taken, stats.acked, stats.refused), (2, 2, 2));
     let log = server.log();
     for part in ["add_scalar(\"loss\", …)", "learner/1", "agent"] {
@@ -38,17 +38,25 @@ fn a_refused_record_fails_one_flush_and_is_counted() {
 #[test]
 fn refusals_are_counted_across_a_kill_of_the_server() {
     let mut server = TestServer::start_with(&Broker::Embedded, &["agent"], None);
-    let stranger = Recorder::connect(server.address(), "learner/1").unwrap();
+    let stranger = Writer::connect(server.address(), "learner/1").unwrap();
     for step in 0..3 {
         stranger.scalar("loss", 0.5, step);
         assert_eq!(stranger.flush(DEADLINE).unwrap_err().refused, 1);
         server.kill();
         server.restart();
     }
-    let friend = Recorder::connect(server.address(), "agent/1").unwrap();
+    let friend = Writer::connect(server.address(), "agent/1").unwrap();
     friend.scalar("loss", 0.5, 1);
-    assert_eq!(friend.flush(DEADLINE), Ok(()));
-    assert_eq!(stranger.client().client().stats().refused, 3);
+    friend.flush(DEADLINE).unwrap();
+    assert_eq!(
+        stranger
+            .client()
+            .expect("a remote writer")
+            .client()
+            .stats()
+            .refused,
+        3
+    );
 }
 
 #[test]
@@ -56,7 +64,7 @@ fn a_client_that_closes_leaves_nothing_in_the_broker() {
     let redis = RedisServer::start();
     let server = TestServer::start_at(BrokerAddress::Redis(redis.address()));
     for client in 0..50 {
-        let worker = Recorder::connect(&redis.address(), &format!("agent/{client}")).unwrap();
+        let worker = Writer::connect(&redis.address(), &format!("agent/{client}")).unwrap();
         worker.scalar("loss", 0.5, 1);
         worker.close(DEADLINE).unwrap();
     }
@@ -71,11 +79,11 @@ fn a_client_that_closes_leaves_nothing_in_the_broker() {
 fn frames_of_forgotten_producers_do_not_count_again_in_an_older_snapshot() {
     let mut redis = RedisServer::start();
     let mut server = TestServer::start_at(BrokerAddress::Redis(redis.address()));
-    let first = Recorder::connect(&redis.address(), "agent/0").unwrap();
+    let first = Writer::connect(&redis.address(), "agent/0").unwrap();
     first.scalar("loss", 0.5, 1);
     first.flush(DEADLINE).unwrap();
     server.stop();
-    let worker = Recorder::connect(&redis.address(), "agent/1").unwrap();
+    let worker = Writer::connect(&redis.address(), "agent/1").unwrap();
     worker.scalar("loss", 0.5, 1);
     wait_for("a frame in the stream", || {
         (redis.command(&["XLEN", "rc:{tensorplex.0}:in"]) == Value::Int(1)).then_some(())
@@ -90,7 +98,7 @@ fn frames_of_forgotten_producers_do_not_count_again_in_an_older_snapshot() {
     redis.restart();
     first.scalar("loss", 0.4, 2);
     first.flush(DEADLINE).unwrap();
-    let newcomer = Recorder::connect(&redis.address(), "agent/2").unwrap();
+    let newcomer = Writer::connect(&redis.address(), "agent/2").unwrap();
     newcomer.scalar("loss", 0.5, 1);
     newcomer.flush(DEADLINE).unwrap();
     server.stop();

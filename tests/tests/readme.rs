@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{Broker, TestServer, dump};
 
 #[test]
@@ -35,7 +35,7 @@ fn the_rust_lines_of_the_readme_work() {
     }
 
     let mut server = TestServer::start(&Broker::Embedded);
-    let log = Recorder::connect(server.address(), "agent/17").unwrap();
+    let log = Writer::connect(server.address(), "agent/17").unwrap();
     for step in 0..10 {
         log.scalar("loss", 1.0 / (1.0 + step as f64), step);
         log.histogram("weights", &[0.1, 0.2, 0.4], step);

@@ -4,14 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tensorplex::tfevents::bucket;
-use tensorplex::{Recorder, TensorplexClient};
+use tensorplex::{TensorplexClient, Writer};
 use tensorplex_tests::{Broker, DEADLINE, TestServer, dump};
 
 const RUN: &str = "agent/17";
 const WEIGHTS: [f64; 4] = [-1.0, 0.5, 2.0, 2.0];
 
 /// Records at `step` and the three steps after it.
-fn record(log: &Recorder, step: i64) {
+fn record(log: &Writer, step: i64) {
     for (value, step) in [0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]
         .into_iter()
         .zip(step..)
@@ -78,7 +78,7 @@ fn without_times(runs: &Value) -> Value {
 
 fn every_kind_of_record_arrives_unchanged(broker: &Broker) {
     let mut server = TestServer::start(broker);
-    let log = Recorder::connect(server.address(), RUN).unwrap();
+    let log = Writer::connect(server.address(), RUN).unwrap();
     record(&log, 0);
     check(&server, &[0], None);
 

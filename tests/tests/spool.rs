@@ -10,7 +10,7 @@ use prost::Message;
 use remotecall::{Client, ClientOptions, DrainOutcome, WhenFull};
 use rustix::process::Signal;
 use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Datum, Event, What};
+use tensorplex::tfevents::messages::{Datum, Event, EventPayload};
 use tensorplex_tests::chaos::{Progress, value};
 use tensorplex_tests::{
     BoundedOutput, Broker, DEADLINE, Process, RedisServer, TestServer, own_program, program, wait_for,
@@ -92,7 +92,7 @@ fn records(logdir: &Path, id: &str, life: u64) -> Vec<i64> {
         let mut reader = RecordReader::new(bytes.as_slice());
         while let Some(record) = reader.next_record().unwrap() {
             let event = Event::decode(record.as_slice()).unwrap();
-            let Some(What::Summary(summary)) = event.what else {
+            let Some(EventPayload::Summary(summary)) = event.what else {
                 continue;
             };
             for scalar in summary.value.iter().filter(|it| it.tag == life.to_string()) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use remotecall::{Address, BrokerWatch};
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{
     BoundedOutput, BrokerAddress, CertificateFiles, Certificates, RedisServer, TestServer, TlsRedis, summary,
 };
@@ -34,7 +34,7 @@ fn workers_and_server_reconnect_over_tls_after_a_redis_restart() {
     let mut broker = TlsRedis::start(&made, &made.host("localhost"), false);
     let address = with(&broker.address("localhost"), &[("ca", &made.ca())]);
     let mut server = TestServer::start_at(BrokerAddress::Redis(address.clone()));
-    let recorder = Recorder::connect(&address, "agent/0").unwrap();
+    let recorder = Writer::connect(&address, "agent/0").unwrap();
     for step in 0..100 {
         recorder.scalar("loss", 0.5, step);
     }

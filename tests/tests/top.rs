@@ -4,13 +4,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{BoundedOutput, Broker, TestServer, Tmux, program, wait_for};
 
 const FLUSH: Duration = Duration::from_secs(30);
 
 fn log(server: &TestServer, client: &str, values: &[f64]) {
-    let recorder = Recorder::connect(server.address(), client).unwrap();
+    let recorder = Writer::connect(server.address(), client).unwrap();
     for (step, value) in (0..).zip(values) {
         recorder.scalar("loss", *value, step);
         recorder.scalar("reward", step as f64, step);
@@ -101,7 +101,7 @@ fn scripts_get_one_object() {
 fn frames_that_wait_without_a_server_are_shown() {
     let redis = tensorplex_tests::RedisServer::start();
     let dir = tempfile::tempdir().unwrap();
-    let recorder = Recorder::connect(&redis.address(), "agent/0").unwrap();
+    let recorder = Writer::connect(&redis.address(), "agent/0").unwrap();
     recorder.scalar("loss", 0.5, 0);
     wait_for("the frame in the backlog", || {
         let mut command = Command::new(program("tensorplex"));

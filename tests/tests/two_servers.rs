@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use remotecall::{Args, CallContext, CallError, Client, Durable, Remote, RemoteCall};
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tensorplex_tests::{
     BoundedOutput, BoundedStop, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
 };
@@ -37,7 +37,7 @@ fn a_second_server_names_the_first_and_takes_over_after_its_death() {
         let lease = redis.command(&["EXISTS", "rc:{tensorplex.0}:lease"]);
         (lease == redis::Value::Int(1)).then_some(())
     });
-    let recorder = Recorder::connect(&redis.address(), "agent/0").unwrap();
+    let recorder = Writer::connect(&redis.address(), "agent/0").unwrap();
     recorder.scalar("loss", 0.5, 0);
     recorder.flush(DEADLINE).unwrap();
 

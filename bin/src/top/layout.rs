@@ -242,7 +242,9 @@ mod tests {
         let event = messages::Event {
             wall_time,
             step,
-            what: Some(messages::What::Summary(messages::Summary { value: vec![value] })),
+            what: Some(messages::EventPayload::Summary(messages::Summary {
+                value: vec![value],
+            })),
             source_metadata: None,
         };
         let mut record = Vec::new();

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use remotecall::{Backlog, BrokerWatch};
 use serde_json::{Value, json};
 use tensorplex::logdir::Pattern;
-use tensorplex::tfevents::{Content, DatumView, EventView, Number, ValueView};
+use tensorplex::tfevents::{DatumView, EventView, Number, PayloadView, ValueView};
 
 /// Number of values per tag that the sparkline shows.
 pub(super) const MAX_VALUES: usize = 40;
-/// Limit on runs, and on the tags of a run. Tags longer than [`tensorplex::MAX_TAG`] bytes are
+/// Limit on runs, and on the tags of a run. Tags longer than [`tensorplex::limits::MAX_TAG`] bytes are
 /// ignored.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -89,7 +89,7 @@ impl Model {
         if event.wall_time.is_finite() {
             run.time = run.time.max(event.wall_time);
         }
-        if let Content::Summary(summary) = &event.content {
+        if let PayloadView::Summary(summary) = &event.content {
             run.step = event.step;
             for value in summary.values().flatten() {
                 run.records += 1;
@@ -152,7 +152,7 @@ impl RunStats {
             },
             _ => return,
         };
-        let is_shown = value.tag.len() <= tensorplex::MAX_TAG
+        let is_shown = value.tag.len() <= tensorplex::limits::MAX_TAG
             && match patterns {
                 [] => self.tags.is_empty() || self.tags.contains_key(value.tag),
                 some => some.iter().any(|pattern| pattern.matches(value.tag)),

@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Finding};
-use super::survey::Survey;
+use super::scan::RunScan;
 use crate::logdir::{FindError, MAX_TAGS, RunFiles, find_runs};
 
 /// A log directory cannot be examined.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExamineError {
     /// It cannot be read.
     #[error(transparent)]
@@ -18,7 +19,7 @@ pub enum ExamineError {
     File {
         /// Which.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// The names of the tags of a run take more than [`MAX_TAGS`].
@@ -35,18 +36,18 @@ pub fn examine(root: &Path, see: &mut dyn FnMut(u64, u64)) -> Result<Vec<Finding
     let all = runs.iter().map(|run| run.bytes).sum();
     let mut findings = Vec::new();
     for run in &runs {
-        findings.extend(findings_of(run, &Survey::of(&run.files)?));
+        findings.extend(findings_of(run, &RunScan::of(&run.files)?));
         see(run.bytes, all);
     }
     Ok(findings)
 }
 
-pub(super) fn findings_of(run: &RunFiles, survey: &Survey) -> Vec<Finding> {
+pub(super) fn findings_of(run: &RunFiles, scan: &RunScan) -> Vec<Finding> {
     let finding = |(&fault, (first, count)): (&Fault, &(String, u64))| Finding {
         fault,
         run: run.name.clone(),
         first: first.clone(),
         count: *count,
     };
-    survey.faults.iter().map(finding).collect()
+    scan.faults.iter().map(finding).collect()
 }

@@ -1,9 +1,10 @@
-//! What can be wrong with a run.
+//! Faults of a run.
 
 use std::fmt;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Fault {
     /// The last record is unfinished.
     TornTail,
@@ -54,13 +55,13 @@ pub enum Fault {
 /// A fault that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What is wrong.
+    /// Description of the fault.
     pub fault: Fault,
     /// The run.
     pub run: String,
     /// The file, or a tag, where it was seen first.
     pub first: String,
-    /// How often it was seen.
+    /// Number of occurrences.
     pub count: u64,
 }
 
@@ -182,7 +183,7 @@ impl Fault {
         self.words().0
     }
 
-    /// What mending does about it.
+    /// Action that a repair takes.
     pub fn remedy(self) -> &'static str {
         self.words().2
     }

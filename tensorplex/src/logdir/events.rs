@@ -9,16 +9,16 @@ use crate::tfevents::{EventView, ReadError, RecordReader, WireError};
 /// Bytes that are read at a time.
 const BUFFER: usize = 1 << 20;
 
-/// How a file was read.
+/// Summary of reading one file.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ReadSummary {
     /// Events that were read.
     pub events: u64,
     /// Records that were not, because they are damaged.
     pub damaged: u64,
-    /// What was wrong first.
+    /// First damage in the file.
     pub first: Option<Damage>,
-    /// Where an unfinished record begins, at the end: its writer is at work, or was killed.
+    /// Offset of an unfinished record at the end: its writer is at work, or was killed.
     pub unfinished: Option<u64>,
 }
 
@@ -31,9 +31,9 @@ pub enum Damage {
     /// Its payload is no event.
     #[error("the record at byte {at} is no event: {why}")]
     Payload {
-        /// Where the record starts.
+        /// Offset of the record.
         at: u64,
-        /// What is wrong.
+        /// Description of the fault.
         why: WireError,
     },
 }
@@ -45,8 +45,8 @@ pub enum Damage {
 pub fn read_events<E: From<io::Error>>(
     path: &Path,
     mut see: impl FnMut(&EventView<'_>, u64) -> Result<(), E>,
-) -> Result<Seen, E> {
-    let mut seen = Seen::default();
+) -> Result<ReadSummary, E> {
+    let mut seen = ReadSummary::default();
     seen.unfinished = read_records(path, |place, event| match event {
         Ok(event) => {
             seen.events += 1;
@@ -61,9 +61,9 @@ pub fn read_events<E: From<io::Error>>(
     Ok(seen)
 }
 
-/// Where a record is.
+/// Position of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Its first byte.
     pub at: u64,
     /// Its length, with its frame; 0 when that is damaged.
@@ -77,14 +77,14 @@ pub struct Place {
 /// When the file cannot be read, or `see` fails.
 pub fn read_records<E: From<io::Error>>(
     path: &Path,
-    mut see: impl FnMut(Place, Result<EventView<'_>, Damage>) -> Result<(), E>,
+    mut see: impl FnMut(Position, Result<EventView<'_>, Damage>) -> Result<(), E>,
 ) -> Result<Option<u64>, E> {
     let file = BufReader::with_capacity(BUFFER, File::open(path)?);
     let mut reader = RecordReader::new(file);
     loop {
         let at = reader.position();
         let record = reader.next_record();
-        let place = Place {
+        let place = Position {
             at,
             bytes: reader.position() - at,
         };

@@ -1,4 +1,4 @@
-//! Scalars for other programs.
+//! ScalarReader for other programs.
 //!
 //! ```text
 //! csv     run,tag,step,wall_time,value                    a header, then one line per point
@@ -19,13 +19,13 @@ use std::path::Path;
 
 use super::events::Damage;
 use super::files::{FindError, RunFiles, find_runs};
-use super::scalars::{ScalarError, ScalarPoint, Scalars, Select};
+use super::scalars::{ScalarError, ScalarPoint, ScalarReader, Select};
 use crate::tfevents::Number;
 
 /// Points of one run that are held at once: 64 MiB of them.
 const BATCH: u64 = 2 << 20;
 
-/// How scalars are written.
+/// Output format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Comma-separated values.
@@ -39,7 +39,7 @@ pub enum Format {
     Parquet,
 }
 
-/// What was exported, and what was not.
+/// Report of an export.
 #[derive(Debug, Default)]
 pub struct Exported {
     /// Runs with points.
@@ -57,7 +57,7 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Whether everything that there is could be read.
+    /// True if every record could be read.
     pub fn is_complete(&self) -> bool {
         self.damaged + self.odd == 0
     }
@@ -65,6 +65,7 @@ impl Exported {
 
 /// Nothing, or not everything, could be exported.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// The log directory cannot be read.
     #[error(transparent)]
@@ -142,7 +143,7 @@ impl<W> Exporter<'_, W> {
         mut write: impl FnMut(&mut W, ScalarPoint<'_>) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         let mut points = 0;
-        let mut scalars = Scalars::of(run, self.select)?;
+        let mut scalars = ScalarReader::of(run, self.select)?;
         let files = scalars.each(self.select, self.read, |point| {
             points += 1;
             write(self.out, point)
@@ -151,7 +152,13 @@ impl<W> Exporter<'_, W> {
         Ok(())
     }
 
-    fn count(&mut self, run: &RunFiles, points: u64, scalars: &Scalars<'_>, files: Vec<super::Seen>) {
+    fn count(
+        &mut self,
+        run: &RunFiles,
+        points: u64,
+        scalars: &ScalarReader<'_>,
+        files: Vec<super::ReadSummary>,
+    ) {
         self.exported.runs += u64::from(points > 0);
         self.exported.points += points;
         self.exported.purged += scalars.purged;
@@ -204,7 +211,7 @@ impl<W: Write> Exporter<'_, W> {
         let mut comma = "\n";
         for run in runs {
             let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
-            let mut scalars = Scalars::of(run, self.select)?;
+            let mut scalars = ScalarReader::of(run, self.select)?;
             let files = scalars.each(self.select, self.read, |point| {
                 match sizes.get_mut(point.tag) {
                     Some(size) => *size += 1,
@@ -249,7 +256,7 @@ impl<W: Write> Exporter<'_, W> {
         collect: bool,
         comma: &mut &str,
     ) -> Result<(), ExportError> {
-        let mut scalars = Scalars::of(run, self.select)?;
+        let mut scalars = ScalarReader::of(run, self.select)?;
         if collect {
             let mut points: BTreeMap<&str, Vec<(f64, i64, Number)>> = BTreeMap::new();
             scalars.each(self.select, &mut |_| {}, |point| {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::groups::EVENT_FILE;
+use crate::layout::EVENT_FILE;
 
 /// Deepest directory below a log directory.
 pub const MAX_DEPTH: usize = 64;
@@ -15,23 +15,24 @@ pub const MAX_DEPTH: usize = 64;
 /// A run and its event files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFiles {
-    /// What TensorBoard calls it.
+    /// Name in TensorBoard.
     pub name: String,
     /// Its event files, in the order in which readers take them.
     pub files: Vec<PathBuf>,
-    /// How long they are together.
+    /// Total size in bytes.
     pub bytes: u64,
 }
 
 /// A log directory cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FindError {
     /// A directory or a file in it cannot be looked at.
     #[error("{path}: {error}")]
     Unreadable {
         /// Which.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// There are directories below [`MAX_DEPTH`].

@@ -11,16 +11,16 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use glob::Pattern;
+use super::pattern::Pattern;
 
-use super::events::{Seen, read_events};
+use super::events::{ReadSummary, read_events};
 use super::files::RunFiles;
 use crate::tfevents::messages::SessionStatus;
-use crate::tfevents::{Content, DatumView, EventView, Number, ValueView};
+use crate::tfevents::{DatumView, EventView, Number, PayloadView, ValueView};
 
 /// Most bytes that the names of the tags of one run may take: 64 MiB.
 pub const MAX_TAGS: usize = 64 << 20;
-/// What a name costs besides its own bytes, about.
+/// Approximate overhead per name, in bytes.
 const TAG: usize = 128;
 
 /// One point of a curve.
@@ -51,12 +51,12 @@ pub struct Select {
 }
 
 impl Select {
-    /// Whether a run is wanted.
+    /// True if the run is selected.
     pub fn has_run(&self, run: &str) -> bool {
         matches(&self.runs, run)
     }
 
-    /// Whether a tag is wanted.
+    /// True if the tag is selected.
     pub fn has_tag(&self, tag: &str) -> bool {
         matches(&self.tags, tag)
     }
@@ -68,13 +68,14 @@ fn matches(patterns: &[Pattern], name: &str) -> bool {
 
 /// A run could not be read to its end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScalarError {
     /// A file cannot be read.
     #[error("{path}: {error}")]
     File {
         /// Which.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
     /// The receiver of the points failed.
@@ -88,7 +89,7 @@ pub enum ScalarError {
     },
 }
 
-/// What goes wrong inside a file; the file's name is added outside.
+/// Error inside a file; the caller adds the name of the file.
 enum Inside {
     Io(io::Error),
     Stop(ScalarError),
@@ -104,9 +105,9 @@ impl From<io::Error> for Inside {
 
 /// The scalars of one run.
 #[derive(Debug)]
-pub struct Scalars<'a> {
+pub struct ScalarReader<'a> {
     run: &'a RunFiles,
-    /// Of each file: steps from here on count no more, if there is such a step.
+    /// Purge step of each file, if it has one: its points from that step on are void.
     limits: Vec<Option<i64>>,
     /// Points that were left out because they count no more.
     pub purged: u64,
@@ -114,17 +115,17 @@ pub struct Scalars<'a> {
     pub odd: u64,
 }
 
-/// What is known of a tag.
+/// State of one tag.
 #[derive(Default)]
 struct Tag {
     wanted: bool,
-    /// Whether the metadata of a first value says so.
+    /// True if the metadata of the first value says so.
     scalars: bool,
     /// The last point: its file, step, time and value.
     last: Option<(usize, i64, u64, u64)>,
 }
 
-impl<'a> Scalars<'a> {
+impl<'a> ScalarReader<'a> {
     /// Looks at the beginning of the run's files.
     ///
     /// # Errors
@@ -156,7 +157,7 @@ impl<'a> Scalars<'a> {
         select: &Select,
         read: &mut dyn FnMut(u64),
         mut see: impl FnMut(ScalarPoint<'_>) -> io::Result<()>,
-    ) -> Result<Vec<Seen>, ScalarError> {
+    ) -> Result<Vec<ReadSummary>, ScalarError> {
         let run = self.run;
         let mut tags = Tags::default();
         let mut seen = Vec::new();
@@ -178,7 +179,7 @@ impl<'a> Scalars<'a> {
         select: &Select,
         see: &mut impl FnMut(ScalarPoint<'_>) -> io::Result<()>,
     ) -> Result<(), Inside> {
-        let Content::Summary(summary) = &event.content else {
+        let PayloadView::Summary(summary) = &event.content else {
             return Ok(());
         };
         for value in summary.values() {
@@ -252,7 +253,7 @@ impl Tags {
 }
 
 impl Tag {
-    /// Whether this point is that which the file before ended with; remembers it as the last one.
+    /// True if this point repeats the last one of the file before; remembers it as the last one.
     fn states_again(&mut self, file: usize, event: &EventView<'_>, value: Number) -> bool {
         let (time, value) = (event.wall_time.to_bits(), value.as_f64().to_bits());
         let last = self.last.replace((file, event.step, time, value));
@@ -265,8 +266,8 @@ impl Tag {
 fn start_of(path: &Path) -> Result<Option<i64>, ScalarError> {
     let mut start: Option<i64> = None;
     let head = read_events(path, |event, _| match event.content {
-        Content::Summary(_) => Err(Inside::HeadIsOver),
-        Content::Session(SessionStatus::Start) => {
+        PayloadView::Summary(_) => Err(Inside::HeadIsOver),
+        PayloadView::Session(SessionStatus::Start) => {
             start = Some(start.map_or(event.step, |start| start.min(event.step)));
             Ok(())
         }
@@ -279,12 +280,12 @@ fn start_of(path: &Path) -> Result<Option<i64>, ScalarError> {
     Ok(start)
 }
 
-fn in_file(path: &Path, ended: Result<Seen, Inside>) -> Result<Seen, ScalarError> {
+fn in_file(path: &Path, ended: Result<ReadSummary, Inside>) -> Result<ReadSummary, ScalarError> {
     let path = path.to_owned();
     match ended {
         Ok(seen) => Ok(seen),
         Err(Inside::Io(error)) => Err(ScalarError::File { path, error }),
         Err(Inside::Stop(error)) => Err(error),
-        Err(Inside::HeadIsOver) => Ok(Seen::default()),
+        Err(Inside::HeadIsOver) => Ok(ReadSummary::default()),
     }
 }

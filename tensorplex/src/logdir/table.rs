@@ -1,4 +1,4 @@
-//! Scalars as a table in a Parquet file.
+//! ScalarReader as a table in a Parquet file.
 //!
 //! ```text
 //! run        string       each with a dictionary: a name is written once per row group

@@ -1,12 +1,12 @@
-//! What is added to the event files of a directory.
+//! Watch for records that are added to the event files of a directory.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::extract::record_from;
 use super::files::{FindError, find_runs};
-use crate::doctor::record_from;
 use crate::tfevents::{EventView, ReadError, RecordReader};
 
 /// Bytes at the end of a file that are looked at first: enough for what was logged last.
@@ -15,7 +15,7 @@ const LAST: u64 = 256 << 10;
 /// Follows the event files below a directory.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// Where the next record of each file begins.
+    /// Offset of the next record, by file.
     files: HashMap<PathBuf, u64>,
 }
 
@@ -71,13 +71,13 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SummaryWriter;
-    use crate::tfevents::Content;
+    use crate::local::RunWriter;
+    use crate::tfevents::PayloadView;
 
     #[test]
     fn what_was_logged_last_comes_first_and_then_what_is_new() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = SummaryWriter::create(dir.path().join("a/b")).unwrap();
+        let mut writer = RunWriter::create(dir.path().join("a/b")).unwrap();
         let mut log = |steps: std::ops::Range<i64>| {
             for step in steps {
                 writer.add_scalar("loss", 0.5, Some(step), None).unwrap();
@@ -89,7 +89,7 @@ mod tests {
             let mut steps = Vec::new();
             let see = &mut |run: &str, event: &EventView<'_>| {
                 assert_eq!(run, "a/b");
-                if matches!(event.content, Content::Summary(_)) {
+                if matches!(event.content, PayloadView::Summary(_)) {
                     steps.push(event.step);
                 }
             };

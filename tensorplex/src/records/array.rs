@@ -60,7 +60,7 @@ impl Array {
     }
 
     /// Bytes of its samples.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn held_bytes(&self) -> usize {
         match &self.samples {
             Samples::U8(bytes) => bytes.len(),
             Samples::F32(floats) => size_of_val(floats.as_slice()),

@@ -67,7 +67,7 @@ impl Encode for Audio {
         Ok(Record::values(vec![audio_value(self.tag, file)]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         size_of_val(self.samples.as_slice())
     }
 }

@@ -104,7 +104,7 @@ impl Encode for CustomScalars {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.layout.encoded_len()
     }
 }

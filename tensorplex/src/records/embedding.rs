@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 use super::image::png;
 use super::pixels::Axes;
-use super::{Array, Content, Encode, Record, bad_shape, owned_tag};
+use super::{Array, Encode, Record, RecordContent, bad_shape, owned_tag};
 use crate::value::RecordError;
 
 /// Most numbers of all vectors: four million, which take up to 50 MB as text.
@@ -223,13 +223,13 @@ impl Encode for Embedding {
             edge,
         };
         Ok(Record {
-            content: Content::Embedding(files),
+            content: RecordContent::Embedding(files),
             at: None,
         })
     }
 
-    fn held(&self) -> usize {
-        let pictures = self.pictures.as_ref().map_or(0, Axes::held);
+    fn held_bytes(&self) -> usize {
+        let pictures = self.pictures.as_ref().map_or(0, Axes::held_bytes);
         size_of_val(self.vectors.as_slice()) + self.labels.len() + pictures
     }
 }

@@ -4,7 +4,7 @@ use prost::Message as _;
 
 use super::onnx::graph_def;
 use super::{Encode, Record, bad_shape, owned_tag};
-use crate::tfevents::messages::{TaggedRunMetadata, What};
+use crate::tfevents::messages::{EventPayload, TaggedRunMetadata};
 use crate::value::RecordError;
 
 /// Longest graph or profile, in bytes: 60 MiB.
@@ -14,7 +14,7 @@ pub const MAX_GRAPH: usize = 60 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph(Vec<u8>);
 
-/// What a run of the graph cost.
+/// Time and memory used by one execution of a graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GraphProfile(TaggedRunMetadata);
 
@@ -66,20 +66,20 @@ fn check_length(what: &'static str, bytes: &[u8]) -> Result<(), RecordError> {
 
 impl Encode for Graph {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
-        Ok(Record::event(What::GraphDef(self.0)))
+        Ok(Record::event(EventPayload::GraphDef(self.0)))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.0.len()
     }
 }
 
 impl Encode for GraphProfile {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
-        Ok(Record::event(What::TaggedRunMetadata(self.0)))
+        Ok(Record::event(EventPayload::TaggedRunMetadata(self.0)))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.0.encoded_len()
     }
 }

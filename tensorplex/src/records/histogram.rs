@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Encode, Record, bad_shape, owned_tag, shape, value};
-use crate::tfevents::messages::{DataClass, DataType, TensorProto};
-use crate::tfevents::{Bucket, Real, bucket, finite};
+use super::{Encode, Record, bad_shape, owned_tag, value};
+use crate::tfevents::messages::DataClass;
+use crate::tfevents::{Bucket, Real, bucket, finite, histogram_tensor};
 use crate::value::{MAX_BUCKETS, RecordError};
 
-/// How values are sorted into buckets.
+/// Rule by which values are sorted into buckets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Bins {
     /// Thirty of equal width, as TensorBoard makes them.
@@ -52,7 +52,7 @@ pub struct Histogram {
     tag: String,
     values: Values,
     bins: Bins,
-    /// Of the buckets that a rule makes.
+    /// Lower limit of the width of the buckets that a rule makes.
     narrowest: f64,
     most: usize,
 }
@@ -133,7 +133,7 @@ impl Encode for Histogram {
         Ok(record(self.tag, joined(buckets, self.most)))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         let bins = match &self.bins {
             Bins::Edges(edges) => size_of_val(edges.as_slice()),
             Bins::TensorBoard | Bins::Count(_) | Bins::Rule(_) => 0,
@@ -158,16 +158,7 @@ pub(super) fn some_buckets(most: usize) -> Result<usize, RecordError> {
 }
 
 pub(super) fn record(tag: String, buckets: Vec<Bucket>) -> Record {
-    let tensor = TensorProto {
-        dtype: DataType::Double.into(),
-        tensor_shape: shape(&[buckets.len(), 3]),
-        tensor_content: buckets
-            .as_flattened()
-            .iter()
-            .flat_map(|x| x.to_le_bytes())
-            .collect(),
-        ..TensorProto::default()
-    };
+    let tensor = histogram_tensor(&buckets);
     let value = value(tag, ("histograms", &()), DataClass::Tensor, tensor);
     Record::values(vec![value])
 }
@@ -233,7 +224,7 @@ fn equal(values: &[f64], count: usize) -> Vec<Bucket> {
     for &value in values {
         let share = (value / 2.0 - first / 2.0) / width;
         let mut at = ((share * count as f64) as usize).min(count - 1);
-        // What the division put on the wrong side of an edge.
+        // The division may round across an edge.
         if value < buckets[at][0] {
             at = at.saturating_sub(1);
         } else if value >= buckets[at][1] && at != count - 1 {
@@ -283,7 +274,7 @@ impl Rule {
             Self::Fd => freedman(values),
             Self::Doane => doane(values, range),
             Self::Stone => stone(values, range),
-            // Of outliers `fd` would make too many: never more than twice as many as `sqrt`.
+            // Outliers would make `fd` choose too many buckets: at most twice as many as `sqrt`.
             Self::Auto => freedman(values).max(range / size.sqrt() / 2.0).min(sturges),
         }
     }

@@ -44,7 +44,7 @@ pub struct HParams {
     group_name: String,
 }
 
-/// How a session ended. A session of which that is not said is shown as of unknown status.
+/// Final status of a session. Without one, TensorBoard shows the status as unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Well.
@@ -113,7 +113,7 @@ impl Encode for HParams {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         let settings = self.settings.iter();
         let settings = settings.map(|(name, value)| name.len() + value.encoded_len());
         self.group_name.len() + settings.sum::<usize>()
@@ -135,7 +135,7 @@ impl Encode for Status {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }

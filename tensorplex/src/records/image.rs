@@ -73,8 +73,8 @@ impl Encode for Image {
         )]))
     }
 
-    fn held(&self) -> usize {
-        self.axes.held() + size_of_val(self.boxes.as_slice())
+    fn held_bytes(&self) -> usize {
+        self.axes.held_bytes() + size_of_val(self.boxes.as_slice())
     }
 }
 

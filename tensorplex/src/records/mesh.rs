@@ -112,7 +112,7 @@ impl Encode for Mesh {
         Ok(Record::values(values.collect()))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         size_of_val(self.vertices.as_slice())
             + size_of_val(self.colors.as_slice())
             + size_of_val(self.faces.as_slice())

@@ -15,16 +15,17 @@ mod graph;
 mod histogram;
 mod hparams;
 mod image;
-mod lent;
 mod mesh;
+mod normalize;
 mod onnx;
+mod parallel_histogram;
 mod pixels;
 mod pr_curve;
-mod ready;
 mod scalar;
 mod tensor;
 mod video;
 
+pub use crate::value::RecordKind;
 pub use array::{Array, MAX_SAMPLES, Samples};
 pub use audio::{Audio, MAX_CLIP};
 pub use custom_scalars::{Chart, CustomScalars, LAYOUT_TAG};
@@ -33,12 +34,12 @@ pub use graph::{Graph, GraphProfile, MAX_GRAPH};
 pub use histogram::{Bins, Histogram, Rule};
 pub use hparams::{HPARAMS, HParams, MAX_SETTINGS, Setting, Status};
 pub use image::Image;
-pub use lent::{LentHistogram, Loan, Numbers};
 pub use mesh::{MAX_MESH, Mesh};
+pub use normalize::{EventRecord, SummaryRecord};
+pub(crate) use normalize::{kind_of_plugin, normalize};
+pub use parallel_histogram::{Numbers, NumbersGuard, ParallelHistogram};
 pub use pixels::MAX_EDGE;
 pub use pr_curve::{MAX_THRESHOLDS, PrCurve, PrCurveRaw};
-pub use ready::{ReadyEvent, ReadySummary};
-pub(crate) use ready::{kind_of_plugin, ready};
 pub use scalar::ScalarTensor;
 pub use tensor::{Element, Tensor};
 pub use video::Video;
@@ -48,7 +49,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use prost::Message as _;
 
 use crate::tfevents::messages::{
-    DataClass, Datum, Dim, PluginData, Summary, SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
+    DataClass, Datum, Dim, EventPayload, PluginData, Summary, SummaryMetadata, TensorProto, TensorShapeProto,
+    Value,
 };
 use crate::value::{RecordError, check_tag};
 
@@ -61,7 +63,7 @@ pub trait Encode {
     fn encode(self, wall_time: f64) -> Result<Record, RecordError>;
 
     /// Bytes of data that it holds until then, about: so much of the room for records that wait is taken.
-    fn held(&self) -> usize;
+    fn held_bytes(&self) -> usize;
 }
 
 /// [`Encode::encode`], where nobody is there to catch a panic: the record is lost then, and counted like others that cannot be
@@ -74,27 +76,27 @@ pub(crate) fn encode_or_refuse(record: impl Encode, wall_time: f64) -> Result<Re
 /// A record, ready to be sent or written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    pub(crate) content: Content,
+    pub(crate) content: RecordContent,
     /// Instead of those that the caller gives.
     pub(crate) at: Option<(i64, f64)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Content {
-    Event(What),
+pub(crate) enum RecordContent {
+    Event(EventPayload),
     Embedding(EmbeddingFiles),
 }
 
 impl Record {
-    fn event(what: What) -> Self {
+    fn event(what: EventPayload) -> Self {
         Self {
-            content: Content::Event(what),
+            content: RecordContent::Event(what),
             at: None,
         }
     }
 
     fn values(value: Vec<Value>) -> Self {
-        Self::event(What::Summary(Summary { value }))
+        Self::event(EventPayload::Summary(Summary { value }))
     }
 }
 
@@ -103,10 +105,10 @@ impl Encode for Record {
         Ok(self)
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         match &self.content {
-            Content::Event(what) => what.encoded_len(),
-            Content::Embedding(files) => files.encoded_len(),
+            RecordContent::Event(what) => what.encoded_len(),
+            RecordContent::Embedding(files) => files.encoded_len(),
         }
     }
 }

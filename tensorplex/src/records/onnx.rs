@@ -48,7 +48,7 @@ struct OnnxNode {
     attribute: Vec<OnnxAttribute>,
 }
 
-/// Of a weight, the name alone.
+/// Weight of a model; only its name is read.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Initializer {
     #[prost(string, tag = "8")]
@@ -175,7 +175,7 @@ pub(super) fn graph_def(model: &[u8]) -> Result<Vec<u8>, RecordError> {
     Ok(GraphDef { node, versions }.encode_to_vec())
 }
 
-/// What the outputs of nodes are called in the graph, where that is not their own name.
+/// Names in the graph of those node outputs that are not called by their own name.
 fn names(nodes: &[OnnxNode]) -> HashMap<&str, String> {
     let named = nodes.iter().flat_map(|node| {
         let later = node.output.iter().enumerate().skip(1);

@@ -72,14 +72,14 @@ impl Axes {
         Ok(this)
     }
 
-    /// How many of N, T, C, H, W there are.
+    /// Sizes of N, T, C, H and W.
     pub fn sizes(&self) -> [usize; 5] {
         self.axes.map(|(size, _)| size)
     }
 
     /// Bytes of its samples.
-    pub fn held(&self) -> usize {
-        self.array.held()
+    pub fn held_bytes(&self) -> usize {
+        self.array.held_bytes()
     }
 
     /// Lays picture `n` of frame `t` for each `n` into a grid with `columns` columns; what is left over stays black.

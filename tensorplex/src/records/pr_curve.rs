@@ -138,7 +138,7 @@ impl Encode for PrCurve {
         PrCurveRaw { tag: self.tag, rows }.encode(wall_time)
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         let weights = self.weights.as_deref().map_or(0, size_of_val);
         self.labels.len() + size_of_val(self.predictions.as_slice()) + weights
     }
@@ -161,7 +161,7 @@ impl Encode for PrCurveRaw {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.rows.iter().map(|row| size_of_val(row.as_slice())).sum()
     }
 }

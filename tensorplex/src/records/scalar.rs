@@ -46,7 +46,7 @@ impl Encode for ScalarTensor {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.display_name.len() + self.description.len()
     }
 }

@@ -14,7 +14,7 @@ use crate::value::RecordError;
 /// Most bytes of a tensor: 60 MiB, so that it fits into a record.
 const MAX_BYTES: usize = 60 << 20;
 
-/// What a tensor consists of.
+/// Element type of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     /// 32-bit floats.
@@ -75,7 +75,7 @@ impl Encode for Tensor {
         Ok(Record::values(vec![value]))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.tensor.encoded_len()
     }
 }

@@ -77,8 +77,8 @@ impl Encode for Video {
         Ok(Record::values(vec![image_value(self.tag, size, file)]))
     }
 
-    fn held(&self) -> usize {
-        self.axes.held()
+    fn held_bytes(&self) -> usize {
+        self.axes.held_bytes()
     }
 }
 

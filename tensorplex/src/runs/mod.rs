@@ -32,7 +32,7 @@ use run::{Run, SavedRun};
 ///
 /// Names come from clients and are kept as long as the server runs.
 pub const MAX_NAMES: usize = 64 << 20;
-/// What a name costs besides its own bytes, about.
+/// Approximate overhead per name, in bytes.
 const NAME: usize = 64;
 
 /// Event files below one directory.
@@ -40,7 +40,7 @@ pub(crate) struct Runs {
     files: FileSet,
     runs: Vec<Run>,
     by_name: HashMap<String, usize>,
-    /// Of the last record: the next one is often of the same run.
+    /// Run of the last record: the next one is often of the same run.
     last: usize,
     names: usize,
     encoder: Encoder,

@@ -5,11 +5,11 @@ use remotecall::NewFile;
 use super::run::Run;
 use super::{Runs, take_room};
 use crate::records::EmbeddingFiles;
-use crate::tfevents::messages::{self, Event, Summary, What};
+use crate::tfevents::messages::{self, Event, EventPayload, Summary};
 use crate::tfevents::{MAX_PAYLOAD, Metadata, Point, TooLong, append_record};
-use crate::value::{Kind, RecordError};
+use crate::value::{RecordError, RecordKind};
 
-/// What an event adds to its values, at most.
+/// Upper limit of the bytes that an event adds to its values.
 const ENVELOPE: usize = 1 << 10;
 
 impl Runs {
@@ -18,11 +18,11 @@ impl Runs {
         &mut self,
         run: &str,
         (step, wall_time): (i64, f64),
-        values: Vec<(Option<Kind>, messages::Value)>,
+        values: Vec<(Option<RecordKind>, messages::Value)>,
     ) -> Result<(), RecordError> {
         let at = self.find_or_add(run)?;
-        let scalar = values.iter().any(|(kind, _)| *kind == Some(Kind::Scalar));
-        if scalar && self.runs[at].notice(Kind::Scalar, step) {
+        let scalar = values.iter().any(|(kind, _)| *kind == Some(RecordKind::Scalar));
+        if scalar && self.runs[at].notice(RecordKind::Scalar, step) {
             self.rewind(run, (step, wall_time))?;
         }
         let run = &mut self.runs[at];
@@ -34,19 +34,24 @@ impl Runs {
             return Err(TooLong(length).into());
         }
         let summary = run.state_all(values, &mut self.names)?;
-        self.append_event(at, (step, wall_time), What::Summary(summary))
+        self.append_event(at, (step, wall_time), EventPayload::Summary(summary))
     }
 
     /// Appends a graph or a profile.
-    pub fn append_graph(&mut self, run: &str, at: (i64, f64), mut what: What) -> Result<(), RecordError> {
-        if let What::TaggedRunMetadata(profile) = &mut what {
+    pub fn append_graph(
+        &mut self,
+        run: &str,
+        at: (i64, f64),
+        mut what: EventPayload,
+    ) -> Result<(), RecordError> {
+        if let EventPayload::TaggedRunMetadata(profile) = &mut what {
             keep_servable(&mut profile.tag);
         }
         let run = self.find_or_add(run)?;
         self.append_event(run, at, what)
     }
 
-    fn append_event(&mut self, run: usize, at: (i64, f64), what: What) -> Result<(), RecordError> {
+    fn append_event(&mut self, run: usize, at: (i64, f64), what: EventPayload) -> Result<(), RecordError> {
         let (step, wall_time) = at;
         let tag = "";
         let out = self.runs[run].file_for(Point { tag, step, wall_time }, &mut self.files)?;
@@ -65,7 +70,7 @@ impl Runs {
         };
         // A directory is a run only when there is an event file in it.
         self.runs[at].file_for(point, &mut self.files)?;
-        // What is pending first is written last: the entry follows the files that it names.
+        // The file that is added first is written last, so the entry follows the files that it names.
         let mut append = |path: &str, bytes: &[u8]| {
             let path = below(run, path);
             let file = self.files.add(&format!("{path}#"), NewFile::Append(path.clone()));
@@ -90,12 +95,12 @@ impl Run {
     /// States the tags of values that are written together. When one of them is refused, none is stated.
     fn state_all(
         &mut self,
-        values: Vec<(Option<Kind>, messages::Value)>,
+        values: Vec<(Option<RecordKind>, messages::Value)>,
         names: &mut usize,
     ) -> Result<Summary, RecordError> {
         let mut summary = Summary::default();
         for (kind, mut value) in values {
-            if matches!(kind, Some(Kind::Image | Kind::Audio)) {
+            if matches!(kind, Some(RecordKind::Image | RecordKind::Audio)) {
                 keep_servable(&mut value.tag);
             }
             let stated = self
@@ -135,7 +140,7 @@ fn keep_servable(tag: &mut String) {
 }
 
 /// An event of a run.
-pub(super) fn event((step, wall_time): (i64, f64), what: What) -> Event {
+pub(super) fn event((step, wall_time): (i64, f64), what: EventPayload) -> Event {
     Event {
         wall_time,
         step,

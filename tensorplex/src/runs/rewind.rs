@@ -19,8 +19,8 @@ use prost::Message as _;
 use super::Runs;
 use super::records::event;
 use crate::file_name::event_files;
-use crate::records::ready;
-use crate::tfevents::messages::{Datum, Event, SessionStatus, Summary, SummaryMetadata, Value, What};
+use crate::records::normalize;
+use crate::tfevents::messages::{Datum, Event, EventPayload, SessionStatus, Summary, SummaryMetadata, Value};
 use crate::tfevents::{Point, ReadError, RecordReader, append_record};
 use crate::value::RecordError;
 
@@ -67,7 +67,7 @@ impl Runs {
             .map_err(|why| unreadable(run, &why))
     }
 
-    /// What was written to the files of a run so far, the newest first.
+    /// Bytes written to the files of a run so far, the newest file first.
     fn own_files(&self, run: usize) -> impl Iterator<Item = io::Result<impl Read>> {
         let run = &self.runs[run];
         let keys = (0..=run.generation)
@@ -100,8 +100,8 @@ impl Runs {
             value,
         } in kept
         {
-            let (kind, value) = ready(value)?;
-            // Of others there may be anything: what changed its kind stays behind.
+            let (kind, value) = normalize(value)?;
+            // Files of other writers may hold anything: values whose kind changed are left out.
             let Ok(kind) = run.check_kind(&value.tag, kind) else {
                 continue;
             };
@@ -109,7 +109,10 @@ impl Runs {
             let out = run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
             append_record(
                 out,
-                &event((step, wall_time), What::Summary(Summary { value: vec![value] })),
+                &event(
+                    (step, wall_time),
+                    EventPayload::Summary(Summary { value: vec![value] }),
+                ),
             )?;
         }
         Ok(())
@@ -126,7 +129,7 @@ fn unreadable(run: &str, why: &io::Error) -> RecordError {
 /// The last value of each tag before `step`, in the order of their tags, from the files of a run, the newest first.
 fn last_before<R: Read>(step: i64, files: impl Iterator<Item = io::Result<R>>) -> io::Result<Vec<Kept>> {
     let mut kept = BTreeMap::new();
-    // What an earlier file says of the steps from which a later one went on is void.
+    // Points of an earlier file are void from the step at which a later file begins.
     let mut limit = step;
     for file in files {
         let (found, start) = read_file(file?, limit)?;
@@ -146,11 +149,11 @@ fn read_file(file: impl Read, limit: i64) -> io::Result<(HashMap<String, Kept>, 
     let mut start = i64::MAX;
     while let Some(event) = next_event(&mut reader)? {
         match event.what {
-            Some(What::SessionLog(session)) if session.status() == SessionStatus::Start => {
+            Some(EventPayload::SessionLog(session)) if session.status() == SessionStatus::Start => {
                 start = start.min(event.step);
                 found.retain(|_, kept: &mut Kept| kept.step < event.step);
             }
-            Some(What::Summary(summary)) => {
+            Some(EventPayload::Summary(summary)) => {
                 for mut value in summary.value {
                     match (&value.metadata, &value.value) {
                         (Some(metadata), _) => {
@@ -185,11 +188,11 @@ fn last_step_in(file: impl Read, mut last: Option<i64>) -> io::Result<Option<i64
     let mut reader = RecordReader::new(io::BufReader::new(file));
     while let Some(event) = next_event(&mut reader)? {
         match event.what {
-            Some(What::SessionLog(session)) if session.status() == SessionStatus::Start => {
-                // What was there from this step on counts no more.
+            Some(EventPayload::SessionLog(session)) if session.status() == SessionStatus::Start => {
+                // Earlier records from this step on are void.
                 last = last.min(Some(event.step.saturating_sub(1)));
             }
-            Some(What::Summary(summary)) if summary.value.iter().any(is_scalar) => {
+            Some(EventPayload::Summary(summary)) if summary.value.iter().any(is_scalar) => {
                 last = last.max(Some(event.step));
             }
             _ => {}

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::take_room;
 use crate::file_name::new_file;
 use crate::tfevents::{Metadata, Point, append_start};
-use crate::value::{Kind, RecordError};
+use crate::value::{RecordError, RecordKind};
 
 /// A run, as far as it is written.
 pub(super) struct Run {
@@ -20,9 +20,9 @@ pub(super) struct Run {
     pub tags: Tags,
     /// The highest step of a scalar.
     pub last: Option<i64>,
-    /// Whether a scalar at a step that was there means that its client goes on from an earlier one.
+    /// True after `resume`: a scalar at a step that was already logged rewinds the run.
     pub resuming: bool,
-    /// Whether other writers may have files in the directory whose points must stay.
+    /// True if other writers may have files in the directory whose points must stay.
     pub has_neighbours: bool,
 }
 
@@ -30,19 +30,19 @@ pub(super) struct Run {
 type Tags = HashMap<String, Tag, foldhash::fast::RandomState>;
 
 pub(super) struct Tag {
-    pub kind: Kind,
-    /// Whether the current file has its metadata.
+    pub kind: RecordKind,
+    /// True if the current file has its metadata.
     pub stated: bool,
 }
 
-/// What a checkpoint says of a run.
+/// State of a run in a checkpoint.
 #[derive(Serialize, Deserialize)]
 pub(super) struct SavedRun {
     pub name: String,
     pub generation: u32,
-    /// Whether there was a file.
+    /// True if there was a file.
     pub written: bool,
-    pub tags: Vec<(String, Kind, bool)>,
+    pub tags: Vec<(String, RecordKind, bool)>,
     #[serde(default)]
     pub last: Option<i64>,
     #[serde(default)]
@@ -63,8 +63,8 @@ impl Run {
     }
 
     /// Notices the step of a scalar, and says whether the run must be rewound to it.
-    pub(super) fn notice(&mut self, kind: Kind, step: i64) -> bool {
-        if kind != Kind::Scalar {
+    pub(super) fn notice(&mut self, kind: RecordKind, step: i64) -> bool {
+        if kind != RecordKind::Scalar {
             return false;
         }
         let goes_back = std::mem::take(&mut self.resuming) && self.last.is_some_and(|last| step <= last);
@@ -73,7 +73,7 @@ impl Run {
     }
 
     /// The kind of a tag's next value.
-    pub(super) fn check_kind(&self, tag: &str, kind: Option<Kind>) -> Result<Kind, RecordError> {
+    pub(super) fn check_kind(&self, tag: &str, kind: Option<RecordKind>) -> Result<RecordKind, RecordError> {
         match (self.tags.get(tag), kind) {
             (Some(known), Some(kind)) if known.kind != kind => Err(self.kind_changed(tag, known.kind, kind)),
             (_, Some(kind)) => Ok(kind),
@@ -86,7 +86,7 @@ impl Run {
         }
     }
 
-    fn kind_changed(&self, tag: &str, was: Kind, now: Kind) -> RecordError {
+    fn kind_changed(&self, tag: &str, was: RecordKind, now: RecordKind) -> RecordError {
         RecordError::KindChanged {
             run: self.name.clone(),
             tag: tag.to_owned(),
@@ -99,7 +99,7 @@ impl Run {
     pub(super) fn state_tag(
         &mut self,
         tag: &str,
-        kind: Kind,
+        kind: RecordKind,
         names: &mut usize,
     ) -> Result<Metadata, RecordError> {
         let Some(known) = self.tags.get_mut(tag) else {
@@ -117,7 +117,7 @@ impl Run {
         }
     }
 
-    /// Where the run's next record goes; `first` is that record if the file is new.
+    /// File of the next record of the run; `first` is that record if the file is new.
     pub(super) fn file_for<'a>(
         &mut self,
         first: Point<'_>,

@@ -6,10 +6,7 @@
 
 use super::extent::Extent;
 use super::real::Real;
-use super::scale::BUCKETS;
-
-/// Left edge, right edge, count.
-pub type Bucket = [f64; 3];
+use super::scale::{BUCKETS, Bucket};
 
 /// Sorts the finite ones of `values` into [`BUCKETS`] buckets.
 pub fn bucket<T: Real>(values: &[T]) -> [Bucket; BUCKETS] {

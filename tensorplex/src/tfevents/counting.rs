@@ -1,4 +1,4 @@
-//! How many values fall into each bucket of a histogram, nearly as fast as they are read from memory.
+//! Counting of values into the buckets of a histogram, nearly as fast as they are read from memory.
 //!
 //! Whoever logs a histogram of an array that may change afterwards waits for this. The loops have neither branches nor casts that
 //! saturate, so that the compiler makes vector instructions of them. A processor with AVX2 gets a version of its own.
@@ -31,7 +31,7 @@ fn range_avx2<E, T: Real>(values: &[E], get: impl Fn(&E) -> T + Copy) -> Option<
     range_here(values, get)
 }
 
-/// How many of these finite values are in each bucket of a scale that has `min` as its smallest one.
+/// Number of these finite values per bucket of a scale that begins at `min`.
 pub(super) fn count<E, T: Real>(
     values: &[E],
     get: impl Fn(&E) -> T + Copy,
@@ -91,7 +91,7 @@ pub(super) fn count_here<E, T: Real>(
         }
         places[one] += pairs.iter().sum::<u64>();
     }
-    // What no value is in has no bucket.
+    // The places above the last bucket are padding.
     counts.copy_from_slice(&places[..BUCKETS]);
     for value in rest {
         counts[usize::from(scale.place(get(value).into())).min(BUCKETS - 1)] += 1;
@@ -152,10 +152,10 @@ struct Quick<T> {
 }
 
 impl<T: Real> Quick<T> {
-    /// How near to an edge the place of a value, from 0 to 30, is uncertain: roundings of at most 4 times 2^-24 of it make
+    /// Distance to an edge within which the place of a value, 0 to 30, is uncertain: roundings of at most 4 times 2^-24 of it make
     /// 7.2e-6.
     const UNCERTAIN: f32 = 1e-5;
-    /// What a float must be larger by to have no digits after the point: 1.5 * 2^23.
+    /// Offset that rounds a float to a whole number: 1.5 * 2^23.
     const WHOLE: f32 = 12_582_912.0;
 
     /// Not for ranges with which 32-bit numbers overflow, or lose digits because they are too small.

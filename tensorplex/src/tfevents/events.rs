@@ -10,32 +10,23 @@
 //!
 //! Metadata must be in a tag's first value in every file; one reader drops a tensor without it for good.
 
+use super::histogram::histogram_tensor;
 use super::messages::{
-    DataClass, DataType, Datum, Dim, Event, PluginData, SessionLog, SessionStatus, SourceMetadata,
-    SummaryMetadata, TensorProto, TensorShapeProto, Value, What,
+    DataClass, DataType, Datum, Dim, Event, EventPayload, PluginData, SessionLog, SessionStatus,
+    SourceMetadata, SummaryMetadata, TensorProto, TensorShapeProto, Value,
 };
+use super::point::Point;
 use super::scalar::ScalarEncoder;
 use super::{Bucket, TooLong, append_record};
 
-/// What the first event of a file says.
+/// File version in the first event of a file.
 pub const FILE_VERSION: &str = "brain.Event:2";
 /// The writer's name, beside it.
 pub const WRITER: &str = "tensorplex";
-/// What follows the tag of a text.
+/// Suffix of the tag of a text.
 pub const TEXT_SUFFIX: &str = "/text_summary";
 
-/// Where a value belongs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point<'a> {
-    /// The series.
-    pub tag: &'a str,
-    /// The global step.
-    pub step: i64,
-    /// Seconds since 1970; finite.
-    pub wall_time: f64,
-}
-
-/// Whether a value carries the metadata of its tag.
+/// Choice between a value with the metadata of its tag and one without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metadata {
     /// It does: it is the tag's first value in this file.
@@ -51,7 +42,7 @@ pub enum Metadata {
 pub fn append_start(out: &mut Vec<u8>, step: i64, wall_time: f64) -> Result<(), TooLong> {
     let version = Event {
         wall_time,
-        what: Some(What::FileVersion(FILE_VERSION.to_owned())),
+        what: Some(EventPayload::FileVersion(FILE_VERSION.to_owned())),
         source_metadata: Some(SourceMetadata {
             writer: WRITER.to_owned(),
         }),
@@ -62,7 +53,7 @@ pub fn append_start(out: &mut Vec<u8>, step: i64, wall_time: f64) -> Result<(), 
     let start = Event {
         wall_time,
         step,
-        what: Some(What::SessionLog(SessionLog { status })),
+        what: Some(EventPayload::SessionLog(SessionLog { status })),
         ..Event::default()
     };
     append_record(out, &start)
@@ -112,16 +103,7 @@ impl Encoder {
         buckets: &[Bucket],
         metadata: Metadata,
     ) -> Result<(), TooLong> {
-        let tensor = TensorProto {
-            dtype: DataType::Double.into(),
-            tensor_shape: Some(shape(&[buckets.len(), 3])),
-            tensor_content: buckets
-                .as_flattened()
-                .iter()
-                .flat_map(|x| x.to_le_bytes())
-                .collect(),
-            ..TensorProto::default()
-        };
+        let tensor = histogram_tensor(buckets);
         self.append(
             out,
             point,
@@ -216,7 +198,7 @@ mod tests {
         Event {
             wall_time: point.wall_time,
             step: point.step,
-            what: Some(What::Summary(Summary { value: vec![value] })),
+            what: Some(EventPayload::Summary(Summary { value: vec![value] })),
             source_metadata: None,
         }
     }

@@ -1,27 +1,26 @@
-//! What is to be known of all values before the first one is counted.
+//! Extent of values: needed before the first one is counted.
 
-use super::buckets::Bucket;
 use super::counting;
 use super::real::Real;
-use super::scale::{BUCKETS, Scale};
+use super::scale::{BUCKETS, Bucket, Scale};
 
-/// How far values reach. It can be found part by part, and then the values can be counted part by part, in any order.
+/// Smallest and largest of some values. Parts can be scanned, and then counted, in any order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent<T> {
     /// The smallest and the largest of the finite ones.
     range: Option<(T, T)>,
-    /// Whether there are others.
+    /// True if some values are not finite.
     has_others: bool,
 }
 
 impl<T: Real> Extent<T> {
-    /// Of no values.
+    /// Extent of no values.
     pub const NONE: Self = Self {
         range: None,
         has_others: false,
     };
 
-    /// Of what `get` finds in the elements of a slice.
+    /// Extent of the numbers that `get` reads from the cells of a slice.
     pub fn of<E>(values: &[E], get: impl Fn(&E) -> T + Copy) -> Self {
         match counting::range(values, get) {
             range @ Some(_) => Self {
@@ -35,7 +34,7 @@ impl<T: Real> Extent<T> {
         }
     }
 
-    /// Of these values and others.
+    /// Extent of these values and others.
     pub fn with(self, other: Self) -> Self {
         let range = match (self.range, other.range) {
             (Some((min, max)), Some((low, high))) => Some((
@@ -48,7 +47,7 @@ impl<T: Real> Extent<T> {
         Self { range, has_others }
     }
 
-    /// How many of some of the values are in each bucket; those that are not finite are in none.
+    /// Number of values per bucket; values that are not finite are not counted.
     pub fn count<E>(&self, values: &[E], get: impl Fn(&E) -> T + Copy) -> [u64; BUCKETS] {
         let (Some((min, _)), Some(scale)) = (self.range, self.scale()) else {
             return [0; BUCKETS];

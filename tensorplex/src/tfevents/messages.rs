@@ -12,17 +12,17 @@ pub struct Event {
     /// The global step.
     #[prost(int64, tag = "2")]
     pub step: i64,
-    /// What the event says.
-    #[prost(oneof = "What", tags = "3, 4, 5, 7, 8")]
-    pub what: Option<What>,
-    /// Who wrote the file.
+    /// Content of the event.
+    #[prost(oneof = "EventPayload", tags = "3, 4, 5, 7, 8")]
+    pub what: Option<EventPayload>,
+    /// Writer of the file.
     #[prost(message, optional, tag = "10")]
     pub source_metadata: Option<SourceMetadata>,
 }
 
-/// What an event says.
+/// Content of an event.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum What {
+pub enum EventPayload {
     /// A file starts.
     #[prost(string, tag = "3")]
     FileVersion(String),
@@ -35,12 +35,12 @@ pub enum What {
     /// A training session starts or ends.
     #[prost(message, tag = "7")]
     SessionLog(SessionLog),
-    /// What a run of a graph cost.
+    /// Time and memory used by one execution of a graph.
     #[prost(message, tag = "8")]
     TaggedRunMetadata(TaggedRunMetadata),
 }
 
-/// What a run of a graph cost.
+/// Time and memory used by one execution of a graph.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TaggedRunMetadata {
     /// Its name in the graph dashboard.
@@ -51,7 +51,7 @@ pub struct TaggedRunMetadata {
     pub run_metadata: Vec<u8>,
 }
 
-/// Who wrote the file.
+/// Writer of the file.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SourceMetadata {
     /// The writer's name.
@@ -62,12 +62,12 @@ pub struct SourceMetadata {
 /// A training session starts or ends.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SessionLog {
-    /// What happened.
+    /// Kind of the event.
     #[prost(enumeration = "SessionStatus", tag = "1")]
     pub status: i32,
 }
 
-/// What happened to a session.
+/// Status of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum SessionStatus {
@@ -95,7 +95,7 @@ pub struct Value {
     /// The name of the series.
     #[prost(string, tag = "1")]
     pub tag: String,
-    /// What kind of series it is. Readers look at the first value of a tag only.
+    /// Metadata of the series. Readers look at the first value of a tag only.
     #[prost(message, optional, tag = "9")]
     pub metadata: Option<SummaryMetadata>,
     /// The value.
@@ -123,7 +123,7 @@ pub enum Datum {
     Tensor(TensorProto),
 }
 
-/// What kind of series a tag is.
+/// Metadata of the series of a tag.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SummaryMetadata {
     /// The dashboard that shows it.
@@ -135,7 +135,7 @@ pub struct SummaryMetadata {
     /// Shown beside it, as Markdown.
     #[prost(string, tag = "3")]
     pub summary_description: String,
-    /// How readers store it.
+    /// Storage class in readers.
     #[prost(enumeration = "DataClass", tag = "4")]
     pub data_class: i32,
 }
@@ -151,7 +151,7 @@ pub struct PluginData {
     pub content: Vec<u8>,
 }
 
-/// How readers store a series.
+/// Storage class of a series in readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum DataClass {

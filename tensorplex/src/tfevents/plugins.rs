@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-/// Of the plugin `images`.
+/// Metadata of the plugin `images`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ImagePluginData {
     /// 0.
@@ -13,7 +13,7 @@ pub struct ImagePluginData {
     pub version: i32,
 }
 
-/// Of the plugin `audio`.
+/// Metadata of the plugin `audio`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AudioPluginData {
     /// 0.
@@ -27,7 +27,7 @@ pub struct AudioPluginData {
 /// The one encoding of sound there is.
 pub const WAV: i32 = 11;
 
-/// Of the plugin `pr_curves`.
+/// Metadata of the plugin `pr_curves`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PrCurvePluginData {
     /// 0.
@@ -38,7 +38,7 @@ pub struct PrCurvePluginData {
     pub num_thresholds: u32,
 }
 
-/// Of the plugin `mesh`, in each of a mesh's parts.
+/// Metadata of the plugin `mesh`, stated in each part of a mesh.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct MeshPluginData {
     /// 0.
@@ -95,7 +95,7 @@ pub struct Category {
     /// Its charts.
     #[prost(message, repeated, tag = "2")]
     pub chart: Vec<Chart>,
-    /// Whether it is folded up at first.
+    /// True if it is collapsed at first.
     #[prost(bool, tag = "3")]
     pub closed: bool,
 }
@@ -106,12 +106,12 @@ pub struct Chart {
     /// Its title.
     #[prost(string, tag = "1")]
     pub title: String,
-    /// What it shows.
+    /// Content of the chart.
     #[prost(oneof = "ChartContent", tags = "2, 3")]
     pub content: Option<ChartContent>,
 }
 
-/// What a chart shows.
+/// Content of a chart.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum ChartContent {
     /// Several series.
@@ -152,18 +152,18 @@ pub struct MarginSeries {
     pub upper: String,
 }
 
-/// Of the plugin `hparams`.
+/// Metadata of the plugin `hparams`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct HParamsPluginData {
     /// 0.
     #[prost(int32, tag = "1")]
     pub version: i32,
-    /// What happened.
+    /// Kind of the event.
     #[prost(oneof = "HParamsData", tags = "3, 4")]
     pub data: Option<HParamsData>,
 }
 
-/// What a session says of itself.
+/// Hyperparameters and status of a session.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum HParamsData {
     /// It starts.
@@ -191,7 +191,7 @@ pub struct SessionStartInfo {
 /// A session is over.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SessionEndInfo {
-    /// How it ended.
+    /// Final status.
     #[prost(enumeration = "SessionEnd", tag = "1")]
     pub status: i32,
     /// Seconds since 1970.
@@ -199,7 +199,7 @@ pub struct SessionEndInfo {
     pub end_time_secs: f64,
 }
 
-/// How a session ended.
+/// Final status of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum SessionEnd {

@@ -10,12 +10,13 @@ pub struct RecordReader<R> {
     source: R,
     /// Bytes of the record in progress. Kept across calls, so that a truncated record resumes where it stopped.
     partial: Vec<u8>,
-    /// Where the record in progress starts.
+    /// Offset of the record in progress.
     at: u64,
 }
 
 /// No record could be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The source could not be read; the call can be repeated.
     #[error(transparent)]
@@ -23,15 +24,15 @@ pub enum ReadError {
     /// The source ends inside a record. Call again when it has grown.
     #[error("the record at byte {at} is unfinished: {have} bytes of it are there")]
     Truncated {
-        /// Where the record starts.
+        /// Offset of the record.
         at: u64,
-        /// How many of its bytes there are.
+        /// Number of its bytes that are there.
         have: usize,
     },
     /// The length does not match its checksum. Where the next record starts is unknown.
     #[error("the length of the record at byte {at} is damaged: checksum {got}, stored {want}")]
     BadLength {
-        /// Where the record starts.
+        /// Offset of the record.
         at: u64,
         /// Checksum of the bytes.
         got: MaskedCrc,
@@ -41,15 +42,15 @@ pub enum ReadError {
     /// The record is longer than [`MAX_PAYLOAD`].
     #[error("the record at byte {at} claims {length} bytes: at most {MAX_PAYLOAD} are allowed")]
     TooLong {
-        /// Where the record starts.
+        /// Offset of the record.
         at: u64,
-        /// What its length says.
+        /// Length in its header.
         length: u64,
     },
     /// The payload does not match its checksum. The next call returns the record after it.
     #[error("the record at byte {at} is damaged: checksum {got}, stored {want}")]
     BadPayload {
-        /// Where the record starts.
+        /// Offset of the record.
         at: u64,
         /// Checksum of the bytes.
         got: MaskedCrc,
@@ -143,13 +144,13 @@ fn stored_crc(bytes: &[u8], at: usize) -> MaskedCrc {
 #[cfg(test)]
 mod tests {
     use super::super::append_record;
-    use super::super::messages::{Event, What};
+    use super::super::messages::{Event, EventPayload};
     use super::*;
 
     fn event(step: i64) -> Event {
         Event {
             step,
-            what: Some(What::FileVersion("x".repeat(step as usize))),
+            what: Some(EventPayload::FileVersion("x".repeat(step as usize))),
             ..Event::default()
         }
     }

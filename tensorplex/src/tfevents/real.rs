@@ -2,9 +2,9 @@
 
 /// A number that a histogram can be made of.
 pub trait Real: Copy + PartialOrd + Into<f64> + Send + Sync + 'static {
-    /// Whether it is not a number.
+    /// True if it is NaN.
     fn is_nan(self) -> bool;
-    /// How much larger it is than the smallest one, with an error of at most 2^-23 of that.
+    /// Difference to the smallest value, with a relative error of at most 2^-23.
     fn above(self, min: Self) -> f32;
 }
 

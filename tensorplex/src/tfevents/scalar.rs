@@ -7,7 +7,7 @@
 //!
 //! As everywhere in protobuf, a time or a step of zero and an empty tag are left out.
 
-use super::events::Point;
+use super::point::Point;
 use super::record::{FOOTER, HEADER, MAX_PAYLOAD, header};
 use super::{MaskedCrc, TooLong};
 
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::tfevents::append_record;
-    use crate::tfevents::messages::{Datum, Event, Summary, Value, What};
+    use crate::tfevents::messages::{Datum, Event, EventPayload, Summary, Value};
 
     fn general(point: Point<'_>, value: f32) -> Vec<u8> {
         let value = Value {
@@ -116,7 +116,7 @@ mod tests {
         let event = Event {
             wall_time: point.wall_time,
             step: point.step,
-            what: Some(What::Summary(Summary { value: vec![value] })),
+            what: Some(EventPayload::Summary(Summary { value: vec![value] })),
             source_metadata: None,
         };
         let mut out = Vec::new();

@@ -3,6 +3,9 @@
 /// Number of buckets: TensorBoard's default.
 pub const BUCKETS: usize = 30;
 
+/// Left edge, right edge and count.
+pub type Bucket = [f64; 3];
+
 /// Equal steps from the smallest value to the largest.
 pub(super) struct Scale {
     pub min: f64,
@@ -33,7 +36,7 @@ impl Scale {
     /// Without a branch or a cast that saturates: those would keep the compiler from vector instructions.
     #[inline(always)]
     pub fn place(&self, value: f64) -> u16 {
-        /// What a double must be larger by to have no digits after the point: 1.5 * 2^52.
+        /// Offset that rounds a double to a whole number: 1.5 * 2^52.
         const WHOLE: f64 = 6_755_399_441_055_744.0;
         let place = (value * self.unit - self.min * self.unit) / self.step;
         // The step of a tiny range can be zero: 0/0 belongs to the first bucket, 1/0 to the last.

@@ -13,13 +13,13 @@ pub struct EventView<'a> {
     pub wall_time: f64,
     /// The global step.
     pub step: i64,
-    /// What the event says.
-    pub content: Content<'a>,
+    /// Content of the event.
+    pub content: PayloadView<'a>,
 }
 
-/// What an event says.
+/// Content of an event.
 #[derive(Clone, Debug)]
-pub enum Content<'a> {
+pub enum PayloadView<'a> {
     /// Nothing.
     Nothing,
     /// A file starts.
@@ -30,7 +30,7 @@ pub enum Content<'a> {
     Summary(SummaryView<'a>),
     /// A session starts or ends.
     Session(SessionStatus),
-    /// What a run of a graph cost: tag and serialized metadata.
+    /// Time and memory used by one execution of a graph: tag and serialized metadata.
     RunMetadata(&'a str, &'a [u8]),
     /// Anything else: the number of its field.
     Other(u32),
@@ -45,7 +45,7 @@ pub struct SummaryView<'a>(&'a [u8]);
 pub struct ValueView<'a> {
     /// The name of the series.
     pub tag: &'a str,
-    /// What kind of series it is, where that is said.
+    /// Metadata of the series, if stated.
     pub metadata: Option<MetadataView<'a>>,
     /// The value.
     pub datum: Option<DatumView<'a>>,
@@ -53,14 +53,14 @@ pub struct ValueView<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What kind of series a tag is.
+/// Metadata of the series of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetadataView<'a> {
     /// The dashboard that shows it.
     pub plugin: &'a str,
-    /// How readers store it: the number of a [`DataClass`](super::messages::DataClass).
+    /// Storage class in readers: the number of a [`DataClass`](super::messages::DataClass).
     pub data_class: i32,
-    /// Whether it has a name or a description for people.
+    /// True if it has a display name or a description.
     pub has_words: bool,
 }
 
@@ -106,19 +106,19 @@ impl<'a> EventView<'a> {
         let mut event = Self {
             wall_time: 0.0,
             step: 0,
-            content: Content::Nothing,
+            content: PayloadView::Nothing,
         };
         for field in Fields::of(payload) {
             let field = field?;
             match (field.number, field.value) {
                 (1, Wire::Fixed64(time)) => event.wall_time = f64::from_le_bytes(time),
                 (2, Wire::Varint(step)) => event.step = step as i64,
-                (3, Wire::Bytes(version)) => event.content = Content::FileVersion(text(version)?),
-                (4, Wire::Bytes(graph)) => event.content = Content::Graph(graph),
-                (5, Wire::Bytes(summary)) => event.content = Content::Summary(SummaryView(summary)),
+                (3, Wire::Bytes(version)) => event.content = PayloadView::FileVersion(text(version)?),
+                (4, Wire::Bytes(graph)) => event.content = PayloadView::Graph(graph),
+                (5, Wire::Bytes(summary)) => event.content = PayloadView::Summary(SummaryView(summary)),
                 (7, Wire::Bytes(session)) => event.content = session_status(session)?,
                 (8, Wire::Bytes(metadata)) => event.content = run_metadata(metadata)?,
-                (number @ (6 | 9), _) => event.content = Content::Other(number),
+                (number @ (6 | 9), _) => event.content = PayloadView::Other(number),
                 _ => {}
             }
         }
@@ -126,7 +126,7 @@ impl<'a> EventView<'a> {
     }
 }
 
-fn session_status(bytes: &[u8]) -> Result<Content<'_>, WireError> {
+fn session_status(bytes: &[u8]) -> Result<PayloadView<'_>, WireError> {
     let mut status = SessionStatus::Unspecified;
     for field in Fields::of(bytes) {
         if let (1, Wire::Varint(number)) = field.map(|field| (field.number, field.value))? {
@@ -134,10 +134,10 @@ fn session_status(bytes: &[u8]) -> Result<Content<'_>, WireError> {
             status = known.and_then(Result::ok).unwrap_or(SessionStatus::Unspecified);
         }
     }
-    Ok(Content::Session(status))
+    Ok(PayloadView::Session(status))
 }
 
-fn run_metadata(bytes: &[u8]) -> Result<Content<'_>, WireError> {
+fn run_metadata(bytes: &[u8]) -> Result<PayloadView<'_>, WireError> {
     let (mut tag, mut metadata) = ("", &[][..]);
     for field in Fields::of(bytes) {
         match field.map(|field| (field.number, field.value))? {
@@ -146,7 +146,7 @@ fn run_metadata(bytes: &[u8]) -> Result<Content<'_>, WireError> {
             _ => {}
         }
     }
-    Ok(Content::RunMetadata(tag, metadata))
+    Ok(PayloadView::RunMetadata(tag, metadata))
 }
 
 impl<'a> SummaryView<'a> {
@@ -327,8 +327,8 @@ impl std::fmt::Display for Number {
 #[cfg(test)]
 mod tests {
     use super::super::messages::{
-        DataClass, Datum, Dim, Event, PluginData, Summary, SummaryMetadata, TensorProto, TensorShapeProto,
-        Value, What,
+        DataClass, Datum, Dim, Event, EventPayload, PluginData, Summary, SummaryMetadata, TensorProto,
+        TensorShapeProto, Value,
     };
     use super::*;
     use prost::Message;
@@ -427,13 +427,13 @@ mod tests {
         let event = Event {
             wall_time: 1.5,
             step: -7,
-            what: Some(What::Summary(Summary { value: vec![value] })),
+            what: Some(EventPayload::Summary(Summary { value: vec![value] })),
             source_metadata: None,
         };
         let bytes = event.encode_to_vec();
         let view = EventView::parse(&bytes).unwrap();
         assert_eq!((view.wall_time, view.step), (1.5, -7));
-        let Content::Summary(summary) = view.content else {
+        let PayloadView::Summary(summary) = view.content else {
             panic!("{view:?}")
         };
         let value = summary.values().next().unwrap().unwrap();

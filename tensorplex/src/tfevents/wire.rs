@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Files of others may hold anything: a message of empty messages grows two hundred times when it is decoded into structs.
-//! What is looked at in place does not grow.
+//! Views into the bytes allocate nothing.
 
 /// The fields of one message, in their order; after an error there are no more.
 #[derive(Clone, Debug)]
@@ -17,11 +17,11 @@ pub struct Fields<'a>(&'a [u8]);
 pub struct Field<'a> {
     /// The number from the schema.
     pub number: u32,
-    /// What is stored.
+    /// Stored value.
     pub value: Wire<'a>,
 }
 
-/// What a field holds; the schema tells what it means.
+/// Stored value of a field; the schema tells its meaning.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wire<'a> {
     /// An integer or a truth value.
@@ -36,6 +36,7 @@ pub enum Wire<'a> {
 
 /// The bytes are not a protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WireError {
     /// The message ends inside a field.
     #[error("the message ends inside a field")]

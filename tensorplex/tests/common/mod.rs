@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use remotecall::{CallContext, ClientId};
+use tensorplex::Tensorplex;
+use tensorplex::local::RunWriter;
 use tensorplex::records::Encode;
 use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Event, Value, What};
-use tensorplex::{SummaryWriter, Tensorplex};
+use tensorplex::tfevents::messages::{Event, EventPayload, Value};
 
 /// When every call is made, in seconds.
 pub const NOW: f64 = 1_700_000_000.5;
@@ -92,7 +93,7 @@ fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
 /// The event that a local writer makes of a record.
 pub fn event_of(record: impl Encode, step: Option<i64>, wall_time: Option<f64>) -> Event {
     let disk = Disk::new();
-    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    let mut writer = RunWriter::create(disk.root()).unwrap();
     writer.add(record, step, wall_time).unwrap();
     drop(writer);
     let [file] = &disk.files()[..] else {
@@ -113,7 +114,7 @@ pub fn events(file: &Path) -> Vec<Event> {
 pub fn values(file: &Path) -> Vec<(Event, Value)> {
     let mut found = Vec::new();
     for event in events(file) {
-        if let Some(What::Summary(summary)) = event.what.clone() {
+        if let Some(EventPayload::Summary(summary)) = event.what.clone() {
             found.extend(summary.value.into_iter().map(|value| (event.clone(), value)));
         }
     }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use loggerplex::{Logger, LoggerplexClient};
-use remotecall::{Client, ClientOptions, FlushError};
-use tensorplex::{Recorder, TensorplexClient};
+use remotecall::{Client, ClientOptions};
+use tensorplex::{FlushError, TensorplexClient, Writer};
 use tensorplex_tests::chaos::{ProgressFile, value};
 use tensorplex_tests::{DEADLINE, Rng};
 
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         Client::connect_with(address, queue, id, options)
     };
-    let recorder = Recorder::new(TensorplexClient::new(connect(tensorplex::QUEUE)?).one_way());
+    let recorder = Writer::from_client(TensorplexClient::new(connect(tensorplex::QUEUE)?).one_way());
     let logger = Logger::new(LoggerplexClient::new(connect(loggerplex::QUEUE)?).one_way());
     let mut rng = Rng::new(life);
     let stop = stop_with_input();
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             if confirmed(recorder.flush(FLUSH_TIMEOUT))? {
                 progress.write("records", next)?;
             }
-            if confirmed(logger.flush(FLUSH_TIMEOUT))? {
+            if confirmed(logger.flush(FLUSH_TIMEOUT).map_err(Into::into))? {
                 progress.write("lines", next)?;
             }
         }

@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use tensorplex::Recorder;
+use tensorplex::Writer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -24,7 +24,7 @@ fn main() {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines).init();
     let start = Instant::now();
-    let log = Recorder::connect(address, client_id).expect("an address and an id");
+    let log = Writer::connect(address, client_id).expect("an address and an id");
     for step in 0..count {
         log.scalar("loss", step as f64 * 0.5, step);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use prost::Message;
 use tensorplex::tfevents::RecordReader;
-use tensorplex::tfevents::messages::{Datum, Event, What};
+use tensorplex::tfevents::messages::{Datum, Event, EventPayload};
 
 use super::monitor::files;
 use super::progress::{Progress, value};
@@ -164,7 +164,7 @@ fn read_records(path: &str, bytes: &[u8], tags: &mut Tags, faults: &mut Vec<Faul
         let Ok(Event { step, what, .. }) = Event::decode(record.as_slice()) else {
             return faults.push(Fault::Unreadable(format!("{path}: a record is no event")));
         };
-        let Some(What::Summary(summary)) = what else {
+        let Some(EventPayload::Summary(summary)) = what else {
             continue;
         };
         for value in summary.value {

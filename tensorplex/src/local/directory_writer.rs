@@ -1,7 +1,7 @@
 //! A writer that threads share, and that never keeps its callers waiting for an encoder.
 //!
 //! ```text
-//! caller ─► number, text ─────────────────────────► SummaryWriter of the run ─► file
+//! caller ─► number, text ─────────────────────────► RunWriter of the run ─► file
 //!       └─► record ─► thread: PNG, GIF, WAV, sorting ─►┘        ▲
 //!                     the same thread, when idle: what has waited for `pause`
 //! ```
@@ -12,19 +12,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use crate::encoder::Encoder;
+use super::run_writer::{RunWriter, WriteError};
+use crate::clock::now;
+use crate::encode_queue::EncodeQueue;
 use crate::records::{Encode, encode_or_refuse};
-use crate::summary_writer::{SummaryWriter, WriteError, now};
 
 /// Records into a directory, and into directories below it, without a server.
 ///
-/// What a [`SummaryWriter`] does in its caller's thread is done in a thread here, as by a [`Recorder`](crate::Recorder).
+/// Records are encoded in a thread of the writer; scalars and texts are taken in the caller's thread.
 /// Records that are refused because of what was recorded before, and those for which the disk has no room, are counted.
 /// Dropping it writes what waits. A child process after a fork must not use or drop it.
 #[derive(Debug)]
-pub struct LocalRecorder {
+pub struct DirectoryWriter {
     shared: Arc<Shared>,
-    encoder: Encoder,
+    queue: EncodeQueue,
 }
 
 #[derive(Debug)]
@@ -37,21 +38,21 @@ struct Shared {
 /// The open runs, and what went wrong since the last look.
 #[derive(Default)]
 struct State {
-    runs: BTreeMap<String, SummaryWriter>,
-    lost: Lost,
+    runs: BTreeMap<String, RunWriter>,
+    lost: LostRecords,
 }
 
 /// Records that were not taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// How many, since the recorder was made.
+pub struct LostRecords {
+    /// Number of them, since the writer was made.
     pub records: u64,
     /// Why the last of them.
     pub why: String,
 }
 
-impl LocalRecorder {
-    /// A recorder of the run in directory `log_dir`, which is made when missing. A record waits for `pause`, at most about
+impl DirectoryWriter {
+    /// A writer of the run in directory `log_dir`, which is made when missing. A record waits for `pause`, at most about
     /// twice as long, before it is written.
     ///
     /// # Errors
@@ -59,25 +60,25 @@ impl LocalRecorder {
     pub fn create(log_dir: impl AsRef<Path>, pause: Duration) -> io::Result<Self> {
         let root = log_dir.as_ref().to_owned();
         let runs = BTreeMap::from([(String::new(), open(&root, "", pause)?)]);
-        let lost = Lost::default();
+        let lost = LostRecords::default();
         let shared = Arc::new(Shared {
             root,
             pause,
             state: Mutex::new(State { runs, lost }),
         });
         let idle = Arc::downgrade(&shared);
-        let encoder = Encoder::with_idle(pause, move || {
+        let queue = EncodeQueue::with_idle(pause, move || {
             if let Some(shared) = idle.upgrade() {
-                // What fails now is told by the next flush.
+                // The next flush reports an error again.
                 let _ = shared.state().flush();
             }
         });
-        Ok(Self { shared, encoder })
+        Ok(Self { shared, queue })
     }
 
     /// Does something that is quick, such as recording a number, with the writer of a run: `""` is the directory itself.
-    pub fn write(&self, run: &str, act: impl FnOnce(&mut SummaryWriter) -> Result<(), WriteError>) {
-        self.encoder.start();
+    pub fn write(&self, run: &str, act: impl FnOnce(&mut RunWriter) -> Result<(), WriteError>) {
+        self.queue.start();
         self.shared.write(&mut self.shared.state(), run, act);
     }
 
@@ -87,9 +88,9 @@ impl LocalRecorder {
     /// When it would; then nothing is done, and this is what was to be done.
     pub fn try_write<F>(&self, run: &str, act: F) -> Result<(), F>
     where
-        F: FnOnce(&mut SummaryWriter) -> Result<(), WriteError>,
+        F: FnOnce(&mut RunWriter) -> Result<(), WriteError>,
     {
-        self.encoder.start();
+        self.queue.start();
         let mut state = match self.shared.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::Poisoned(state)) => state.into_inner(),
@@ -107,12 +108,12 @@ impl LocalRecorder {
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) {
-        let bytes = record.held();
+        let bytes = record.held_bytes();
         let job = self.job(run, record, global_step, walltime);
-        self.encoder.run(bytes, job);
+        self.queue.run(bytes, job);
     }
 
-    /// What [`add`](Self::add) hands to the [`encoder`](Self::encoder).
+    /// Job that [`add`](Self::add) pushes to the [`queue`](Self::queue).
     pub fn job<R: Encode + Send + 'static>(
         &self,
         run: &str,
@@ -132,13 +133,13 @@ impl LocalRecorder {
     }
 
     /// The recorder's thread.
-    pub fn encoder(&self) -> &Encoder {
-        &self.encoder
+    pub fn queue(&self) -> &EncodeQueue {
+        &self.queue
     }
 
     /// Waits until everything so far is encoded; says whether it is.
     pub fn wait(&self, timeout: Duration) -> bool {
-        self.encoder.wait(timeout)
+        self.queue.wait(timeout)
     }
 
     /// Writes what is encoded, to where readers see it.
@@ -149,8 +150,8 @@ impl LocalRecorder {
         self.shared.state().flush()
     }
 
-    /// What was not taken.
-    pub fn lost(&self) -> Lost {
+    /// Counters of the lost records.
+    pub fn lost(&self) -> LostRecords {
         self.shared.state().lost.clone()
     }
 }
@@ -164,7 +165,7 @@ impl Shared {
         &self,
         state: &mut State,
         run: &str,
-        act: impl FnOnce(&mut SummaryWriter) -> Result<(), WriteError>,
+        act: impl FnOnce(&mut RunWriter) -> Result<(), WriteError>,
     ) {
         let outcome = match state.runs.get_mut(run) {
             Some(writer) => act(writer),
@@ -182,12 +183,12 @@ impl Shared {
 
 impl State {
     fn flush(&mut self) -> io::Result<()> {
-        let flushed = self.runs.values_mut().map(SummaryWriter::flush);
+        let flushed = self.runs.values_mut().map(RunWriter::flush);
         flushed.fold(Ok(()), io::Result::and)
     }
 }
 
-impl Lost {
+impl LostRecords {
     fn count(&mut self, why: &impl ToString) {
         self.records += 1;
         self.why = why.to_string();
@@ -203,6 +204,6 @@ impl std::fmt::Debug for State {
     }
 }
 
-fn open(root: &Path, run: &str, pause: Duration) -> io::Result<SummaryWriter> {
-    Ok(SummaryWriter::create(root.join(run))?.pause(pause))
+fn open(root: &Path, run: &str, pause: Duration) -> io::Result<RunWriter> {
+    Ok(RunWriter::create(root.join(run))?.pause(pause))
 }

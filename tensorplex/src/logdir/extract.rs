@@ -1,6 +1,6 @@
 //! The whole records of a damaged file.
 //!
-//! Where a record cannot be read, the next one is searched for byte by byte: a header whose length matches its checksum,
+//! After a damaged record the next one is searched for byte by byte: a header whose length matches its checksum,
 //! before a payload that matches its own. That is a mistake once in 2⁶⁴ times.
 
 use std::fs::File;
@@ -18,7 +18,7 @@ const MAX_SEARCH: u64 = 256 << 20;
 
 /// A part of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Extracted {
     /// A whole record: its payload.
     Record(Vec<u8>),
     /// A record whose payload does not match its checksum, between others.
@@ -35,19 +35,19 @@ pub(super) enum Piece {
     Garbage(u64),
 }
 
-/// Where the first whole record from byte `from` on begins.
+/// Offset of the first whole record from byte `from` on.
 pub(crate) fn record_from(path: &Path, from: u64) -> io::Result<Option<u64>> {
-    Salvage::open(path)?.find(from)
+    Extractor::open(path)?.find(from)
 }
 
 /// Goes through a file.
-pub(super) struct Salvage {
+pub(crate) struct Extractor {
     window: Window,
     at: u64,
     searched: u64,
 }
 
-impl Salvage {
+impl Extractor {
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
@@ -64,7 +64,7 @@ impl Salvage {
     }
 
     /// The next part of the file; `None` at its end.
-    pub fn next(&mut self) -> io::Result<Option<Piece>> {
+    pub fn next(&mut self) -> io::Result<Option<Extracted>> {
         let (at, rest) = (self.at, self.window.length - self.at);
         if rest == 0 {
             return Ok(None);
@@ -73,33 +73,33 @@ impl Salvage {
             return self.skip(
                 at + 1,
                 if rest < HEADER as u64 {
-                    Piece::TornTail
+                    Extracted::TornTail
                 } else {
-                    Piece::Garbage
+                    Extracted::Garbage
                 },
             );
         };
         if length > MAX_PAYLOAD as u64 {
-            return self.skip(at + HEADER as u64, Piece::TooLong);
+            return self.skip(at + HEADER as u64, Extracted::TooLong);
         }
         let end = at + HEADER as u64 + length + FOOTER as u64;
         if end > self.window.length {
-            return self.skip(at + 1, Piece::TornInside);
+            return self.skip(at + 1, Extracted::TornInside);
         }
         if let Some(payload) = self.window.payload(at, length)? {
             self.at = end;
-            return Ok(Some(Piece::Record(payload)));
+            return Ok(Some(Extracted::Record(payload)));
         }
         // With a record behind it the frame is whole, and only the payload is not.
         if end == self.window.length || self.window.payload_length(end)?.is_some() {
             self.at = end;
-            return Ok(Some(Piece::Flipped));
+            return Ok(Some(Extracted::Flipped));
         }
-        self.skip(at + 1, Piece::TornInside)
+        self.skip(at + 1, Extracted::TornInside)
     }
 
     /// Goes on with the next record from `from` on, or to the end.
-    fn skip(&mut self, from: u64, piece: fn(u64) -> Piece) -> io::Result<Option<Piece>> {
+    fn skip(&mut self, from: u64, piece: fn(u64) -> Extracted) -> io::Result<Option<Extracted>> {
         let start = self.at;
         let found = self.find(from)?;
         let zeros = self.window.zeros(start, found.unwrap_or(self.window.length))?;
@@ -110,13 +110,13 @@ impl Salvage {
         };
         let bytes = self.at - start;
         Ok(Some(match piece(bytes) {
-            _ if zeros >= HEADER as u64 => Piece::Zeros(bytes),
-            Piece::TornInside(bytes) if found.is_none() => Piece::TornTail(bytes),
+            _ if zeros >= HEADER as u64 => Extracted::Zeros(bytes),
+            Extracted::TornInside(bytes) if found.is_none() => Extracted::TornTail(bytes),
             piece => piece,
         }))
     }
 
-    /// Where a whole record begins, from `from` on.
+    /// Offset of the next whole record, from `from` on.
     fn find(&mut self, from: u64) -> io::Result<Option<u64>> {
         let mut at = from;
         while at + (HEADER + FOOTER) as u64 <= self.window.length && self.searched <= MAX_SEARCH {
@@ -144,7 +144,7 @@ struct Window {
 }
 
 impl Window {
-    /// What a header at `at` says, if its checksum is right.
+    /// Length in the header at `at`, if its checksum is right.
     fn payload_length(&mut self, at: u64) -> io::Result<Option<u64>> {
         let header = self.get(at, HEADER)?;
         let Some((length, crc)) = header.split_first_chunk::<8>() else {
@@ -166,7 +166,7 @@ impl Window {
         Ok(right.then(|| payload.to_vec()))
     }
 
-    /// How many bytes from `from` on are zero, up to `to`.
+    /// Number of zero bytes from `from` on, up to `to`.
     fn zeros(&mut self, from: u64, to: u64) -> io::Result<u64> {
         let mut at = from;
         while at < to {
@@ -202,49 +202,49 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::super::super::tfevents::append_record;
-    use super::super::super::tfevents::messages::{Event, What};
+    use super::super::super::tfevents::messages::{Event, EventPayload};
     use super::*;
 
     fn record(length: usize) -> Vec<u8> {
         let mut out = Vec::new();
         let event = Event {
-            what: Some(What::FileVersion("x".repeat(length))),
+            what: Some(EventPayload::FileVersion("x".repeat(length))),
             ..Event::default()
         };
         append_record(&mut out, &event).unwrap();
         out
     }
 
-    fn pieces(bytes: &[u8]) -> Vec<Piece> {
+    fn pieces(bytes: &[u8]) -> Vec<Extracted> {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), bytes).unwrap();
-        let mut salvage = Salvage::open(&dir.path().join("file")).unwrap();
+        let mut salvage = Extractor::open(&dir.path().join("file")).unwrap();
         std::iter::from_fn(|| salvage.next().unwrap()).collect()
     }
 
-    fn whole(record: &[u8]) -> Piece {
-        Piece::Record(record[HEADER..record.len() - FOOTER].to_vec())
+    fn whole(record: &[u8]) -> Extracted {
+        Extracted::Record(record[HEADER..record.len() - FOOTER].to_vec())
     }
 
     #[test]
     fn records_behind_every_kind_of_damage_are_found() {
         let (a, b) = (record(3), record(40));
-        let check = |between: &[u8], expect: Piece| {
+        let check = |between: &[u8], expect: Extracted| {
             let seen = pieces(&[&a, between, &b].concat());
             assert_eq!(seen, [whole(&a), expect, whole(&b)], "{between:?}");
         };
-        check(&[0; 100], Piece::Zeros(100));
-        check(&[7; 100], Piece::Garbage(100));
-        check(&[7; 5], Piece::Garbage(5));
+        check(&[0; 100], Extracted::Zeros(100));
+        check(&[7; 100], Extracted::Garbage(100));
+        check(&[7; 5], Extracted::Garbage(5));
         for cut in HEADER..b.len() {
-            check(&b[..cut], Piece::TornInside(cut as u64));
+            check(&b[..cut], Extracted::TornInside(cut as u64));
         }
         let mut flipped = b.clone();
         flipped[HEADER + 5] ^= 1;
-        check(&flipped, Piece::Flipped);
+        check(&flipped, Extracted::Flipped);
         let length = (MAX_PAYLOAD as u64 + 1).to_le_bytes();
         let claim = [&length[..], &MaskedCrc::of(&length).to_le_bytes()].concat();
-        check(&claim, Piece::TooLong(12));
+        check(&claim, Extracted::TooLong(12));
     }
 
     #[test]
@@ -252,11 +252,11 @@ mod tests {
         let (a, b) = (record(3), record(40));
         for cut in 1..b.len() {
             let seen = pieces(&[&a, &b[..cut]].concat());
-            assert_eq!(seen, [whole(&a), Piece::TornTail(cut as u64)], "{cut}");
+            assert_eq!(seen, [whole(&a), Extracted::TornTail(cut as u64)], "{cut}");
         }
         assert_eq!(
             pieces(&[&a[..], &[0; 2 * WINDOW]].concat())[1],
-            Piece::Zeros(2 * WINDOW as u64)
+            Extracted::Zeros(2 * WINDOW as u64)
         );
     }
 
@@ -269,7 +269,7 @@ mod tests {
         );
         assert_eq!(
             pieces(&[&[9; 77], &b[..], &a].concat()),
-            [Piece::Garbage(77), whole(&b), whole(&a)]
+            [Extracted::Garbage(77), whole(&b), whole(&a)]
         );
     }
 
@@ -286,7 +286,7 @@ mod tests {
         }
         let all = bytes.len() as u64;
         let start = std::time::Instant::now();
-        assert_eq!(pieces(&bytes), [Piece::Garbage(all)]);
+        assert_eq!(pieces(&bytes), [Extracted::Garbage(all)]);
         assert!(start.elapsed().as_secs() < 60);
     }
 }

@@ -2,14 +2,15 @@
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use crate::records::{Content, Encode, ReadyEvent, ReadySummary, ready};
+use crate::clock::{finite_or_now, now};
+use crate::records::{Encode, EventRecord, RecordContent, SummaryRecord, normalize};
 use crate::runs::Runs;
 use crate::scalars::Scalars;
-use crate::tfevents::messages::What;
+use crate::tfevents::messages::EventPayload;
 use crate::tfevents::{Bucket, Point, bucket};
-use crate::value::{Kind, RecordError, Value, check_tag};
+use crate::value::{RecordError, RecordKind, Value, check_tag};
 
 /// Bytes that are written at the latest when so many wait.
 const BUFFER: usize = 64 << 10;
@@ -27,7 +28,7 @@ const MAX_PENDING: usize = 16 << 20;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
 /// # let log_dir = dir.path().join("runs/first");
-/// let mut writer = tensorplex::SummaryWriter::create(&log_dir)?;
+/// let mut writer = tensorplex::local::RunWriter::create(&log_dir)?;
 /// for step in 0..100 {
 ///     writer.add_scalar("loss", 1.0 / (step + 1) as f64, Some(step), None)?;
 /// }
@@ -35,7 +36,7 @@ const MAX_PENDING: usize = 16 << 20;
 /// # Ok(())
 /// # }
 /// ```
-pub struct SummaryWriter {
+pub struct RunWriter {
     runs: Runs,
     tag: String,
     written: Instant,
@@ -46,6 +47,7 @@ pub struct SummaryWriter {
 
 /// A record could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The record was refused.
     #[error(transparent)]
@@ -58,7 +60,7 @@ pub enum WriteError {
     Full(io::Error),
 }
 
-impl SummaryWriter {
+impl RunWriter {
     /// A writer of the run in directory `log_dir`, which is made when missing.
     ///
     /// # Errors
@@ -163,7 +165,7 @@ impl SummaryWriter {
     /// # let dir = tempfile::tempdir()?;
     /// use tensorplex::records::{Array, Image};
     ///
-    /// let mut writer = tensorplex::SummaryWriter::create(&dir)?;
+    /// let mut writer = tensorplex::local::RunWriter::create(&dir)?;
     /// let gray = Array::new(&[16, 16], vec![128u8; 256])?;
     /// writer.add(Image::new("sample", gray, "HW")?, Some(1), None)?;
     /// # Ok(())
@@ -184,16 +186,16 @@ impl SummaryWriter {
         let (step, wall_time) = record.at.unwrap_or((global_step.unwrap_or(0), wall_time));
         let wall_time = finite_or_now(Some(wall_time));
         match record.content {
-            Content::Event(What::Summary(summary)) => {
-                let values: Result<Vec<_>, RecordError> = summary.value.into_iter().map(ready).collect();
+            RecordContent::Event(EventPayload::Summary(summary)) => {
+                let values: Result<Vec<_>, RecordError> = summary.value.into_iter().map(normalize).collect();
                 let values = values?;
-                if values.iter().any(|(kind, _)| *kind == Some(Kind::Scalar)) {
+                if values.iter().any(|(kind, _)| *kind == Some(RecordKind::Scalar)) {
                     self.notice_scalar(step)?;
                 }
                 self.runs.append_values("", (step, wall_time), values)?;
             }
-            Content::Event(what) => self.runs.append_graph("", (step, wall_time), what)?,
-            Content::Embedding(mut files) => {
+            RecordContent::Event(what) => self.runs.append_graph("", (step, wall_time), what)?,
+            RecordContent::Embedding(mut files) => {
                 files.step = step;
                 self.runs.append_embedding("", &files)?;
             }
@@ -211,7 +213,7 @@ impl SummaryWriter {
         global_step: Option<i64>,
         walltime: Option<f64>,
     ) -> Result<(), WriteError> {
-        self.add(ReadySummary::new(summary)?, global_step, walltime)
+        self.add(SummaryRecord::new(summary)?, global_step, walltime)
     }
 
     /// Records a serialized `tensorflow.Event` at its own step and time: a summary, a graph or a profile.
@@ -219,7 +221,7 @@ impl SummaryWriter {
     /// # Errors
     /// When the bytes are no such event, and as for [`add_scalar`](Self::add_scalar).
     pub fn add_event(&mut self, event: &[u8]) -> Result<(), WriteError> {
-        self.add(ReadyEvent::new(event)?, None, None)
+        self.add(EventRecord::new(event)?, None, None)
     }
 
     /// Goes back to a step: what is in the directory from it on, whoever wrote it, counts no more, in either reader of
@@ -268,7 +270,7 @@ impl SummaryWriter {
     ) -> Result<(), WriteError> {
         self.make_room()?;
         check_tag(tag)?;
-        if value.kind() == Kind::Scalar {
+        if value.kind() == RecordKind::Scalar {
             self.notice_scalar(at.0.unwrap_or(0))?;
         }
         self.tag.clear();
@@ -299,18 +301,7 @@ impl SummaryWriter {
     }
 }
 
-/// A time that readers take.
-fn finite_or_now(time: Option<f64>) -> f64 {
-    time.filter(|time| time.is_finite()).unwrap_or_else(now)
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> f64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64())
-}
-
-impl Drop for SummaryWriter {
+impl Drop for RunWriter {
     fn drop(&mut self) {
         if let Err(error) = self.flush() {
             tracing::error!(%error, bytes = self.runs.pending_bytes(), "records were lost: they could not be written");

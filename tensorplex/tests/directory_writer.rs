@@ -1,10 +1,11 @@
-//! What a recorder without a server promises its callers.
+//! Promises of `DirectoryWriter` to its callers.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use tensorplex::RecordError;
+use tensorplex::local::DirectoryWriter;
 use tensorplex::records::{Encode, Record, ScalarTensor};
-use tensorplex::{LocalRecorder, RecordError};
 
 /// A record that is not encoded before it may be, and tells in which thread it is.
 struct Gated(Receiver<()>, Sender<std::thread::ThreadId>);
@@ -16,7 +17,7 @@ impl Encode for Gated {
         ScalarTensor::new("heavy", 1.0, "", "")?.encode(wall_time)
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }
@@ -29,7 +30,7 @@ fn bytes_in(dir: &std::path::Path) -> u64 {
 #[test]
 fn the_caller_does_not_wait_for_encoding() {
     let dir = tempfile::tempdir().unwrap();
-    let log = LocalRecorder::create(dir.path(), Duration::from_secs(60)).unwrap();
+    let log = DirectoryWriter::create(dir.path(), Duration::from_secs(60)).unwrap();
     let (open, gate) = channel();
     let (thread, encoded_in) = channel();
     log.add("", Gated(gate, thread), Some(1), None);
@@ -45,7 +46,7 @@ fn the_caller_does_not_wait_for_encoding() {
 #[test]
 fn what_waits_is_written_without_another_call() {
     let dir = tempfile::tempdir().unwrap();
-    let log = LocalRecorder::create(dir.path(), Duration::from_millis(5)).unwrap();
+    let log = DirectoryWriter::create(dir.path(), Duration::from_millis(5)).unwrap();
     log.write("", |writer| writer.add_scalar("x", 1.0, Some(1), None));
     while bytes_in(dir.path()) == 0 {
         std::thread::yield_now();
@@ -60,7 +61,7 @@ impl Encode for Faulty {
         panic!("of the test")
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         0
     }
 }
@@ -68,7 +69,7 @@ impl Encode for Faulty {
 #[test]
 fn a_panic_of_an_encoder_costs_its_record_and_is_counted() {
     let dir = tempfile::tempdir().unwrap();
-    let log = LocalRecorder::create(dir.path(), Duration::from_secs(60)).unwrap();
+    let log = DirectoryWriter::create(dir.path(), Duration::from_secs(60)).unwrap();
     log.add("", Faulty, Some(1), None);
     let after = ScalarTensor::new("after", 0.5, "", "").unwrap();
     log.add("", after, Some(1), None);
@@ -88,7 +89,7 @@ fn a_panic_of_an_encoder_costs_its_record_and_is_counted() {
 #[test]
 fn what_is_refused_is_counted_and_the_rest_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let log = LocalRecorder::create(dir.path(), Duration::from_secs(60)).unwrap();
+    let log = DirectoryWriter::create(dir.path(), Duration::from_secs(60)).unwrap();
     log.write("", |writer| writer.add_scalar("x", 1.0, Some(1), None));
     log.write("", |writer| writer.add_histogram("x", &[1.0], Some(2), None));
     log.write("below/a", |writer| writer.add_scalar("x", 1.0, Some(1), None));

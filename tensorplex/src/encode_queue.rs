@@ -1,7 +1,7 @@
 //! The thread in which a worker encodes what is slow to encode.
 //!
 //! ```text
-//! caller ─► job ─► at most MAX_HELD bytes of jobs ─► this thread: PNG, GIF, WAV … ─► client
+//! caller ─► job ─► at most MAX_QUEUED_BYTES bytes of jobs ─► this thread: PNG, GIF, WAV … ─► client
 //! ```
 //!
 //! When there is no room the caller waits for it: records of a tag must stay in order, and memory is bounded. A job that is
@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 /// Most bytes that the records hold which wait to be encoded: 64 MiB, as much as the window of calls behind it.
 ///
 /// One record may be longer; then it is the only one.
-pub const MAX_HELD: usize = 64 << 20;
+pub const MAX_QUEUED_BYTES: usize = 64 << 20;
 
-/// What a job holds besides its data: its tag and its place in the queue.
+/// Overhead of a job in bytes, besides its data.
 const JOB: usize = 512;
 
 /// Something to be done elsewhere.
@@ -30,7 +30,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread for what is slow to encode: does jobs one after the other, and starts with the first.
 #[derive(Debug)]
-pub struct Encoder {
+pub struct EncodeQueue {
     process: u32,
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -38,7 +38,7 @@ pub struct Encoder {
     idle: Option<Idle>,
 }
 
-/// What the thread does when no job has come for so long.
+/// Action of the thread when no job has come for `pause`.
 #[derive(Clone)]
 struct Idle {
     pause: Duration,
@@ -60,20 +60,20 @@ struct State {
     jobs: VecDeque<(Job, usize)>,
     /// Bytes of the jobs that are not done.
     held: usize,
-    /// How many jobs have come since the beginning, and how many are done.
+    /// Numbers of jobs pushed and of jobs done, since the start.
     came: u64,
     done: u64,
     /// Nobody is there to bring jobs.
     is_closed: bool,
 }
 
-impl Default for Encoder {
+impl Default for EncodeQueue {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Encoder {
+impl EncodeQueue {
     /// Without a thread yet.
     pub fn new() -> Self {
         Self {
@@ -101,7 +101,7 @@ impl Encoder {
     }
 
     /// Does a job that holds so many bytes, here if it cannot be done elsewhere. Waits while there is no room for them:
-    /// see [`MAX_HELD`].
+    /// see [`MAX_QUEUED_BYTES`].
     pub fn run(&self, bytes: usize, mut job: impl FnOnce() + Send + 'static) {
         while let Err(again) = self.try_run(bytes, job) {
             self.wait_for_room(bytes);
@@ -133,6 +133,15 @@ impl Encoder {
     /// Waits until all jobs so far are done; says whether they are.
     pub fn wait(&self, timeout: Duration) -> bool {
         !self.is_here() || self.queue.wait(timeout)
+    }
+
+    /// Number of jobs that are not done.
+    pub fn outstanding(&self) -> u64 {
+        if !self.is_here() {
+            return 0;
+        }
+        let state = self.queue.state();
+        state.came - state.done
     }
 
     fn is_here(&self) -> bool {
@@ -232,7 +241,7 @@ impl Queue {
     }
 }
 
-/// What panics has said so, and the thread goes on: those who wait for it would wait for ever.
+/// Runs `act` and catches a panic: if the thread ended, callers that wait for it would never return.
 fn outlive(act: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(act)).is_err() {
         tracing::error!("the thread for encoding caught a panic; what it was doing is lost");
@@ -241,7 +250,7 @@ fn outlive(act: impl FnOnce()) {
 
 impl State {
     fn has_room(&self, bytes: usize) -> bool {
-        self.held == 0 || self.held.saturating_add(bytes) <= MAX_HELD
+        self.held == 0 || self.held.saturating_add(bytes) <= MAX_QUEUED_BYTES
     }
 }
 
@@ -262,7 +271,7 @@ impl fmt::Debug for Idle {
     }
 }
 
-impl Drop for Encoder {
+impl Drop for EncodeQueue {
     fn drop(&mut self) {
         let is_here = self.is_here();
         let Ok(thread) = self.thread.get_mut() else { return };
@@ -290,8 +299,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     /// An encoder whose thread does nothing until the sender is used.
-    fn held() -> (Encoder, SyncSender<()>) {
-        let encoder = Encoder::new();
+    fn blocked() -> (EncodeQueue, SyncSender<()>) {
+        let encoder = EncodeQueue::new();
         let (open, gate) = sync_channel::<()>(0);
         encoder.run(0, move || gate.recv().unwrap());
         (encoder, open)
@@ -299,13 +308,13 @@ mod tests {
 
     #[test]
     fn all_jobs_are_done_in_order_also_when_there_was_no_room() {
-        let (encoder, open) = held();
+        let (encoder, open) = blocked();
         let done = Arc::new(AtomicUsize::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for n in 0..20 {
                     let done = done.clone();
-                    encoder.run(MAX_HELD / 4, move || {
+                    encoder.run(MAX_QUEUED_BYTES / 4, move || {
                         assert_eq!(done.fetch_add(1, Ordering::Relaxed), n)
                     });
                 }
@@ -319,12 +328,12 @@ mod tests {
 
     #[test]
     fn jobs_that_wait_hold_a_bounded_number_of_bytes() {
-        let (encoder, open) = held();
+        let (encoder, open) = blocked();
         let taken = Arc::new(AtomicUsize::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..8 {
-                    encoder.run(MAX_HELD / 4, || {});
+                    encoder.run(MAX_QUEUED_BYTES / 4, || {});
                     taken.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -335,7 +344,7 @@ mod tests {
             assert!(!encoder.wait(Duration::from_millis(20)));
             let state = encoder.queue.state();
             assert_eq!((taken.load(Ordering::Relaxed), state.jobs.len()), (3, 3));
-            assert!(state.held <= MAX_HELD);
+            assert!(state.held <= MAX_QUEUED_BYTES);
             drop(state);
             open.send(()).unwrap();
         });
@@ -345,7 +354,7 @@ mod tests {
 
     #[test]
     fn many_short_jobs_do_not_wait_for_each_other() {
-        let (encoder, open) = held();
+        let (encoder, open) = blocked();
         (0..10_000).for_each(|_| encoder.run(100, || {}));
         open.send(()).unwrap();
         assert!(encoder.wait(LONG));
@@ -353,8 +362,8 @@ mod tests {
 
     #[test]
     fn a_job_longer_than_all_room_is_done_alone() {
-        let encoder = Encoder::new();
-        for bytes in [usize::MAX, 1, MAX_HELD + 1] {
+        let encoder = EncodeQueue::new();
+        for bytes in [usize::MAX, 1, MAX_QUEUED_BYTES + 1] {
             encoder.run(bytes, || {});
         }
         assert!(encoder.wait(LONG));
@@ -362,7 +371,7 @@ mod tests {
 
     #[test]
     fn a_job_that_panics_takes_no_other_with_it() {
-        let (encoder, open) = held();
+        let (encoder, open) = blocked();
         let done = Arc::new(AtomicUsize::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -370,7 +379,7 @@ mod tests {
                 // There is room for only one of these: the other waits.
                 for _ in 0..2 {
                     let done = done.clone();
-                    encoder.run(MAX_HELD, move || {
+                    encoder.run(MAX_QUEUED_BYTES, move || {
                         done.fetch_add(1, Ordering::Relaxed);
                     });
                 }
@@ -383,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_child_process_does_its_jobs_itself() {
-        let mut encoder = Encoder::new();
+        let mut encoder = EncodeQueue::new();
         encoder.run(0, || {});
         assert!(encoder.wait(LONG));
         encoder.process = 0;

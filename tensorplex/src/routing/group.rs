@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use remotecall::{ClientId, ClientIdError};
 
-use crate::groups::{EVENT_FILE, LOGS};
+use crate::layout::{EVENT_FILE, LOGS};
 
 /// Names a bin of a combined group. Must be a function of its argument alone, or a replay would not give the same files.
 pub type BinName = Box<dyn Fn(&str) -> String + Send>;
@@ -15,11 +15,11 @@ pub type TryBinName = Box<dyn Fn(&str) -> Result<String, String> + Send>;
 
 /// Clients that share charts. As text: `learner` or, with eight clients per chart, `agent:8`.
 pub struct Group {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub(super) name: String,
+    pub(super) kind: GroupKind,
 }
 
-pub(crate) enum Kind {
+pub(super) enum GroupKind {
     Normal,
     Indexed(NonZeroU32),
     Combined(TryBinName),
@@ -27,6 +27,7 @@ pub(crate) enum Kind {
 
 /// A group cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GroupError {
     /// Its name cannot be the first part of a client id.
     #[error("group name: {0}")]
@@ -37,7 +38,7 @@ pub enum GroupError {
     /// Its name belongs to something else.
     #[error("group name {0:?} is reserved")]
     Reserved(String),
-    /// What follows the colon is not a bin size.
+    /// The part after the colon is not a bin size.
     #[error("group {0:?}: what follows ':' must be the number of clients per chart, at least 1")]
     BinSize(String),
     /// There is one already.
@@ -51,7 +52,7 @@ impl Group {
     /// # Errors
     /// When the name cannot be the first part of a client id.
     pub fn normal(name: &str) -> Result<Self, GroupError> {
-        Self::new(name, Kind::Normal)
+        Self::new(name, GroupKind::Normal)
     }
 
     /// The clients are numbered; `bin_size` neighbours share a chart.
@@ -59,7 +60,7 @@ impl Group {
     /// # Errors
     /// When the name cannot be the first part of a client id.
     pub fn indexed(name: &str, bin_size: NonZeroU32) -> Result<Self, GroupError> {
-        Self::new(name, Kind::Indexed(bin_size))
+        Self::new(name, GroupKind::Indexed(bin_size))
     }
 
     /// Clients for which `bin_name` returns the same share a chart. A bin that starts with `:` or `.` is a section.
@@ -75,10 +76,10 @@ impl Group {
     /// # Errors
     /// When the name cannot be the first part of a client id.
     pub fn try_combined(name: &str, bin_name: TryBinName) -> Result<Self, GroupError> {
-        Self::new(name, Kind::Combined(bin_name))
+        Self::new(name, GroupKind::Combined(bin_name))
     }
 
-    fn new(name: &str, kind: Kind) -> Result<Self, GroupError> {
+    fn new(name: &str, kind: GroupKind) -> Result<Self, GroupError> {
         let name = ClientId::new(name)?.as_str().to_owned();
         if name.contains('/') {
             return Err(GroupError::Slash(name));
@@ -113,7 +114,7 @@ impl fmt::Debug for Group {
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for GroupKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Normal => f.write_str("Normal"),

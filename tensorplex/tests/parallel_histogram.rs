@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tensorplex::records::{Bins, Encode, Histogram, LentHistogram, Loan, Numbers, Record};
+use tensorplex::records::{Bins, Encode, Histogram, Numbers, NumbersGuard, ParallelHistogram, Record};
 
 /// Several parts, and a short one.
 const COUNT: usize = (5 << 15) + 7;
@@ -57,7 +57,7 @@ thread_local! {
     static INTERRUPT: RefCell<Option<Interrupt>> = const { RefCell::new(None) };
 }
 
-/// What this thread is interrupted by, how others see it, and how they let it go on.
+/// Interruption of this thread, the signal that it is reached, and the one that ends it.
 fn interrupt(reads: usize) -> (Interrupt, Receiver<()>, Sender<()>) {
     let ((is_inside, inside), (rest, go_on)) = (channel(), channel());
     (
@@ -95,8 +95,8 @@ fn expected(values: &[f32]) -> Record {
     histogram.encode(0.0).unwrap()
 }
 
-fn lent(array: &Arc<Vec<AtomicU32>>) -> (LentHistogram<Shared>, Loan<Shared>) {
-    LentHistogram::new("h", Shared(array.clone())).unwrap()
+fn lent(array: &Arc<Vec<AtomicU32>>) -> (ParallelHistogram<Shared>, NumbersGuard<Shared>) {
+    ParallelHistogram::new("h", Shared(array.clone())).unwrap()
 }
 
 /// Does it in a thread that is interrupted after so many reads, in the middle of a part, and waits until it is.
@@ -131,7 +131,7 @@ fn two_threads_at_once_find_what_one_finds() {
         let expected = expected(&values);
         let array = shared(&values);
         for round in 0..60 {
-            let (histogram, loan) = lent(&array);
+            let (histogram, guard) = lent(&array);
             let start = Arc::new(Barrier::new(2));
             let other = start.clone();
             let recorder = thread::spawn(move || {
@@ -139,7 +139,7 @@ fn two_threads_at_once_find_what_one_finds() {
                 histogram.encode(0.0).unwrap()
             });
             start.wait();
-            loan.end();
+            guard.end();
             array
                 .iter()
                 .for_each(|cell| cell.store(1e9_f32.to_bits(), Ordering::Relaxed));
@@ -160,11 +160,11 @@ fn two_threads_at_once_find_what_one_finds() {
 fn each_alone_finds_it_too() {
     let values = values(COUNT);
     let array = shared(&values);
-    let (histogram, loan) = lent(&array);
+    let (histogram, guard) = lent(&array);
     assert_eq!(histogram.encode(0.0).unwrap(), expected(&values));
-    loan.end();
-    let (histogram, loan) = lent(&array);
-    loan.end();
+    guard.end();
+    let (histogram, guard) = lent(&array);
+    guard.end();
     // Nobody else has the numbers any more, though the histogram is not written yet.
     assert_eq!(Arc::strong_count(&array), 1);
     assert_eq!(histogram.encode(0.0).unwrap(), expected(&values));
@@ -179,12 +179,12 @@ fn the_owner_gets_the_numbers_back_when_nobody_reads_them_any_more() {
     let values = values(COUNT);
     for reads in READS {
         let array = shared(&values);
-        let (histogram, loan) = lent(&array);
+        let (histogram, guard) = lent(&array);
         let is_reading = Arc::new(AtomicBool::new(true));
         let (reading, is_back) = (is_reading.clone(), channel());
         let (go_on, recorder) = interrupted(reads, move || histogram.encode(0.0));
         let owner = thread::spawn(move || {
-            let numbers = loan.end();
+            let numbers = guard.end();
             assert!(!reading.load(Ordering::SeqCst));
             is_back.0.send(()).unwrap();
             numbers
@@ -204,8 +204,8 @@ fn an_owner_who_is_interrupted_goes_on_where_he_was() {
     let values = values(COUNT);
     for reads in READS {
         let array = shared(&values);
-        let (histogram, loan) = lent(&array);
-        let (go_on, owner) = interrupted(reads, move || loan.end());
+        let (histogram, guard) = lent(&array);
+        let (go_on, owner) = interrupted(reads, move || guard.end());
         let recorder = thread::spawn(move || histogram.encode(0.0));
         go_on.send(()).unwrap();
         assert!(owner.join().unwrap().is_some());
@@ -217,16 +217,16 @@ fn an_owner_who_is_interrupted_goes_on_where_he_was() {
 fn nobody_waits_for_one_who_panicked() {
     for reads in READS {
         let array = shared(&values(COUNT));
-        let (histogram, loan) = lent(&array);
+        let (histogram, guard) = lent(&array);
         let (go_on, recorder) = interrupted(reads, move || histogram.encode(0.0));
-        let owner = thread::spawn(move || loan.end());
+        let owner = thread::spawn(move || guard.end());
         drop(go_on);
         assert!(recorder.join().is_err());
         assert!(owner.join().unwrap().is_some());
         assert_eq!(Arc::strong_count(&array), 1);
 
-        let (histogram, loan) = lent(&array);
-        let (go_on, owner) = interrupted(reads, move || loan.end());
+        let (histogram, guard) = lent(&array);
+        let (go_on, owner) = interrupted(reads, move || guard.end());
         let recorder = thread::spawn(move || histogram.encode(0.0));
         drop(go_on);
         assert!(owner.join().is_err());
@@ -238,11 +238,11 @@ fn nobody_waits_for_one_who_panicked() {
 #[test]
 fn without_a_recorder_nothing_is_sorted() {
     let array = shared(&values(COUNT));
-    let (histogram, loan) = lent(&array);
+    let (histogram, guard) = lent(&array);
     drop(histogram);
     let (interrupt, inside, _) = interrupt(0);
     INTERRUPT.set(Some(interrupt));
-    loan.end();
+    guard.end();
     assert!(inside.try_recv().is_err());
     let left: Weak<_> = Arc::downgrade(&array);
     drop(array);
@@ -253,12 +253,12 @@ fn without_a_recorder_nothing_is_sorted() {
 fn wrong_input_is_told_of_and_neighbours_are_joined() {
     let values = values(COUNT);
     let array = shared(&values);
-    assert!(LentHistogram::new("", Shared(array.clone())).is_err());
+    assert!(ParallelHistogram::new("", Shared(array.clone())).is_err());
     let (histogram, _) = lent(&array);
     assert!(histogram.at_most(0).is_err());
-    let (histogram, loan) = lent(&array);
+    let (histogram, guard) = lent(&array);
     let joined = Histogram::new("h", values, Bins::TensorBoard).unwrap().at_most(7);
-    loan.end();
+    guard.end();
     assert_eq!(
         histogram.at_most(7).unwrap().encode(0.0).unwrap(),
         joined.unwrap().encode(0.0).unwrap()

@@ -13,23 +13,23 @@ use std::path::{Path, PathBuf};
 use prost::Message as _;
 
 use super::ExamineError;
-use super::salvage::{Piece, Salvage};
-use super::survey::{FileSeen, Survey};
-use crate::records::ready;
-use crate::tfevents::messages::{Event, Summary, Value, What};
+use super::scan::{FileScan, RunScan};
+use crate::logdir::extract::{Extracted, Extractor};
+use crate::records::normalize;
+use crate::tfevents::messages::{Event, EventPayload, Summary, Value};
 use crate::tfevents::{
-    Content, EventView, FILE_VERSION, Fields, ValueView, Wire, append_payload, append_record,
+    EventView, FILE_VERSION, Fields, PayloadView, ValueView, Wire, append_payload, append_record,
 };
-use crate::value::Kind;
+use crate::value::RecordKind;
 
 /// Most memory that a value may take when it is decoded, about.
 const MAX_VALUE: usize = 256 << 20;
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 1 << 20;
 
-/// What was written, and what was not.
+/// Result of fixing one run: values written and values left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mended {
+pub(super) struct FixedRun {
     pub values: u64,
     /// Points that count no more.
     pub superseded: u64,
@@ -38,27 +38,27 @@ pub(super) struct Mended {
 }
 
 /// The files of a run, as the runs that they should be: the first is the run itself.
-pub(super) fn writers(survey: Survey) -> Vec<Vec<PathBuf>> {
-    let mut files = survey.files;
-    let begin = |file: &FileSeen| file.time.map_or(f64::INFINITY, |(begin, _)| begin);
+pub(super) fn writers(scan: RunScan) -> Vec<Vec<PathBuf>> {
+    let mut files = scan.files;
+    let begin = |file: &FileScan| file.time.map_or(f64::INFINITY, |(begin, _)| begin);
     files.sort_by(|a, b| begin(a).total_cmp(&begin(b)));
-    let mut writers: Vec<Vec<FileSeen>> = Vec::new();
+    let mut writers: Vec<Vec<FileScan>> = Vec::new();
     for file in files {
-        let clashes = |other: &FileSeen| file.overlaps(other) && !file.tags.is_disjoint(&other.tags);
+        let clashes = |other: &FileScan| file.overlaps(other) && !file.tags.is_disjoint(&other.tags);
         let free = writers.iter_mut().find(|writer| !writer.iter().any(clashes));
         match free {
             Some(writer) => writer.push(file),
             None => writers.push(vec![file]),
         }
     }
-    let paths = |writer: Vec<FileSeen>| writer.into_iter().map(|file| file.path).collect();
+    let paths = |writer: Vec<FileScan>| writer.into_iter().map(|file| file.path).collect();
     writers.into_iter().map(paths).collect()
 }
 
 /// Writes the events of `files` into one event file in `dir`.
-pub(super) fn mend(files: &[PathBuf], dir: &Path) -> Result<Mended, MendError> {
-    let survey = Survey::of(files)?;
-    let time = survey
+pub(super) fn fix(files: &[PathBuf], dir: &Path) -> Result<FixedRun, FixError> {
+    let scan = RunScan::of(files)?;
+    let time = scan
         .files
         .iter()
         .find_map(|file| file.time)
@@ -69,24 +69,24 @@ pub(super) fn mend(files: &[PathBuf], dir: &Path) -> Result<Mended, MendError> {
         (time as u64).min(9_999_999_999)
     );
     let path = dir.join(name);
-    let to = |error| MendError::Write {
+    let to = |error| FixError::Write {
         path: path.clone(),
         error,
     };
     let file = File::create_new(&path).map_err(to)?;
-    let limits = survey.limits();
-    let mut mending = Mending {
-        survey: &survey,
+    let limits = scan.limits();
+    let mut mending = Fixer {
+        scan: &scan,
         out: BufWriter::with_capacity(BUFFER, file),
         record: Vec::new(),
         limit: i64::MAX,
         time,
         indices: HashMap::new(),
         stated: HashSet::new(),
-        mended: Mended::default(),
+        mended: FixedRun::default(),
     };
     mending
-        .event((0, time), What::FileVersion(FILE_VERSION.to_owned()))
+        .event((0, time), EventPayload::FileVersion(FILE_VERSION.to_owned()))
         .map_err(to)?;
     for (from, limit) in files.iter().zip(limits) {
         mending.limit = limit;
@@ -99,8 +99,9 @@ pub(super) fn mend(files: &[PathBuf], dir: &Path) -> Result<Mended, MendError> {
 
 /// A run cannot be mended.
 #[derive(Debug, thiserror::Error)]
-pub enum MendError {
-    /// What is there cannot be read.
+#[non_exhaustive]
+pub enum FixError {
+    /// An existing file cannot be read.
     #[error(transparent)]
     Read(#[from] ExamineError),
     /// The copy cannot be written.
@@ -108,36 +109,36 @@ pub enum MendError {
     Write {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
 }
 
-struct Mending<'a> {
-    survey: &'a Survey,
+struct Fixer<'a> {
+    scan: &'a RunScan,
     out: BufWriter<File>,
     record: Vec<u8>,
     /// Steps from here on count no more.
     limit: i64,
     /// The last good time.
     time: f64,
-    /// How many values of each tag were seen.
+    /// Number of values seen, by tag.
     indices: HashMap<&'a str, u64>,
     /// Tags whose metadata is in the file.
     stated: HashSet<String>,
-    mended: Mended,
+    mended: FixedRun,
 }
 
-impl Mending<'_> {
-    fn file(&mut self, from: &Path, to: &Path) -> Result<(), MendError> {
+impl Fixer<'_> {
+    fn file(&mut self, from: &Path, to: &Path) -> Result<(), FixError> {
         let unreadable = |error| ExamineError::File {
             path: from.to_owned(),
             error,
         };
-        let mut salvage = Salvage::open(from).map_err(unreadable)?;
-        while let Some(piece) = salvage.next().map_err(unreadable)? {
-            if let Piece::Record(payload) = piece {
-                self.payload(&payload).map_err(|error| MendError::Write {
+        let mut extractor = Extractor::open(from).map_err(unreadable)?;
+        while let Some(piece) = extractor.next().map_err(unreadable)? {
+            if let Extracted::Record(payload) = piece {
+                self.payload(&payload).map_err(|error| FixError::Write {
                     path: to.to_owned(),
                     error,
                 })?;
@@ -156,8 +157,8 @@ impl Mending<'_> {
         }
         match &event.content {
             // There is one file now, and nothing in it is to be dropped.
-            Content::FileVersion(_) | Content::Session(_) => Ok(()),
-            Content::Summary(summary) => {
+            PayloadView::FileVersion(_) | PayloadView::Session(_) => Ok(()),
+            PayloadView::Summary(summary) => {
                 let values = summary.values().filter_map(Result::ok);
                 values
                     .into_iter()
@@ -175,8 +176,8 @@ impl Mending<'_> {
     }
 
     fn value(&mut self, step: i64, value: &ValueView<'_>) -> io::Result<()> {
-        let survey = self.survey;
-        let Some((name, tag)) = survey.tags.get_key_value(value.tag) else {
+        let scan = self.scan;
+        let Some((name, tag)) = scan.tags.get_key_value(value.tag) else {
             return Ok(());
         };
         let index = self.indices.entry(name).or_default();
@@ -207,11 +208,14 @@ impl Mending<'_> {
             value.metadata = None;
         }
         self.mended.values += 1;
-        self.event((step, self.time), What::Summary(Summary { value: vec![value] }))
+        self.event(
+            (step, self.time),
+            EventPayload::Summary(Summary { value: vec![value] }),
+        )
     }
 
     /// A value in the form that both readers show; `None` when there is none.
-    fn decoded(&self, value: &ValueView<'_>) -> Option<(Option<Kind>, Value)> {
+    fn decoded(&self, value: &ValueView<'_>) -> Option<(Option<RecordKind>, Value)> {
         if memory_of(value.bytes) > MAX_VALUE {
             return None;
         }
@@ -219,12 +223,12 @@ impl Mending<'_> {
         if value.metadata.is_none()
             && matches!(value.value, Some(crate::tfevents::messages::Datum::Tensor(_)))
         {
-            value.metadata = self.survey.tags.get(&value.tag)?.metadata.clone();
+            value.metadata = self.scan.tags.get(&value.tag)?.metadata.clone();
         }
-        ready(value).ok()
+        normalize(value).ok()
     }
 
-    fn event(&mut self, (step, wall_time): (i64, f64), what: What) -> io::Result<()> {
+    fn event(&mut self, (step, wall_time): (i64, f64), what: EventPayload) -> io::Result<()> {
         let event = Event {
             wall_time,
             step,
@@ -242,7 +246,7 @@ impl Mending<'_> {
     }
 }
 
-/// What a message takes when it is decoded, at most, about: numbers grow to eight bytes, and each field has its own.
+/// Approximate upper limit of the memory of a decoded message: numbers grow to eight bytes, and each field has its own.
 fn memory_of(message: &[u8]) -> usize {
     let inside = |field: Wire<'_>| match field {
         Wire::Bytes(bytes) => Fields::of(bytes).count(),

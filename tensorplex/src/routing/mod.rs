@@ -20,18 +20,18 @@ use std::num::NonZeroU32;
 
 use remotecall::ClientId;
 
-use crate::group::{Group, GroupError, Kind};
+mod group;
 
-/// First part of the paths where log files are kept.
-pub const LOGS: &str = "logs";
-/// Directory below a log directory that is not for readers.
-pub const PRIVATE: &str = ".tensorplex";
-/// What makes a file an event file for TensorBoard, so that no directory may be called so.
-pub const EVENT_FILE: &str = "tfevents";
+pub use group::{BinName, Group, GroupError, TryBinName};
+
+use group::GroupKind;
+
+use crate::layout::{EVENT_FILE, LOGS};
 
 /// A client has no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlaceError {
+#[non_exhaustive]
+pub enum RoutingError {
     /// The id would be a path where something else is kept.
     #[error("client id {id:?} cannot be used: {word:?} is reserved")]
     Reserved {
@@ -64,21 +64,21 @@ pub enum PlaceError {
     NoBin {
         /// The client id.
         id: String,
-        /// What the function said.
+        /// Error of the function.
         why: String,
     },
 }
 
-/// Where a record goes. Kept and filled again, so that finding it costs no allocation.
+/// Run and tag of a record. Reused, so that routing does not allocate.
 #[derive(Debug, Default)]
-pub(crate) struct Spot {
+pub(crate) struct Destination {
     pub run: String,
     pub tag: String,
 }
 
 /// The registered groups.
 #[derive(Debug, Default)]
-pub(crate) struct Groups(BTreeMap<String, Kind>);
+pub(crate) struct Groups(BTreeMap<String, GroupKind>);
 
 impl Groups {
     pub fn register(&mut self, group: Group) -> Result<(), GroupError> {
@@ -97,67 +97,67 @@ impl Groups {
     }
 
     /// Finds the run of client `id` and what `tag` is called there.
-    pub fn place(&self, id: &ClientId, tag: &str, spot: &mut Spot) -> Result<(), PlaceError> {
-        spot.tag.clear();
+    pub fn route(&self, id: &ClientId, tag: &str, destination: &mut Destination) -> Result<(), RoutingError> {
+        destination.tag.clear();
         if self.0.is_empty() {
             // The last record was often of the same client.
-            if spot.run != id.as_str() {
+            if destination.run != id.as_str() {
                 check_free(id)?;
-                id.as_str().clone_into(&mut spot.run);
+                id.as_str().clone_into(&mut destination.run);
             }
-            spot.tag.push_str(tag);
+            destination.tag.push_str(tag);
             return Ok(());
         }
-        spot.run.clear();
+        destination.run.clear();
         let (group, name, below) = self.split(id)?;
         match self.find(group)? {
-            Kind::Normal => {
-                spot.run.push_str(group);
-                spot.tag.push_str(name);
-                push_tag(&mut spot.tag, tag);
+            GroupKind::Normal => {
+                destination.run.push_str(group);
+                destination.tag.push_str(name);
+                push_tag(&mut destination.tag, tag);
             }
-            Kind::Indexed(bin_size) => {
-                let index: u64 = name.parse().map_err(|_| PlaceError::Index(id.to_string()))?;
-                let _ = write!(spot.run, "{group}/{index}");
-                spot.tag.push_str(group);
-                push_tag(&mut spot.tag, tag);
-                push_bin(&mut spot.tag, *bin_size, index);
+            GroupKind::Indexed(bin_size) => {
+                let index: u64 = name.parse().map_err(|_| RoutingError::Index(id.to_string()))?;
+                let _ = write!(destination.run, "{group}/{index}");
+                destination.tag.push_str(group);
+                push_tag(&mut destination.tag, tag);
+                push_bin(&mut destination.tag, *bin_size, index);
             }
-            Kind::Combined(bin_name) => {
-                let bin = bin_name(name).map_err(|why| PlaceError::NoBin {
+            GroupKind::Combined(bin_name) => {
+                let bin = bin_name(name).map_err(|why| RoutingError::NoBin {
                     id: id.to_string(),
                     why,
                 })?;
                 let bin = bin.replace([':', '#'], ".");
-                let _ = write!(spot.run, "{group}/{name}");
-                spot.tag.push_str(group);
+                let _ = write!(destination.run, "{group}/{name}");
+                destination.tag.push_str(group);
                 if bin.starts_with('.') {
-                    spot.tag.push_str(&bin);
-                    push_tag(&mut spot.tag, tag);
+                    destination.tag.push_str(&bin);
+                    push_tag(&mut destination.tag, tag);
                 } else {
-                    push_tag(&mut spot.tag, tag);
-                    let _ = write!(spot.tag, "/{bin}");
+                    push_tag(&mut destination.tag, tag);
+                    let _ = write!(destination.tag, "/{bin}");
                 }
             }
         }
         if let Some(below) = below {
-            let _ = write!(spot.run, "/{below}");
+            let _ = write!(destination.run, "/{below}");
         }
-        check_no_file(id, &spot.run)
+        check_no_file(id, &destination.run)
     }
 
-    /// Whether the run of client `id` is that of others too.
-    pub fn shares_run(&self, id: &ClientId) -> Result<bool, PlaceError> {
+    /// True if client `id` shares its run with others.
+    pub fn shares_run(&self, id: &ClientId) -> Result<bool, RoutingError> {
         if self.0.is_empty() {
             return Ok(false);
         }
         let (group, ..) = self.split(id)?;
-        Ok(matches!(self.find(group)?, Kind::Normal))
+        Ok(matches!(self.find(group)?, GroupKind::Normal))
     }
 
     /// The group, the name, and the run below the client's, if the id has one.
-    fn split<'a>(&self, id: &'a ClientId) -> Result<(&'a str, &'a str, Option<&'a str>), PlaceError> {
-        let (group, rest) = id.as_str().split_once('/').ok_or_else(|| PlaceError::Form {
+    fn split<'a>(&self, id: &'a ClientId) -> Result<(&'a str, &'a str, Option<&'a str>), RoutingError> {
+        let (group, rest) = id.as_str().split_once('/').ok_or_else(|| RoutingError::Form {
             id: id.to_string(),
             known: self.known(),
         })?;
@@ -167,8 +167,8 @@ impl Groups {
         })
     }
 
-    fn find(&self, group: &str) -> Result<&Kind, PlaceError> {
-        self.0.get(group).ok_or_else(|| PlaceError::Unknown {
+    fn find(&self, group: &str) -> Result<&GroupKind, RoutingError> {
+        self.0.get(group).ok_or_else(|| RoutingError::Unknown {
             group: group.to_owned(),
             known: self.known(),
         })
@@ -181,21 +181,21 @@ impl Groups {
 }
 
 /// Without groups the id is a path below the log directory, where other things are kept too.
-fn check_free(id: &ClientId) -> Result<(), PlaceError> {
+fn check_free(id: &ClientId) -> Result<(), RoutingError> {
     if id.as_str().split('/').next() == Some(LOGS) {
         let id = id.to_string();
-        return Err(PlaceError::Reserved { id, word: LOGS });
+        return Err(RoutingError::Reserved { id, word: LOGS });
     }
     check_no_file(id, id.as_str())
 }
 
 /// A directory that is called like an event file would be read as one.
-fn check_no_file(id: &ClientId, run: &str) -> Result<(), PlaceError> {
+fn check_no_file(id: &ClientId, run: &str) -> Result<(), RoutingError> {
     if !run.contains(EVENT_FILE) {
         return Ok(());
     }
     let (id, word) = (id.to_string(), EVENT_FILE);
-    Err(PlaceError::Reserved { id, word })
+    Err(RoutingError::Reserved { id, word })
 }
 
 fn push_tag(out: &mut String, tag: &str) {

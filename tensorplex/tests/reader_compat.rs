@@ -1,11 +1,13 @@
-//! What keeps TensorBoard's readers well.
+//! Output that both readers of TensorBoard accept.
 
 mod common;
 
 use common::{Disk, NOW, at, events, id, values};
 use remotecall::Durable;
-use tensorplex::tfevents::messages::{DataClass, Datum, SessionStatus, What};
-use tensorplex::{MAX_NAMES, MAX_TAG, MAX_TEXT, RecordError, Scalars, SummaryWriter};
+use tensorplex::limits::{MAX_NAMES, MAX_TAG, MAX_TEXT};
+use tensorplex::local::RunWriter;
+use tensorplex::tfevents::messages::{DataClass, Datum, EventPayload, SessionStatus};
+use tensorplex::{RecordError, Scalars};
 
 #[test]
 fn a_file_starts_with_its_version_and_a_session() {
@@ -21,8 +23,11 @@ fn a_file_starts_with_its_version_and_a_session() {
     let name = file.file_name().unwrap().to_str().unwrap();
     assert!(name.starts_with("events.out.tfevents.1650000000."), "{name}");
     let events = events(&file);
-    assert_eq!(events[0].what, Some(What::FileVersion("brain.Event:2".into())));
-    let Some(What::SessionLog(session)) = &events[1].what else {
+    assert_eq!(
+        events[0].what,
+        Some(EventPayload::FileVersion("brain.Event:2".into()))
+    );
+    let Some(EventPayload::SessionLog(session)) = &events[1].what else {
         panic!("{:?}", events[1]);
     };
     assert_eq!(session.status(), SessionStatus::Start);
@@ -211,7 +216,7 @@ fn a_local_writer_writes_the_same_records() {
     let mut plex = disk.plex();
     let client = id("a");
     let cx = at(&client);
-    let mut writer = SummaryWriter::create(disk.root().join("b")).unwrap();
+    let mut writer = RunWriter::create(disk.root().join("b")).unwrap();
     let buckets = [[0.0, 1.0, 5.0]];
     let (step, time) = (Some(3), Some(NOW));
     plex.add_scalar(&cx, "x", 1.0, step, time).unwrap();
@@ -240,7 +245,7 @@ fn a_local_writer_writes_the_same_records() {
 #[test]
 fn a_local_writer_flushes_and_goes_on_in_the_same_file() {
     let disk = Disk::new();
-    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    let mut writer = RunWriter::create(disk.root()).unwrap();
     for step in 0..3 {
         writer.add_scalar("x", 1.0, Some(step), Some(f64::NAN)).unwrap();
         writer.flush().unwrap();
@@ -256,7 +261,7 @@ fn a_local_writer_flushes_and_goes_on_in_the_same_file() {
 #[test]
 fn a_local_writer_does_not_wait_for_a_flush_for_ever() {
     let disk = Disk::new();
-    let mut writer = SummaryWriter::create(disk.root()).unwrap();
+    let mut writer = RunWriter::create(disk.root()).unwrap();
     for step in 0..10_000 {
         writer.add_scalar("x", 1.0, Some(step), None).unwrap();
     }

@@ -1,7 +1,7 @@
 //! Histograms of values that stay their owner's, who waits until they are sorted.
 //!
 //! ```text
-//! owner     LentHistogram::new ─► recorder.add ─► Loan::end: takes parts until all are done ─► changes the values
+//! owner     ParallelHistogram::new ─► recorder.add ─► NumbersGuard::end: takes parts until all are done ─► changes the values
 //! recorder                             └► encode:  takes parts until all are done ─► writes the buckets
 //! ```
 //!
@@ -20,14 +20,14 @@ use crate::value::RecordError;
 
 /// Numbers in a part: to count them takes some 15 microseconds.
 const PART: usize = 1 << 15;
-/// How long it is quicker to look than to sleep until somebody else is done with a part.
-const PATIENCE: Duration = Duration::from_micros(100);
+/// Time to spin before sleeping, while another thread finishes a part: 100 µs.
+const SPIN_TIME: Duration = Duration::from_micros(100);
 
-/// Numbers that may change when a [`Loan`] of them has ended: an array of another language, say.
+/// Numbers that may change when a [`NumbersGuard`] of them has ended: an array of another language, say.
 pub trait Numbers: Send + Sync + 'static {
-    /// What they lie in.
+    /// Memory cell of one number.
     type Cell;
-    /// What they are.
+    /// Type of one number.
     type Number: Real;
     /// All of them.
     fn cells(&self) -> &[Self::Cell];
@@ -41,7 +41,7 @@ pub trait Numbers: Send + Sync + 'static {
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU32, Ordering};
 ///
-/// use tensorplex::records::{LentHistogram, Numbers};
+/// use tensorplex::records::{ParallelHistogram, Numbers};
 ///
 /// /// Weights that several threads train.
 /// struct Weights(Arc<[AtomicU32]>);
@@ -57,39 +57,40 @@ pub trait Numbers: Send + Sync + 'static {
 ///     }
 /// }
 ///
-/// # let log = tensorplex::Recorder::connect("localhost:6379", "agent/17")?;
+/// # let log = tensorplex::Writer::connect("localhost:6379", "agent/17")?;
 /// # let weights: Arc<[AtomicU32]> = Arc::new([]);
-/// let (histogram, loan) = LentHistogram::new("weights", Weights(weights.clone()))?;
+/// let (histogram, guard) = ParallelHistogram::new("weights", Weights(weights.clone()))?;
 /// log.add(histogram, 100);
-/// loan.end();
+/// guard.end();
 /// // What is trained from here on is not in the histogram.
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct LentHistogram<N: Numbers> {
+pub struct ParallelHistogram<N: Numbers> {
     tag: String,
     sorting: Arc<Sorting<N>>,
     most: usize,
 }
 
-/// What the owner of lent numbers keeps until he wants to change them.
+/// Guard of numbers that are being read; its owner ends it before changing them.
 #[derive(Debug)]
-#[must_use = "the numbers are read until the loan is ended"]
-pub struct Loan<N: Numbers>(Arc<Sorting<N>>);
+#[must_use = "the numbers are read until the guard is ended"]
+pub struct NumbersGuard<N: Numbers>(Arc<Sorting<N>>);
 
-impl<N: Numbers> LentHistogram<N> {
-    /// Give the histogram to a recorder, then end the loan: that helps to sort, and afterwards nobody reads the numbers.
+impl<N: Numbers> ParallelHistogram<N> {
+    /// Histogram for a writer, and the guard of its numbers. Ending the guard helps to sort; afterwards no thread reads the
+    /// numbers.
     ///
     /// # Errors
     /// When the tag cannot be used.
-    pub fn new(tag: &str, numbers: N) -> Result<(Self, Loan<N>), RecordError> {
+    pub fn new(tag: &str, numbers: N) -> Result<(Self, NumbersGuard<N>), RecordError> {
         let sorting = Arc::new(Sorting::new(numbers));
         let histogram = Self {
             tag: owned_tag(tag)?,
             sorting: sorting.clone(),
             most: BUCKETS,
         };
-        Ok((histogram, Loan(sorting)))
+        Ok((histogram, NumbersGuard(sorting)))
     }
 
     /// Joins neighbours until there are at most so many buckets.
@@ -102,7 +103,7 @@ impl<N: Numbers> LentHistogram<N> {
     }
 }
 
-impl<N: Numbers> Encode for LentHistogram<N> {
+impl<N: Numbers> Encode for ParallelHistogram<N> {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         self.sorting.work();
         let Some(buckets) = self.sorting.buckets() else {
@@ -113,12 +114,12 @@ impl<N: Numbers> Encode for LentHistogram<N> {
     }
 
     /// The numbers are not the recorder's.
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         size_of::<Sorting<N>>()
     }
 }
 
-impl<N: Numbers> Loan<N> {
+impl<N: Numbers> NumbersGuard<N> {
     /// Sorts what is not sorted yet, and gives the numbers back: nobody else reads them any more.
     pub fn end(self) -> Option<N> {
         // When nobody is there to write them they need not be sorted.
@@ -136,7 +137,7 @@ struct Sorting<N: Numbers> {
     numbers: RwLock<Option<N>>,
     parts: usize,
     progress: Mutex<Progress<N::Number>>,
-    /// Of `progress`, to be looked at without holding others up.
+    /// Copy of `progress.done`, read without the lock while spinning.
     done: AtomicUsize,
     /// All parts have got as far as one can without the others.
     came: Condvar,
@@ -205,7 +206,7 @@ impl<N: Numbers> Sorting<N> {
             if progress.is_broken || progress.done == 2 * self.parts {
                 return None;
             }
-            // What is counted depends on how far all reach.
+            // Counting starts when the extent of all parts is known.
             let ready = self.parts * if progress.done < self.parts { 1 } else { 2 };
             if progress.taken < ready {
                 progress.taken += 1;
@@ -220,7 +221,7 @@ impl<N: Numbers> Sorting<N> {
     fn wait(&self, steps: usize) {
         let since = Instant::now();
         while self.done.load(Ordering::Relaxed) < steps {
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > SPIN_TIME {
                 let is_on = |progress: &mut Progress<_>| progress.done < steps && !progress.is_broken;
                 let waited = self.came.wait_while(self.progress(), is_on);
                 drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -230,7 +231,7 @@ impl<N: Numbers> Sorting<N> {
         }
     }
 
-    /// What was found in a step.
+    /// Adds the result of a step.
     fn add(&self, found: impl FnOnce(&mut Progress<N::Number>)) {
         let mut progress = self.progress();
         found(&mut progress);

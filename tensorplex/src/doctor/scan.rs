@@ -7,12 +7,12 @@ use prost::Message as _;
 
 use super::ExamineError;
 use super::fault::Fault;
-use super::salvage::{Piece, Salvage};
 use crate::logdir::MAX_TAGS;
+use crate::logdir::extract::{Extracted, Extractor};
 use crate::records::kind_of_plugin;
 use crate::tfevents::messages::{DataType, SessionStatus, SummaryMetadata};
-use crate::tfevents::{Content, DatumView, EventView, FILE_VERSION, Fields, TensorView, ValueView, Wire};
-use crate::value::Kind;
+use crate::tfevents::{DatumView, EventView, FILE_VERSION, Fields, PayloadView, TensorView, ValueView, Wire};
+use crate::value::RecordKind;
 
 /// Longest metadata that is kept, in bytes; what is longer is as good as none.
 const MAX_METADATA: usize = 1 << 16;
@@ -34,17 +34,17 @@ const KNOWN: &[&str] = &[
 /// Seconds by which the clocks of two writers may differ before their files seem to have grown at once.
 const CLOCKS: f64 = 1.0;
 
-/// What is known of some files, read one after the other.
+/// Faults and tags of some files, read one after the other.
 #[derive(Default)]
-pub(super) struct Survey {
+pub(super) struct RunScan {
     /// Fault → where it was seen first, and how often.
     pub faults: BTreeMap<Fault, (String, u64)>,
-    pub files: Vec<FileSeen>,
-    pub tags: HashMap<String, TagSeen>,
+    pub files: Vec<FileScan>,
+    pub tags: HashMap<String, TagScan>,
     names: usize,
 }
 
-pub(super) struct FileSeen {
+pub(super) struct FileScan {
     pub path: PathBuf,
     /// Times of the first and the last event.
     pub time: Option<(f64, f64)>,
@@ -55,9 +55,9 @@ pub(super) struct FileSeen {
     values: u64,
 }
 
-pub(super) struct TagSeen {
+pub(super) struct TagScan {
     number: usize,
-    pub kind: Option<Kind>,
+    pub kind: Option<RecordKind>,
     pub metadata: Option<SummaryMetadata>,
     pub values: u64,
     pub one_step: bool,
@@ -70,16 +70,16 @@ pub(super) struct TagSeen {
     resets: Vec<(u64, i64)>,
 }
 
-impl Survey {
+impl RunScan {
     /// Looks at files, in this order.
     pub fn of(files: &[PathBuf]) -> Result<Self, ExamineError> {
-        let mut survey = Self::default();
+        let mut scan = Self::default();
         for path in files {
-            survey.file(path)?;
+            scan.file(path)?;
         }
-        survey.judge_tags();
-        survey.judge_files();
-        Ok(survey)
+        scan.judge_tags();
+        scan.judge_files();
+        Ok(scan)
     }
 
     /// Steps from which the points of each file count no more.
@@ -99,8 +99,8 @@ impl Survey {
             path: path.to_owned(),
             error,
         };
-        let mut salvage = Salvage::open(path).map_err(unreadable)?;
-        self.files.push(FileSeen {
+        let mut extractor = Extractor::open(path).map_err(unreadable)?;
+        self.files.push(FileScan {
             path: path.to_owned(),
             time: None,
             start: None,
@@ -108,19 +108,19 @@ impl Survey {
             values: 0,
         });
         let mut first = true;
-        while let Some(piece) = salvage.next().map_err(unreadable)? {
+        while let Some(piece) = extractor.next().map_err(unreadable)? {
             let fault = match &piece {
-                Piece::Record(payload) => {
+                Extracted::Record(payload) => {
                     self.record(payload, first)?;
                     first = false;
                     continue;
                 }
-                Piece::Flipped => Fault::Flipped,
-                Piece::Zeros(_) => Fault::Zeros,
-                Piece::TornInside(_) => Fault::TornInside,
-                Piece::TornTail(_) => Fault::TornTail,
-                Piece::TooLong(_) => Fault::TooLong,
-                Piece::Garbage(_) => Fault::Garbage,
+                Extracted::Flipped => Fault::Flipped,
+                Extracted::Zeros(_) => Fault::Zeros,
+                Extracted::TornInside(_) => Fault::TornInside,
+                Extracted::TornTail(_) => Fault::TornTail,
+                Extracted::TooLong(_) => Fault::TooLong,
+                Extracted::Garbage(_) => Fault::Garbage,
             };
             self.in_file(fault);
         }
@@ -141,7 +141,7 @@ impl Survey {
             self.in_file(Fault::NoEvent);
             return Ok(());
         };
-        if first && !matches!(event.content, Content::FileVersion(FILE_VERSION)) {
+        if first && !matches!(event.content, PayloadView::FileVersion(FILE_VERSION)) {
             self.in_file(Fault::NoVersion);
         }
         match event.wall_time.is_finite() {
@@ -154,8 +154,8 @@ impl Survey {
             false => self.in_file(Fault::BadTime),
         }
         match &event.content {
-            Content::Session(SessionStatus::Start) => self.start(event.step),
-            Content::Summary(summary) => {
+            PayloadView::Session(SessionStatus::Start) => self.start(event.step),
+            PayloadView::Summary(summary) => {
                 for value in summary.values() {
                     match value {
                         Ok(value) => self.value(&event, &value)?,
@@ -195,12 +195,12 @@ impl Survey {
             return Ok(());
         };
         if !self.tags.contains_key(value.tag) {
-            self.names += value.tag.len() + std::mem::size_of::<TagSeen>();
+            self.names += value.tag.len() + std::mem::size_of::<TagScan>();
             if self.names > MAX_TAGS {
                 return Err(ExamineError::ManyTags);
             }
             let number = self.tags.len();
-            self.tags.insert(value.tag.to_owned(), TagSeen::new(number));
+            self.tags.insert(value.tag.to_owned(), TagScan::new(number));
         }
         let file = self.files.len() - 1;
         let Some(tag) = self.tags.get_mut(value.tag) else {
@@ -253,8 +253,8 @@ impl Survey {
     }
 }
 
-impl FileSeen {
-    /// Whether both grew at the same time.
+impl FileScan {
+    /// True if both files grew at the same time.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.time
             .zip(other.time)
@@ -262,7 +262,7 @@ impl FileSeen {
     }
 }
 
-impl TagSeen {
+impl TagScan {
     fn new(number: usize) -> Self {
         Self {
             number,
@@ -285,10 +285,10 @@ impl TagSeen {
         }
         let plugin = said.or(plugin_of(self.metadata.as_ref()));
         let kind = match datum {
-            DatumView::Simple(_) => Some(Kind::Scalar),
-            DatumView::Histo => Some(Kind::Histogram),
-            DatumView::Image => Some(Kind::Image),
-            DatumView::Audio => Some(Kind::Audio),
+            DatumView::Simple(_) => Some(RecordKind::Scalar),
+            DatumView::Histo => Some(RecordKind::Histogram),
+            DatumView::Image => Some(RecordKind::Image),
+            DatumView::Audio => Some(RecordKind::Audio),
             DatumView::Tensor(_) => plugin.map(kind_of_plugin),
         };
         let first = self.values == 0;
@@ -323,19 +323,19 @@ impl TagSeen {
         self.values += 1;
     }
 
-    /// Whether the data server drops a value: a later one is at its step or before it.
+    /// True if the data server drops a value, because a later one is at its step or before it.
     pub fn is_dropped(&self, index: u64, step: i64) -> bool {
         let later = self.resets.partition_point(|(reset, _)| *reset <= index);
         self.resets.get(later).is_some_and(|(_, reset)| *reset <= step)
     }
 
-    /// Whether its values have one step and ought to have more.
+    /// True if all values have one step and ought to have more.
     pub fn has_same_step(&self) -> bool {
         self.one_step && self.back > 0 && !self.is_configuration()
     }
 
     fn is_configuration(&self) -> bool {
-        matches!(self.kind, Some(Kind::HParams | Kind::Layout))
+        matches!(self.kind, Some(RecordKind::HParams | RecordKind::Layout))
     }
 
     fn judge(&self) -> Option<(Fault, u64)> {
@@ -363,17 +363,19 @@ fn metadata_of(value: &[u8]) -> Option<SummaryMetadata> {
     SummaryMetadata::decode(short).ok()
 }
 
-/// What is wrong with the form of a value.
+/// Fault in the form of a value.
 fn odd_form(
     value: &ValueView<'_>,
     datum: DatumView<'_>,
-    kind: Option<Kind>,
+    kind: Option<RecordKind>,
     plugin: Option<&str>,
 ) -> Option<Fault> {
     let class = value.metadata.map(|metadata| metadata.data_class);
     match (datum, kind) {
-        (DatumView::Tensor(tensor), Some(Kind::Scalar)) => (!is_scalar(tensor)).then_some(Fault::OddScalar),
-        (DatumView::Tensor(tensor), Some(Kind::Image | Kind::Audio)) => {
+        (DatumView::Tensor(tensor), Some(RecordKind::Scalar)) => {
+            (!is_scalar(tensor)).then_some(Fault::OddScalar)
+        }
+        (DatumView::Tensor(tensor), Some(RecordKind::Image | RecordKind::Audio)) => {
             tensor.shape().is_none().then_some(Fault::NoShape)
         }
         (DatumView::Tensor(_), Some(_)) => {
@@ -390,7 +392,7 @@ fn odd_form(
     }
 }
 
-/// Whether the data server takes it for a scalar.
+/// True if the data server takes the tensor for a scalar.
 fn is_scalar(tensor: TensorView<'_>) -> bool {
     tensor.dtype == DataType::Float as i32
         && tensor.shape().is_none_or(|mut sizes| sizes.next().is_none())

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use super::ExamineError;
 use super::examine::findings_of;
 use super::fault::Finding;
-use super::mend::{MendError, mend, writers};
-use super::survey::Survey;
-use crate::groups::EVENT_FILE;
+use super::fix::{FixError, fix, writers};
+use super::scan::RunScan;
+use crate::layout::EVENT_FILE;
 use crate::logdir::{RunFiles, find_runs};
 
 /// The directory of a server below its log directory.
 const PRIVATE: &str = ".tensorplex";
 
-/// What was found and done.
+/// Report of a repair.
 #[derive(Debug, Default)]
 pub struct Repaired {
     /// The faults of the original.
@@ -35,13 +35,14 @@ pub struct Repaired {
 
 /// A directory cannot be repaired.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RepairError {
     /// The original cannot be read.
     #[error(transparent)]
     Examine(#[from] ExamineError),
     /// A run cannot be written again.
     #[error(transparent)]
-    Mend(#[from] MendError),
+    Mend(#[from] FixError),
     /// The place for the copy is taken.
     #[error("{0} exists and is not empty; the copy needs a new directory")]
     Taken(PathBuf),
@@ -53,7 +54,7 @@ pub enum RepairError {
     Copy {
         /// Which file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         error: io::Error,
     },
 }
@@ -124,8 +125,8 @@ fn copy_others(from: &Path, to: &Path) -> Result<(), RepairError> {
 
 impl Repaired {
     fn run(&mut self, run: &RunFiles, copy: &Path) -> Result<(), RepairError> {
-        let survey = Survey::of(&run.files)?;
-        let findings = findings_of(run, &survey);
+        let scan = RunScan::of(&run.files)?;
+        let findings = findings_of(run, &scan);
         let dir = copy.join(&run.name);
         if findings.is_empty() {
             make(&dir)?;
@@ -139,14 +140,14 @@ impl Repaired {
         }
         self.findings.extend(findings);
         self.mended += 1;
-        for (number, files) in (1..).zip(writers(survey)) {
+        for (number, files) in (1..).zip(writers(scan)) {
             let dir = match (number, run.name.as_str()) {
                 (1, _) => dir.clone(),
                 (_, ".") => copy.join(format!("run-{number}")),
                 (_, name) => copy.join(format!("{name}-{number}")),
             };
             make(&dir)?;
-            let mended = mend(&files, &dir)?;
+            let mended = fix(&files, &dir)?;
             self.values += mended.values;
             self.superseded += mended.superseded;
             self.lost += mended.lost;

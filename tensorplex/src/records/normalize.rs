@@ -19,19 +19,19 @@ use super::image::image_value;
 use super::scalar::scalar_value;
 use super::{Encode, Record, shape};
 use crate::tfevents::messages::{
-    DataClass, DataType, Datum, Event, Summary, SummaryMetadata, TensorProto, Value, What,
+    DataClass, DataType, Datum, Event, EventPayload, Summary, SummaryMetadata, TensorProto, Value,
 };
-use crate::value::{Kind, RecordError, check_tag};
+use crate::value::{RecordError, RecordKind, check_tag};
 
 /// A serialized `tensorflow.Summary`, as other libraries make it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ReadySummary(Summary);
+pub struct SummaryRecord(Summary);
 
 /// A serialized `tensorflow.Event`, as other libraries make it: a summary, a graph or a profile with its own step and time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ReadyEvent(Event);
+pub struct EventRecord(Event);
 
-impl ReadySummary {
+impl SummaryRecord {
     /// Reads and checks it.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl ReadySummary {
     }
 }
 
-impl ReadyEvent {
+impl EventRecord {
     /// Reads and checks it.
     ///
     /// # Errors
@@ -51,9 +51,11 @@ impl ReadyEvent {
     pub fn new(event: &[u8]) -> Result<Self, RecordError> {
         let event = Event::decode(event).map_err(|why| RecordError::NoMessage(why.to_string()))?;
         match &event.what {
-            Some(What::Summary(summary)) => check_values(summary)?,
-            Some(What::GraphDef(_) | What::TaggedRunMetadata(_)) => {}
-            Some(What::FileVersion(_) | What::SessionLog(_)) | None => return Err(RecordError::NoRecord),
+            Some(EventPayload::Summary(summary)) => check_values(summary)?,
+            Some(EventPayload::GraphDef(_) | EventPayload::TaggedRunMetadata(_)) => {}
+            Some(EventPayload::FileVersion(_) | EventPayload::SessionLog(_)) | None => {
+                return Err(RecordError::NoRecord);
+            }
         }
         Ok(Self(event))
     }
@@ -65,21 +67,21 @@ fn check_values(summary: &Summary) -> Result<(), RecordError> {
     }
     summary.value.iter().try_for_each(|value| {
         check_tag(&value.tag)?;
-        ready(value.clone()).map(|_| ())
+        normalize(value.clone()).map(|_| ())
     })
 }
 
-impl Encode for ReadySummary {
+impl Encode for SummaryRecord {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
-        Ok(Record::event(What::Summary(self.0)))
+        Ok(Record::event(EventPayload::Summary(self.0)))
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.0.encoded_len()
     }
 }
 
-impl Encode for ReadyEvent {
+impl Encode for EventRecord {
     fn encode(self, _: f64) -> Result<Record, RecordError> {
         let Self(event) = self;
         let mut record = Record::event(event.what.ok_or(RecordError::NoRecord)?);
@@ -87,35 +89,35 @@ impl Encode for ReadyEvent {
         Ok(record)
     }
 
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.0.encoded_len()
     }
 }
 
-/// What kind of series a value belongs to; `None` when only the values before it tell.
-fn kind_of(value: &Value) -> Option<Kind> {
+/// Kind of the series of a value; `None` when only earlier values of the tag tell.
+fn kind_of(value: &Value) -> Option<RecordKind> {
     match value.value.as_ref()? {
-        Datum::SimpleValue(_) => Some(Kind::Scalar),
-        Datum::Histo(_) => Some(Kind::Histogram),
-        Datum::Image(_) => Some(Kind::Image),
-        Datum::Audio(_) => Some(Kind::Audio),
+        Datum::SimpleValue(_) => Some(RecordKind::Scalar),
+        Datum::Histo(_) => Some(RecordKind::Histogram),
+        Datum::Image(_) => Some(RecordKind::Image),
+        Datum::Audio(_) => Some(RecordKind::Audio),
         Datum::Tensor(_) => Some(kind_of_plugin(plugin_of(value.metadata.as_ref()?))),
     }
 }
 
-/// What kind of series a dashboard shows.
-pub(crate) fn kind_of_plugin(plugin: &str) -> Kind {
+/// Kind of the series that a dashboard shows.
+pub(crate) fn kind_of_plugin(plugin: &str) -> RecordKind {
     match plugin {
-        "scalars" => Kind::Scalar,
-        "histograms" => Kind::Histogram,
-        "text" => Kind::Text,
-        "images" => Kind::Image,
-        "audio" => Kind::Audio,
-        "pr_curves" => Kind::PrCurve,
-        "mesh" => Kind::Mesh,
-        "hparams" => Kind::HParams,
-        "custom_scalars" => Kind::Layout,
-        _ => Kind::Tensor,
+        "scalars" => RecordKind::Scalar,
+        "histograms" => RecordKind::Histogram,
+        "text" => RecordKind::Text,
+        "images" => RecordKind::Image,
+        "audio" => RecordKind::Audio,
+        "pr_curves" => RecordKind::PrCurve,
+        "mesh" => RecordKind::Mesh,
+        "hparams" => RecordKind::HParams,
+        "custom_scalars" => RecordKind::Layout,
+        _ => RecordKind::Tensor,
     }
 }
 
@@ -127,7 +129,7 @@ fn plugin_of(metadata: &SummaryMetadata) -> &str {
 }
 
 /// Brings a value into its form.
-pub(crate) fn ready(mut value: Value) -> Result<(Option<Kind>, Value), RecordError> {
+pub(crate) fn normalize(mut value: Value) -> Result<(Option<RecordKind>, Value), RecordError> {
     if value.value.is_none() && value.metadata.as_ref().is_some_and(|m| plugin_of(m) == "hparams") {
         value.value = Some(Datum::Tensor(nothing()));
     }
@@ -163,12 +165,12 @@ pub(crate) fn ready(mut value: Value) -> Result<(Option<Kind>, Value), RecordErr
             )
         }
         Datum::Audio(audio) => audio_value(tag, audio.encoded_audio_string),
-        Datum::Tensor(tensor) if kind == Some(Kind::Scalar) => {
+        Datum::Tensor(tensor) if kind == Some(RecordKind::Scalar) => {
             let number = one_number(&tensor).ok_or_else(|| odd("a scalar is one number"))?;
             scalar_value(tag, number)
         }
         Datum::Tensor(mut tensor) => {
-            let is_blob = matches!(kind, Some(Kind::Image | Kind::Audio));
+            let is_blob = matches!(kind, Some(RecordKind::Image | RecordKind::Audio));
             if is_blob && tensor.tensor_shape.is_none() {
                 tensor.tensor_shape = shape(&[tensor.string_val.len()]);
             }
