@@ -12,7 +12,7 @@ REDIS ?= 0
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-rust test-python check chaos mutants fuzz python wheel bench bench-peers soak fmt lint deny doc
+.PHONY: help setup demo test test-rust test-python check chaos mutants fuzz python wheel bench bench-peers soak fmt lint deny docs doc
 
 help:
 	@echo 'make demo     32 training processes, one server, one TensorBoard directory: runs/demo'
@@ -30,6 +30,7 @@ help:
 	@echo 'make lint     format, spelling, clippy and docs, with warnings as errors'
 	@echo 'make deny     licences and advisories of the dependencies, by cargo-deny'
 	@echo 'make fmt      format the code'
+	@echo 'make docs     build the documentation as a site: target/book'
 	@echo 'make doc      build the API documentation: target/doc'
 	@echo 'make setup    install what demo, test and bench need; they do it themselves'
 
@@ -135,6 +136,11 @@ lint:
 deny:
 	cargo install --locked cargo-deny
 	cargo deny check
+
+# The documentation as a site: target/book.
+docs:
+	@command -v mdbook >/dev/null || { echo 'docs: installing mdbook from crates.io (some minutes)'; cargo install --locked mdbook; }
+	mdbook build
 
 doc:
 	@scripts/setup cc

@@ -1,5 +1,7 @@
 """The original's README and its own test, against this package."""
 
+import logging
+
 import pytest
 from conftest import ROOT
 from objects import MyObject, Slow
@@ -94,14 +96,24 @@ def test_two_clients_at_once_both_get_everything(broker):
     assert server.stop()
 
 
-def test_the_package_readme_runs(capsys):
+def test_the_package_readme_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENSORPLEX_URL", raising=False)
     text = (ROOT / "python" / "README.md").read_text()
-    exec(text.split("```python\n")[1].split("```")[0], {})
+    before = list(logging.getLogger().handlers)
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(block, {})
+    for handler in set(logging.getLogger().handlers) - set(before):
+        logging.getLogger().removeHandler(handler)
+        handler.close()
     assert capsys.readouterr().out == "2 5\n"
+    assert [path.name.split(".")[0] for path in tmp_path.glob("runs/first/*")] == ["events"]
 
 
 def test_every_exception_is_in_the_documentation():
-    text = (ROOT / "docs" / "python.md").read_text()
+    text = (ROOT / "docs" / "guide" / "python.md").read_text()
     kinds = [kind for kind in vars(tensorplex).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     assert len(kinds) > 10
     assert [kind.__name__ for kind in kinds if f"`{kind.__name__}`" not in text] == []
