@@ -14,16 +14,16 @@ from tensorplex import _native
 #: Seconds for everything together. A process never hangs longer on its way out.
 EXIT_TIMEOUT = 5.0
 
-_watched: int | None = None
+_registered_pid: int | None = None
 _servers: weakref.WeakSet = weakref.WeakSet()
 
 
-def watch() -> None:
+def register() -> None:
     """Called before the first client or server of a process."""
-    global _watched
-    if _watched == os.getpid():
+    global _registered_pid
+    if _registered_pid == os.getpid():
         return
-    _watched = os.getpid()
+    _registered_pid = os.getpid()
     atexit.register(_close)
     # A child of multiprocessing ends without atexit.
     if "multiprocessing.util" in sys.modules:
@@ -41,7 +41,7 @@ def _finalize(close) -> None:
     util.Finalize(None, close, exitpriority=-1)
 
 
-def watch_server(handle) -> None:
+def register_server(handle) -> None:
     _servers.add(handle)
 
 

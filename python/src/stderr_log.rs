@@ -1,4 +1,4 @@
-//! What a server in this process says about itself: warnings on standard error, as the program has them.
+//! Server warnings on standard error, in the form of the program `tensorplex-server`.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -10,10 +10,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 static STARTED: Once = Once::new();
 
-/// Sends warnings to standard error from now on.
+/// Sends warnings to standard error from now on, unless another subscriber is installed.
 pub(crate) fn start() {
     STARTED.call_once(|| {
-        // A file of its own: the library's standard error has a lock, which a fork could find held for ever.
+        // A duplicate descriptor: `std::io::stderr` has a lock, which a fork could copy while held.
         let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() else {
             return;
         };
@@ -21,7 +21,6 @@ pub(crate) fn start() {
             .with_writer(File::from(stderr))
             .with_ansi(false)
             .with_target(false);
-        // Whoever has set another subscriber hears it there.
         let _ = tracing_subscriber::registry()
             .with(LevelFilter::WARN)
             .with(lines)
