@@ -8,18 +8,20 @@ use pyo3::prelude::*;
 use remotecall::embedded::{BrokerOptions, BrokerStartError};
 
 use crate::lock::lock;
-use crate::owned::Owned;
+use crate::process_bound::ProcessBound;
 
-/// A broker in this process: what Redis is to the rest, without Redis. It keeps everything in memory.
+/// An in-memory broker in this process. It takes the place of Redis.
 #[pyclass(frozen, module = "tensorplex")]
 pub(crate) struct EmbeddedBroker {
-    broker: Mutex<Owned<remotecall::embedded::EmbeddedBroker>>,
+    broker: Mutex<ProcessBound<remotecall::embedded::EmbeddedBroker>>,
     address: SocketAddr,
 }
 
 #[pymethods]
 impl EmbeddedBroker {
-    /// Listens; port 0 takes any free port. Beyond loopback addresses a password is needed.
+    /// Listens on `host:port`; port 0 picks a free one. An address that is not loopback needs a password.
+    ///
+    /// `max_memory` is in bytes.
     #[new]
     #[pyo3(signature = (port = 8008, host = "127.0.0.1", *, password = None, max_memory = None))]
     fn new(port: u16, host: &str, password: Option<String>, max_memory: Option<usize>) -> PyResult<Self> {
@@ -35,29 +37,29 @@ impl EmbeddedBroker {
         })?;
         Ok(Self {
             address: broker.address(),
-            broker: Mutex::new(Owned::new(broker)),
+            broker: Mutex::new(ProcessBound::new(broker)),
         })
     }
 
-    /// Where it listens.
+    /// The IP address on which it listens.
     #[getter]
     fn host(&self) -> String {
         self.address.ip().to_string()
     }
 
-    /// The port it really got.
+    /// The port on which it listens.
     #[getter]
     fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Its address, without the password.
+    /// Its URL, without the password.
     #[getter]
     fn url(&self) -> String {
         format!("redis://{}", self.address)
     }
 
-    /// Closes the port and every connection.
+    /// Closes the listener and every connection.
     fn stop(&self, py: Python<'_>) {
         let broker = lock(&self.broker).take();
         py.detach(|| drop(broker));

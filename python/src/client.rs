@@ -1,34 +1,36 @@
-//! The caller's end, below the classes that `make_client_class` makes.
+//! `Client`: a connection to a queue, on which the Python client classes are built.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use remotecall::{
     ClientId, ClientOptions, EncodedArgs, Environment, MAX_ARGS, MAX_FRAME, NotQueued, RemoteError, WhenFull,
 };
 
+use crate::connection::Connection;
 use crate::errors;
-use crate::exit::{Connection, seconds};
 use crate::future::RemoteFuture;
-use crate::local::warn_of_losses;
 use crate::lock::lock;
+use crate::package::{register_exit_handler, warn_of_lost_records};
 use crate::scalar::Scalar;
 use crate::values::Encoder;
+use crate::waiting::{SLICE, seconds, wait_in_slices};
 
-/// A connection to a queue under one client id. After a fork the child gets one of its own with its first call.
+/// A connection to a queue under one client id. A forked child opens one of its own with its first call.
 #[pyclass(frozen, module = "tensorplex._native")]
 pub(crate) struct Client {
-    /// Shared with the same client with other deadlines.
+    /// Shared by the clients that [`Client::share`] makes.
     connection: Arc<Mutex<Arc<Connection>>>,
     deadline: Option<Duration>,
-    /// Instead of the connection's own.
+    /// Overrides the connection's own client id.
     client_id: Option<ClientId>,
-    /// Records whose loss was told.
-    told: Arc<Mutex<u64>>,
+    /// Number of lost records that were logged.
+    reported: Arc<Mutex<u64>>,
 }
 
 #[pymethods]
@@ -51,20 +53,20 @@ impl Client {
         };
         let made = py.detach(|| remotecall::Client::connect_with(address, queue, client_id, options));
         let client = made.map_err(errors::connect)?;
-        watch_exit(py)?;
+        register_exit_handler(py)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(Connection::new(client))),
             deadline: None,
             client_id: None,
-            told: Arc::default(),
+            reported: Arc::default(),
         })
     }
 
-    /// The same connection, for calls that are not run later than `deadline` seconds after they were made.
+    /// The same connection, with a deadline: the server skips calls that are older than `deadline` seconds.
     fn with_deadline(&self, deadline: f64) -> PyResult<Self> {
         if deadline.is_nan() || deadline <= 0.0 {
-            let why = format!("deadline of {deadline} s: it must be positive");
-            return Err(pyo3::exceptions::PyValueError::new_err(why));
+            let why = format!("deadline is {deadline} s: must be positive");
+            return Err(PyValueError::new_err(why));
         }
         Ok(Self {
             deadline: Some(seconds(deadline)),
@@ -72,25 +74,27 @@ impl Client {
         })
     }
 
-    /// The same connection, for calls of another client, whose id goes on from this one's.
-    fn below(&self, py: Python<'_>, name: &str) -> PyResult<Self> {
-        let id = format!("{}/{name}", self.caller(&*self.here(py)?).client_id());
-        let id =
-            ClientId::new(&id).map_err(|why| pyo3::exceptions::PyValueError::new_err(why.to_string()))?;
+    /// The same connection, under the client id `<this id>/<name>`.
+    fn child(&self, py: Python<'_>, name: &str) -> PyResult<Self> {
+        let id = format!(
+            "{}/{name}",
+            self.caller(&*self.current_connection(py)?).client_id()
+        );
+        let id = ClientId::new(&id).map_err(|why| PyValueError::new_err(why.to_string()))?;
         Ok(Self {
             client_id: Some(id),
             ..self.share()
         })
     }
 
-    /// Waits until the records that were handed over are encoded.
+    /// Waits until every record so far is encoded.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         let connection = lock(&self.connection).clone();
         let encoder = &connection.records().encoder;
         wait_in_slices(py, f64::INFINITY, |slice| encoder.wait(slice)).map(drop)
     }
 
-    /// Calls a method and returns a future of its result.
+    /// Calls a method and returns the future of its result.
     fn call(
         &self,
         py: Python<'_>,
@@ -99,13 +103,13 @@ impl Client {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<RemoteFuture> {
         let args = encode(py, args, kwargs)?;
-        let connection = self.here(py)?;
+        let connection = self.current_connection(py)?;
         let caller = self.caller(&connection);
-        match hand_over(py, &caller, args.bytes.len(), || {
+        match enqueue(py, &caller, args.bytes.len(), || {
             caller.call_encoded(method, args)
         })? {
             Ok(future) => Ok(RemoteFuture::waiting(future, connection)),
-            // The network's fault is the future's, never the call's.
+            // A full window is reported by the future: a call never raises because of the network.
             Err(full @ NotQueued::WindowFull { .. }) => {
                 Ok(RemoteFuture::failed(RemoteError::NotQueued(full)))
             }
@@ -113,7 +117,7 @@ impl Client {
         }
     }
 
-    /// Calls a method; nothing comes back. Returns false when the call was dropped: the window is full.
+    /// Calls a method without a result; false when the call was dropped because the send window is full.
     fn send(
         &self,
         py: Python<'_>,
@@ -122,15 +126,15 @@ impl Client {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<bool> {
         let args = encode(py, args, kwargs)?;
-        let connection = self.here(py)?;
+        let connection = self.current_connection(py)?;
         let caller = self.caller(&connection);
-        let sent = hand_over(py, &caller, args.bytes.len(), || {
+        let sent = enqueue(py, &caller, args.bytes.len(), || {
             caller.send_encoded(method, args)
         })?;
-        was_taken(py, sent)
+        was_accepted(py, sent)
     }
 
-    /// Sends a record of a number as `send` does. `None` when it is not the usual kind, and nothing is done.
+    /// Fast path of `send` for a scalar. `None`: an argument needs the slow path, and nothing was sent.
     fn add_scalar(
         &self,
         tag: &Bound<'_, PyAny>,
@@ -139,44 +143,44 @@ impl Client {
         walltime: &Bound<'_, PyAny>,
     ) -> PyResult<Option<bool>> {
         let py = tag.py();
-        let Some(scalar) = Scalar::of(tag, value, step, walltime) else {
+        let Some(scalar) = Scalar::from_plain(tag, value, step, walltime) else {
             return Ok(None);
         };
         let args = (scalar.tag, scalar.value, scalar.step, scalar.walltime);
-        let connection = self.here(py)?;
+        let connection = self.current_connection(py)?;
         let caller = self.caller(&connection);
-        let sent = hand_over(py, &caller, scalar.longest(), || {
+        let sent = enqueue(py, &caller, scalar.max_encoded_len(), || {
             caller.try_send("add_scalar", &args)
         })?;
-        was_taken(py, sent).map(Some)
+        was_accepted(py, sent).map(Some)
     }
 
-    /// Waits until every call so far is acknowledged; false when the time was over, or calls were dropped.
+    /// Waits until every call so far is acknowledged; false on timeout, or when calls were dropped.
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let connection = lock(&self.connection).clone();
         let flushed = flush(py, &connection, timeout)?;
-        Ok(self.tell_of_losses(py, &connection)? && flushed)
+        Ok(self.report_losses(py, &connection)? && flushed)
     }
 
-    /// Flushes and ends the connection.
+    /// Flushes and closes the connection.
     fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let connection = lock(&self.connection).clone();
         let flushed = self.flush(py, timeout);
-        // After an interrupted flush too; what is outstanding has been told.
-        let _ = py.detach(|| connection.0.close(Duration::ZERO));
+        // Also after an interrupted flush: `flush` has reported what is outstanding.
+        let _ = py.detach(|| connection.client.close(Duration::ZERO));
         flushed
     }
 
-    /// Numbers since the client was made.
+    /// Counters since the client was made.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let connection = lock(&self.connection).clone();
-        let stats = connection.0.stats();
+        let stats = connection.client.stats();
         let dict = PyDict::new(py);
         dict.set_item("taken", stats.taken)?;
         dict.set_item("acked", stats.acked)?;
         dict.set_item("dropped", stats.dropped.total())?;
         dict.set_item("refused", stats.refused)?;
-        dict.set_item("outage", connection.0.outage())?;
+        dict.set_item("outage", connection.client.outage())?;
         for (cause, count) in stats.dropped.causes() {
             dict.set_item(format!("dropped_{}", cause.replace(' ', "_")), count)?;
         }
@@ -185,10 +189,10 @@ impl Client {
         Ok(dict)
     }
 
-    /// Records that could not be encoded, and those that the server refused.
+    /// Number of records that could not be encoded, plus those that the server refused.
     fn refused(&self) -> u64 {
         let connection = lock(&self.connection).clone();
-        connection.lost().0 + connection.0.stats().refused
+        connection.lost().0 + connection.client.stats().refused
     }
 }
 
@@ -204,17 +208,17 @@ impl Client {
             connection: self.connection.clone(),
             deadline: self.deadline,
             client_id: self.client_id.clone(),
-            told: self.told.clone(),
+            reported: self.reported.clone(),
         }
     }
 
-    /// What calls, with the deadline and the id of this client.
+    /// The client to call with: the connection's, with the deadline and the id of this one.
     pub(crate) fn caller<'a>(&self, connection: &'a Connection) -> Cow<'a, remotecall::Client> {
-        let mut client = Cow::Borrowed(&connection.0);
+        let mut client = Cow::Borrowed(&connection.client);
         if let Some(deadline) = self.deadline {
             client = Cow::Owned(client.with_deadline(deadline));
         }
-        // It was checked when it was made.
+        // Never an error: `id` is a valid client id.
         if let Some(id) = &self.client_id
             && let Ok(named) = client.with_client_id(id.as_str())
         {
@@ -223,27 +227,27 @@ impl Client {
         client
     }
 
-    /// Warns of records that were lost since the last time; whether there were none.
-    fn tell_of_losses(&self, py: Python<'_>, connection: &Connection) -> PyResult<bool> {
+    /// Logs records lost since the last report; returns whether there were none.
+    fn report_losses(&self, py: Python<'_>, connection: &Connection) -> PyResult<bool> {
         let (lost, why) = connection.lost();
-        let before = std::mem::replace(&mut *lock(&self.told), lost);
+        let before = std::mem::replace(&mut *lock(&self.reported), lost);
         let more = lost.saturating_sub(before);
         if more > 0 {
-            warn_of_losses(py, more, &why)?;
+            warn_of_lost_records(py, more, &why)?;
         }
         Ok(more == 0)
     }
 
-    /// The connection of this process.
-    pub(crate) fn here(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
-        let now = lock(&self.connection).clone();
-        if now.0.is_here() {
-            return Ok(now);
+    /// The connection of this process. A forked child replaces its parent's.
+    pub(crate) fn current_connection(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
+        let current = lock(&self.connection).clone();
+        if current.client.is_here() {
+            return Ok(current);
         }
-        watch_exit(py)?;
-        let renewed = Connection::new(now.0.renewed().map_err(errors::connect)?);
+        register_exit_handler(py)?;
+        let renewed = Connection::new(current.client.renewed().map_err(errors::connect)?);
         let mut connection = lock(&self.connection);
-        if !connection.0.is_here() {
+        if !connection.client.is_here() {
             *connection = renewed;
         }
         Ok(connection.clone())
@@ -258,26 +262,26 @@ fn encode(
     let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
     let count = args.len() + kwargs.map_or(0, PyDictMethods::len);
     if count > MAX_ARGS {
-        let why = format!("{count} arguments in one call: at most {MAX_ARGS} are allowed");
-        return Err(pyo3::exceptions::PyValueError::new_err(why));
+        let why = format!("{count} arguments in one call: the limit is {MAX_ARGS}");
+        return Err(PyValueError::new_err(why));
     }
-    // Apart from the window: Python code may run meanwhile, and nobody should wait for it.
+    // Outside the window's lock: Python code may run here, and other callers must not wait for it.
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, MAX_FRAME);
     encoder
         .positional(args)
         .and_then(|()| kwargs.map_or(Ok(()), |kwargs| encoder.named(kwargs)))
-        .map_err(|refusal| refusal.into_error(py, "an argument"))?;
+        .map_err(|error| error.into_error(py, "an argument"))?;
     Ok(EncodedArgs {
         bytes,
         has_named: kwargs.is_some(),
     })
 }
 
-/// What happens to a call when the window is full, as Python has it.
+/// Argument `when_full`: the policy for a call when the send window is full.
 #[derive(FromPyObject)]
 enum Policy {
-    /// It waits so many seconds.
+    /// Longest wait for room, in seconds.
     Seconds(f64),
     Name(String),
 }
@@ -286,7 +290,7 @@ impl TryFrom<Policy> for WhenFull {
     type Error = PyErr;
 
     fn try_from(policy: Policy) -> PyResult<Self> {
-        let why = match policy {
+        let found = match policy {
             Policy::Seconds(time) if time > 0.0 => return Ok(Self::Block(seconds(time))),
             Policy::Seconds(time) => format!("{time} s"),
             Policy::Name(name) => match name.as_str() {
@@ -297,14 +301,14 @@ impl TryFrom<Policy> for WhenFull {
                 _ => format!("{name:?}"),
             },
         };
-        Err(pyo3::exceptions::PyValueError::new_err(format!(
-            "when_full is {why}: 'drop_newest', 'drop_oldest', 'spill', 'block' or a number of seconds is wanted"
+        Err(PyValueError::new_err(format!(
+            "when_full is {found}: expected 'drop_newest', 'drop_oldest', 'spill', 'block' or a positive number of seconds"
         )))
     }
 }
 
-/// Has a call of `size` bytes taken: when it may wait, detached.
-fn hand_over<T: Send>(
+/// Adds a call of `size` bytes to the send window. Detaches when the policy allows a wait for room.
+fn enqueue<T: Send>(
     py: Python<'_>,
     client: &remotecall::Client,
     size: usize,
@@ -316,8 +320,8 @@ fn hand_over<T: Send>(
     })
 }
 
-/// Whether a call that nobody waits for was taken; false when it was dropped.
-fn was_taken(py: Python<'_>, sent: Result<(), NotQueued>) -> PyResult<bool> {
+/// Result of a one-way call: whether it was accepted; false when it was dropped.
+fn was_accepted(py: Python<'_>, sent: Result<(), NotQueued>) -> PyResult<bool> {
     match sent {
         Ok(()) => Ok(true),
         Err(NotQueued::WindowFull { .. }) => Ok(false),
@@ -325,8 +329,9 @@ fn was_taken(py: Python<'_>, sent: Result<(), NotQueued>) -> PyResult<bool> {
     }
 }
 
-/// When calls may wait, waits detached until there is room for one, in slices, so that Ctrl-C is heard; returns whether
-/// they may.
+/// Waits for room in the send window, if the policy is to block; returns whether it is.
+///
+/// Detached and in slices, so that Ctrl-C is handled.
 fn wait_for_room(py: Python<'_>, client: &remotecall::Client, size: usize) -> PyResult<bool> {
     let WhenFull::Block(longest) = client.when_full() else {
         return Ok(false);
@@ -341,9 +346,9 @@ fn wait_for_room(py: Python<'_>, client: &remotecall::Client, size: usize) -> Py
     }
 }
 
-/// Flushes detached, in slices, so that Ctrl-C is heard.
+/// Flushes detached and in slices, so that Ctrl-C is handled.
 fn flush(py: Python<'_>, connection: &Connection, timeout: f64) -> PyResult<bool> {
-    let client = &connection.0;
+    let client = &connection.client;
     let encoder = &connection.records().encoder;
     let deadline = Instant::now() + seconds(timeout);
     if !wait_in_slices(py, timeout, |slice| encoder.wait(slice))? {
@@ -354,7 +359,7 @@ fn flush(py: Python<'_>, connection: &Connection, timeout: f64) -> PyResult<bool
         let left = deadline.saturating_duration_since(Instant::now());
         let flushed = py.detach(|| client.flush(left.min(SLICE)));
         py.check_signals()?;
-        // Only the first slice hears of the calls that were dropped before.
+        // A dropped call is reported to one slice only, so they are summed.
         let outstanding = flushed.err().map_or(0, |error| {
             dropped += error.dropped + error.refused;
             error.outstanding
@@ -366,32 +371,4 @@ fn flush(py: Python<'_>, connection: &Connection, timeout: f64) -> PyResult<bool
             return Ok(false);
         }
     }
-}
-
-/// Waits detached until `wait` says that it is done, for at most `timeout` seconds; says whether it is. In slices, so that
-/// Ctrl-C is heard.
-pub(crate) fn wait_in_slices(
-    py: Python<'_>,
-    timeout: f64,
-    wait: impl Fn(Duration) -> bool + Sync,
-) -> PyResult<bool> {
-    let deadline = Instant::now() + seconds(timeout);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if py.detach(|| wait(left.min(SLICE))) {
-            return Ok(true);
-        }
-        py.check_signals()?;
-        if left <= SLICE {
-            return Ok(false);
-        }
-    }
-}
-
-/// How long a wait may go without looking for signals.
-const SLICE: Duration = Duration::from_millis(50);
-
-/// Has `tensorplex._exit` close everything when this process ends.
-pub(crate) fn watch_exit(py: Python<'_>) -> PyResult<()> {
-    py.import("tensorplex._exit")?.call_method0("watch").map(drop)
 }

@@ -1,4 +1,6 @@
-//! Which exception stands for what. The classes are in `tensorplex._errors`; docs/guide/python.md has the table for readers.
+//! Conversion of Rust errors into Python exceptions.
+//!
+//! The classes are in `tensorplex._errors`; the Python guide has the table for readers.
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -7,13 +9,13 @@ use remotecall::{CallError, ConnectError, NotQueued, RemoteError, RunError};
 /// An exception of `tensorplex._errors`.
 struct Exception<'a> {
     class: &'static str,
-    /// The type of a remote exception; the class itself where there was none.
+    /// Type name of the exception on the server; `class` when nothing was raised there.
     type_name: &'a str,
     message: String,
     traceback: Option<&'a str>,
 }
 
-/// What a future raises.
+/// The exception that a future raises.
 pub(crate) fn remote(py: Python<'_>, error: &RemoteError) -> PyErr {
     let plain = |class: &'static str, message: String| Exception {
         class,
@@ -33,7 +35,7 @@ pub(crate) fn remote(py: Python<'_>, error: &RemoteError) -> PyErr {
             message: message.clone(),
             traceback: traceback.as_deref(),
         },
-        RemoteError::Call(error) => plain(refused(error), text),
+        RemoteError::Call(error) => plain(call_error_class(error), text),
         RemoteError::NotQueued(error) => plain(not_queued_class(error), text),
         RemoteError::Closed => plain("ClientClosed", text),
         RemoteError::BadResult(_) => plain("BadResult", text),
@@ -44,7 +46,7 @@ pub(crate) fn remote(py: Python<'_>, error: &RemoteError) -> PyErr {
     exception.into_error(py)
 }
 
-fn refused(error: &CallError) -> &'static str {
+fn call_error_class(error: &CallError) -> &'static str {
     match error {
         CallError::UnknownMethod(_) => "UnknownMethod",
         CallError::BadArgument { .. } => "BadArgument",

@@ -1,4 +1,4 @@
-//! `RemoteFuture`: the result of a call that is on its way.
+//! `RemoteFuture`: the pending result of a call.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
@@ -8,16 +8,16 @@ use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use remotecall::{Encoded, RemoteError};
 
+use crate::connection::Connection;
 use crate::errors;
-use crate::exit::{Connection, seconds};
 use crate::lock::lock;
 use crate::values::{DecodeError, decode_value};
+use crate::waiting::seconds;
 
-/// How long a wait is left to itself before signals are looked for. With less time a caller does not send and read by
-/// itself.
+/// Longest wait between two checks for signals. A caller with less time does no inline I/O.
 const SLICE: Duration = Duration::from_millis(400);
 
-/// The result of a call that is on its way. Dropping it does no I/O; the call runs all the same.
+/// The pending result of a call. Dropping it does no I/O, and the call still runs.
 #[pyclass(frozen, module = "tensorplex")]
 pub(crate) struct RemoteFuture {
     state: Mutex<State>,
@@ -25,7 +25,7 @@ pub(crate) struct RemoteFuture {
 
 enum State {
     Waiting(Arc<Pending>),
-    /// The result as it came. Whoever decodes it does so without the lock, since Python code may run.
+    /// The encoded result. Decoded without the lock, because Python code may run.
     Encoded(Arc<Vec<u8>>),
     Done(Py<PyAny>),
     Failed(RemoteError),
@@ -35,11 +35,11 @@ enum State {
 struct Pending {
     future: remotecall::RemoteFuture<Encoded>,
     callbacks: Arc<Callbacks>,
-    /// Dropped after the future: the last of both ends the connection.
+    /// Declared, and so dropped, after the future: its drop may close the connection.
     connection: Arc<Connection>,
 }
 
-/// Functions to be called when the call ends.
+/// Functions to call when the call ends.
 #[derive(Default)]
 struct Callbacks(Mutex<Vec<Py<PyAny>>>);
 
@@ -64,7 +64,7 @@ impl RemoteFuture {
 
 #[pymethods]
 impl RemoteFuture {
-    /// Waits for the result and returns it; `None` when `timeout` seconds pass first. A timeout of 0 waits for ever.
+    /// Waits for the result and returns it; `None` after `timeout` seconds. A timeout of 0 waits for ever.
     #[pyo3(signature = (timeout = Some(0.0)))]
     fn get(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<PyAny>>> {
         if self.is_discarded() {
@@ -80,33 +80,33 @@ impl RemoteFuture {
         }
     }
 
-    /// Waits for the result and returns it; raises `TimeoutError` when `timeout` seconds pass first.
+    /// Waits for the result and returns it; raises `TimeoutError` after `timeout` seconds.
     #[pyo3(signature = (timeout = None))]
     fn result(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
         self.outcome(py, timeout)?
             .map_err(|error| errors::remote(py, &error))
     }
 
-    /// Waits for the end of the call and returns what it raised, or `None`.
+    /// Waits for the end of the call and returns its exception, or `None`.
     #[pyo3(signature = (timeout = None))]
     fn exception(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<PyAny>>> {
         let error = self.outcome(py, timeout)?.err();
         Ok(error.map(|error| errors::remote(py, &error).into_value(py).into_any()))
     }
 
-    /// Whether the call has ended.
+    /// Returns whether the call has ended.
     fn done(&self, py: Python<'_>) -> PyResult<bool> {
         self.wait(py, Some(0.0))
     }
 
-    /// Nobody waits for the result any more. The call runs all the same.
+    /// Gives up the result. The call still runs.
     fn discard(&self) {
         let before = std::mem::replace(&mut *lock(&self.state), State::Discarded);
-        // Without the lock: what is dropped here may run Python code.
+        // Dropped without the lock: Python code may run.
         drop(before);
     }
 
-    /// Calls `callback` from another thread when the call ends, or from this one when it has ended.
+    /// Calls `callback` when the call ends: from another thread, or from this one if it has ended.
     fn _when_done(&self, py: Python<'_>, callback: Py<PyAny>) -> PyResult<()> {
         let Some(pending) = self.pending() else {
             return callback.call0(py).map(drop);
@@ -148,7 +148,7 @@ impl RemoteFuture {
         matches!(&*lock(&self.state), State::Discarded)
     }
 
-    /// Waits until the call has ended; false when `timeout` seconds passed first.
+    /// Waits until the call has ended; false after `timeout` seconds.
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let Some(pending) = self.pending() else {
             return Ok(true);
@@ -156,7 +156,7 @@ impl RemoteFuture {
         let deadline = match timeout {
             Some(time) if time.is_nan() || time < 0.0 => {
                 return Err(PyValueError::new_err(format!(
-                    "timeout of {time} s: it cannot be negative"
+                    "timeout is {time} s: must not be negative"
                 )));
             }
             Some(time) => Some(Instant::now() + seconds(time)),
@@ -175,21 +175,21 @@ impl RemoteFuture {
             }
             done = py.detach(|| is_done(left.min(SLICE)));
             py.check_signals()?;
-            pending.connection.tell_of_missing_server(py)?;
+            pending.connection.warn_if_server_is_missing(py)?;
         }
     }
 
     fn outcome(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Result<Py<PyAny>, RemoteError>> {
         match self.wait(py, timeout)? {
             true => self.value(py),
-            false => Err(PyTimeoutError::new_err("the result has not come yet")),
+            false => Err(PyTimeoutError::new_err("timeout: the result has not arrived yet")),
         }
     }
 
-    /// How the call ended.
+    /// The outcome of a call that has ended.
     fn value(&self, py: Python<'_>) -> PyResult<Result<Py<PyAny>, RemoteError>> {
         let (encoded, ended) = self.take(py);
-        // Dropped without the lock: it may be the last of its connection.
+        // Dropped without the lock: it may be the last owner of its connection.
         drop(ended);
         let encoded = match encoded {
             Ok(Ok(encoded)) => encoded,
@@ -212,8 +212,9 @@ impl RemoteFuture {
         }
     }
 
-    /// The result's bytes, or its value when somebody has decoded them; and what is not needed any more.
-    #[allow(clippy::type_complexity)]
+    /// The encoded result, or its value if it is decoded already; and the replaced state, for the caller
+    /// to drop.
+    #[expect(clippy::type_complexity, reason = "a private tuple with one caller")]
     fn take(
         &self,
         py: Python<'_>,
@@ -253,7 +254,7 @@ impl Callbacks {
 }
 
 impl Wake for Callbacks {
-    /// In the thread that reads replies. Nobody is left to be told when the interpreter is ending.
+    /// Runs in the thread that receives replies. Does nothing while the interpreter is ending.
     fn wake(self: Arc<Self>) {
         Python::try_attach(|py| self.call(py));
     }

@@ -1,42 +1,49 @@
-//! `tensorplex._native`: what the Python package takes from Rust.
+//! `tensorplex._native`: the Rust half of the Python package.
 //!
 //! ```text
-//! values    Python objects to MessagePack and back
-//! client    calls, futures              what a caller holds
-//! server    a Python object as a Remote
-//! broker    the embedded broker
-//! plex      servers of records and log lines
-//! log_bridge  warnings of Rust threads as records of the logger `tensorplex`
-//! scalar    a number as it comes
-//! records   images and their like
-//! local     a directory instead of a server
-//! exit      what is still on its way when the interpreter ends
-//! errors    which exception stands for what
+//! client, connection, future    remote calls of a client
+//! local, open_files             records into a local directory
+//! scalar                        fast path of `add_scalar`
+//! records, buffer_pool          images, histograms and other records; memory for copies of arrays
+//! server, servers               served Python objects; the servers of records and log lines
+//! broker                        the embedded broker
+//! values                        Python values as MessagePack
+//! errors                        Rust errors as Python exceptions
+//! background, shutdown          closing in threads, and at the end of the process
+//! package, log_bridge           calls into the Python half; warnings of Rust threads for its logger
+//! lock, waiting, process_bound  mutexes, interruptible waits, values of one process
 //! ```
 //!
-//! Two rules keep threads and forks out of each other's way. A lock of this crate is held only while
-//! attached to the interpreter and never while Python code runs: then no thread waits for a lock that a
-//! detached thread holds, and a forking thread finds every lock free. And what lives in threads or sockets is
-//! used only by the process that made it. The threads that encode are never attached, and never wait for one that is.
+//! Rules that keep threads and forks from blocking each other:
+//!
+//! - A lock of this crate is held only while attached to the interpreter, and never while Python code
+//!   runs. So no attached thread waits for a lock of a detached one, and a fork finds every lock free.
+//! - Threads and sockets are used only by the process that made them.
+//! - Encoding threads never attach, and never wait for an attached thread.
 
 use pyo3::prelude::*;
 
+mod background;
 mod broker;
-mod cells;
+mod buffer_pool;
 mod client;
+mod connection;
 mod errors;
-mod exit;
 mod future;
 mod local;
 mod lock;
 mod log_bridge;
-mod owned;
-mod plex;
+mod numpy_view;
+mod open_files;
+mod package;
+mod process_bound;
 mod records;
 mod scalar;
 mod server;
-mod spare;
+mod servers;
+mod shutdown;
 mod values;
+mod waiting;
 
 #[pymodule]
 mod _native {
@@ -45,15 +52,11 @@ mod _native {
     #[pymodule_export]
     use crate::client::{Client, shown_address};
     #[pymodule_export]
-    use crate::exit::close_all;
-    #[pymodule_export]
     use crate::future::RemoteFuture;
     #[pymodule_export]
     use crate::local::LocalWriter;
     #[pymodule_export]
     use crate::log_bridge::{close_log_bridge, next_log_message, start_log_bridge};
-    #[pymodule_export]
-    use crate::plex::{LogLines, check_group, export_json, runs, serve_lines, serve_records};
     #[pymodule_export]
     use crate::records::{
         add_audio, add_custom_scalars, add_embedding, add_event, add_graph, add_histogram, add_hparams,
@@ -62,6 +65,10 @@ mod _native {
     };
     #[pymodule_export]
     use crate::server::{Server, ServerHandle};
+    #[pymodule_export]
+    use crate::servers::{LogLines, check_group, export_json, runs, serve_lines, serve_records};
+    #[pymodule_export]
+    use crate::shutdown::close_all;
     #[pymodule_export]
     use crate::values::{decode_bytes, encode_bytes};
 }

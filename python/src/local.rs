@@ -1,7 +1,7 @@
-//! Records into a directory of this machine, without a server.
+//! `LocalWriter`: records into a local directory, without a server.
 //!
-//! A writer and those of the runs below it share one `DirectoryWriter`, until it is closed; the next record opens another. A
-//! child process, after a fork, opens one of its own, and never touches its parent's.
+//! A writer and those of its child runs share one `DirectoryWriter` until `close`; the next record opens
+//! another. A forked child opens one of its own and never touches its parent's.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,34 +18,36 @@ use tensorplex::local::{DirectoryWriter, RunWriter, WriteError};
 use tensorplex::records::Encode;
 use tensorplex::tfevents::Bucket;
 
-use crate::client::{wait_in_slices, watch_exit};
-use crate::exit::{Files, seconds};
 use crate::lock::lock;
+use crate::open_files::OpenFiles;
+use crate::package::{register_exit_handler, warn_of_lost_records};
 use crate::scalar::Scalar;
+use crate::waiting::{seconds, wait_in_slices};
 
-/// One run of a directory: what a `Client` is for a server.
+/// Writer of one run of a log directory, with the interface of `Client`.
 #[pyclass(frozen, module = "tensorplex._native")]
 pub(crate) struct LocalWriter {
     shared: Arc<Shared>,
-    /// Its directory below the first one's, which is "".
+    /// Path of the run, relative to the log directory; "" is the directory itself.
     run: String,
 }
 
 struct Shared {
-    /// `None` when nothing is to be written.
+    /// `None`: records are checked and discarded.
     log_dir: Option<PathBuf>,
     pause: Duration,
-    open: Mutex<Option<Arc<Files>>>,
+    open: Mutex<Option<Arc<OpenFiles>>>,
     /// Records that were lost while earlier files were open.
     lost_before: Mutex<u64>,
-    /// How many of those that were lost since were told of.
-    told: Mutex<u64>,
+    /// Number of records lost since then that were logged.
+    reported: Mutex<u64>,
 }
 
 #[pymethods]
 impl LocalWriter {
-    /// Makes the directory. A record waits for `pause` seconds, at most about twice as long. Without a directory records are
-    /// checked and nothing is written.
+    /// Creates the directory. Records are written every `pause` seconds, so one waits at most about twice as long.
+    ///
+    /// Without a directory records are checked and discarded.
     #[new]
     fn new(py: Python<'_>, log_dir: Option<PathBuf>, pause: f64) -> PyResult<Self> {
         let writer = Self {
@@ -54,16 +56,16 @@ impl LocalWriter {
                 pause: seconds(pause),
                 open: Mutex::new(None),
                 lost_before: Mutex::new(0),
-                told: Mutex::new(0),
+                reported: Mutex::new(0),
             }),
             run: String::new(),
         };
-        writer.here(py)?;
+        writer.current_files(py)?;
         Ok(writer)
     }
 
-    /// The writer of a run below this one.
-    fn below(&self, name: &str) -> PyResult<Self> {
+    /// The writer of a child run.
+    fn child(&self, name: &str) -> PyResult<Self> {
         let name = ClientId::new(name).map_err(|why| PyValueError::new_err(why.to_string()))?;
         let run = match self.run.as_str() {
             "" => name.to_string(),
@@ -75,7 +77,7 @@ impl LocalWriter {
         })
     }
 
-    /// The quick records, under the names that a server has for them.
+    /// Writes a record that needs no encoding thread. `method` and its arguments are those of the server.
     fn send(
         &self,
         py: Python<'_>,
@@ -109,12 +111,12 @@ impl LocalWriter {
                 self.write(py, |writer| writer.rewind(step))?;
             }
             "resume" => self.write(py, RunWriter::resume)?,
-            other => return Err(PyValueError::new_err(format!("no such record: {other}"))),
+            other => return Err(PyValueError::new_err(format!("unknown record method {other:?}"))),
         }
         Ok(true)
     }
 
-    /// A number as `send` records it. `None` when it is not the usual kind, and nothing is done.
+    /// Fast path of `send` for a scalar. `None`: an argument needs the slow path, and nothing was written.
     fn add_scalar(
         &self,
         tag: &Bound<'_, PyAny>,
@@ -122,7 +124,7 @@ impl LocalWriter {
         step: &Bound<'_, PyAny>,
         walltime: &Bound<'_, PyAny>,
     ) -> PyResult<Option<bool>> {
-        let Some(scalar) = Scalar::of(tag, value, step, walltime) else {
+        let Some(scalar) = Scalar::from_plain(tag, value, step, walltime) else {
             return Ok(None);
         };
         self.write(tag.py(), |writer| {
@@ -131,7 +133,7 @@ impl LocalWriter {
         Ok(Some(true))
     }
 
-    /// Waits until what was handed over is encoded.
+    /// Waits until every record so far is encoded.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         match self.already_open() {
             Some(files) => drained(py, &files, f64::INFINITY).map(drop),
@@ -139,7 +141,7 @@ impl LocalWriter {
         }
     }
 
-    /// Writes everything; false when that took too long, or when records were lost.
+    /// Writes everything; false on timeout, or when records were lost.
     fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let Some(files) = self.already_open() else {
             return Ok(true);
@@ -149,29 +151,29 @@ impl LocalWriter {
             return Ok(true);
         };
         py.detach(|| recorder.flush())?;
-        Ok(self.tell_of_losses(py, recorder)? && encoded)
+        Ok(self.report_losses(py, recorder)? && encoded)
     }
 
-    /// Flushes and ends. The next record opens another file.
+    /// Flushes and closes. The next record opens another file.
     fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let flushed = self.flush(py, timeout);
         let files = lock(&self.shared.open).take();
         *lock(&self.shared.lost_before) += lost(py, files.as_deref());
-        *lock(&self.shared.told) = 0;
+        *lock(&self.shared.reported) = 0;
         drop(files);
         flushed
     }
 
-    /// Records that were lost since the writer was made.
+    /// Number of records lost since the writer was made.
     fn refused(&self, py: Python<'_>) -> u64 {
         let before = *lock(&self.shared.lost_before);
         before + lost(py, self.already_open().as_deref())
     }
 }
 
-/// Has a job done in a thread. Other threads of Python go on while there is no room for it, but not before it is there: it may
-/// begin to read an array at once, which they may change.
-pub(crate) fn hand_over(
+/// Queues an encoding job of `bytes` bytes. While the queue is full the caller waits detached, so other
+/// Python threads run.
+pub(crate) fn enqueue(
     py: Python<'_>,
     encoder: &EncodeQueue,
     bytes: usize,
@@ -183,9 +185,9 @@ pub(crate) fn hand_over(
     }
 }
 
-/// How many records were lost of those that were to be in these files.
-fn lost(py: Python<'_>, files: Option<&Files>) -> u64 {
-    let recorder = files.and_then(Files::get);
+/// Number of lost records that were meant for these files.
+fn lost(py: Python<'_>, files: Option<&OpenFiles>) -> u64 {
+    let recorder = files.and_then(OpenFiles::get);
     recorder.map_or(0, |recorder| py.detach(|| recorder.lost().records))
 }
 
@@ -196,12 +198,12 @@ impl LocalWriter {
         record: impl Encode + Send + 'static,
         (step, walltime): (i64, Option<f64>),
     ) -> PyResult<()> {
-        if let Some(files) = self.here(py)?
+        if let Some(files) = self.current_files(py)?
             && let Some(recorder) = files.get()
         {
             let bytes = record.held_bytes();
             let job = recorder.job(&self.run, record, Some(step), walltime);
-            hand_over(py, recorder.queue(), bytes, job);
+            enqueue(py, recorder.queue(), bytes, job);
         }
         Ok(())
     }
@@ -210,43 +212,43 @@ impl LocalWriter {
     where
         F: FnOnce(&mut RunWriter) -> Result<(), WriteError> + Send,
     {
-        // Whose files they are is asked once: it is a system call.
+        // The usual case first: each check of the process id is a system call.
         let mut files = lock(&self.shared.open).clone();
         if files.as_ref().and_then(|files| files.get()).is_none() {
-            files = self.here(py)?;
+            files = self.current_files(py)?;
         }
         if let Some(recorder) = files.as_ref().and_then(|files| files.get())
             && let Err(act) = recorder.try_write(&self.run, act)
         {
-            // Somebody else writes, perhaps to a slow disk: other threads go on.
+            // Another thread is writing, perhaps to a slow disk: wait detached.
             py.detach(|| recorder.write(&self.run, act));
         }
         Ok(())
     }
 
-    /// The files of this process, if they are open.
-    fn already_open(&self) -> Option<Arc<Files>> {
+    /// The files of this process, if open.
+    fn already_open(&self) -> Option<Arc<OpenFiles>> {
         let open = lock(&self.shared.open).clone();
         open.filter(|files| files.get().is_some())
     }
 
-    /// The files of this process; `None` when nothing is to be written.
-    fn here(&self, py: Python<'_>) -> PyResult<Option<Arc<Files>>> {
+    /// The files of this process, opened if needed; `None` when records are discarded.
+    fn current_files(&self, py: Python<'_>) -> PyResult<Option<Arc<OpenFiles>>> {
         let Some(log_dir) = &self.shared.log_dir else {
             return Ok(None);
         };
         if let Some(files) = self.already_open() {
             return Ok(Some(files));
         }
-        watch_exit(py)?;
+        register_exit_handler(py)?;
         let created = py.detach(|| DirectoryWriter::create(log_dir, self.shared.pause));
         let recorder = created.map_err(|why| {
-            let text = format!("{} cannot be opened: {why}", log_dir.display());
+            let text = format!("cannot open log directory {}: {why}", log_dir.display());
             io::Error::new(why.kind(), text)
         })?;
-        let files = Files::new(recorder);
+        let files = OpenFiles::new(recorder);
         let mut open = lock(&self.shared.open);
-        // Another thread may have been faster.
+        // Another thread may have opened them meanwhile.
         if let Some(other) = open.clone().filter(|files| files.get().is_some()) {
             return Ok(Some(other));
         }
@@ -254,30 +256,22 @@ impl LocalWriter {
         Ok(Some(files))
     }
 
-    /// Warns of records that were lost since the last time; whether there were none.
-    fn tell_of_losses(&self, py: Python<'_>, recorder: &DirectoryWriter) -> PyResult<bool> {
+    /// Logs records lost since the last report; returns whether there were none.
+    fn report_losses(&self, py: Python<'_>, recorder: &DirectoryWriter) -> PyResult<bool> {
         let lost = py.detach(|| recorder.lost());
-        let before = std::mem::replace(&mut *lock(&self.shared.told), lost.records);
+        let before = std::mem::replace(&mut *lock(&self.shared.reported), lost.records);
         let more = lost.records.saturating_sub(before);
         if more > 0 {
-            warn_of_losses(py, more, &lost.why)?;
+            warn_of_lost_records(py, more, &lost.why)?;
         }
         Ok(more == 0)
     }
 }
 
-/// Waits until everything so far is encoded.
-fn drained(py: Python<'_>, files: &Files, timeout: f64) -> PyResult<bool> {
+/// Waits until every record so far is encoded; false on timeout.
+fn drained(py: Python<'_>, files: &OpenFiles, timeout: f64) -> PyResult<bool> {
     match files.get() {
         Some(recorder) => wait_in_slices(py, timeout, |slice| recorder.wait(slice)),
         None => Ok(true),
     }
-}
-
-/// Tells the logger `tensorplex` of records that nobody will see.
-pub(crate) fn warn_of_losses(py: Python<'_>, count: u64, why: &str) -> PyResult<()> {
-    py.import("logging")?
-        .call_method1("getLogger", ("tensorplex",))?
-        .call_method1("warning", ("%d records were lost; the last: %s", count, why))
-        .map(drop)
 }

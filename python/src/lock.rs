@@ -1,4 +1,7 @@
-//! Locks as this crate uses them: short, attached, without Python code inside.
+//! Mutex access that ignores poisoning.
+//!
+//! Locks of this crate are held briefly, while attached to the interpreter, and never while Python
+//! code runs.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

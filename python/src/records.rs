@@ -1,7 +1,7 @@
-//! Records beyond numbers and texts: the Python class hands arrays over, `tensorplex::records` checks and encodes them.
+//! Records of images, histograms, audio, graphs and other data that a thread encodes.
 //!
-//! What is wrong with a record is a `ValueError` in its caller. Its data is copied, and encoded in a thread; the values of a
-//! histogram are lent to that thread, and the caller helps to sort them.
+//! The caller's arrays are copied and checked here, so an invalid record is a `ValueError` in its
+//! caller. `tensorplex::records` encodes the copy in a thread.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,35 +17,35 @@ use tensorplex::records::{
 use tensorplex::tfevents::Real;
 use tensorplex::{RecordError, TensorplexClient};
 
-use crate::cells::Cells;
+use crate::buffer_pool::BufferPool;
 use crate::client::Client;
 use crate::errors;
-use crate::local::{LocalWriter, hand_over};
+use crate::local::{LocalWriter, enqueue};
 use crate::lock::lock;
-use crate::spare::Spares;
+use crate::numpy_view::NumpyView;
 
-static BYTES: Spares<u8> = Spares::new();
-static FLOATS: Spares<f32> = Spares::new();
-static DOUBLES: Spares<f64> = Spares::new();
+static U8_BUFFERS: BufferPool<u8> = BufferPool::new();
+static F32_BUFFERS: BufferPool<f32> = BufferPool::new();
+static F64_BUFFERS: BufferPool<f64> = BufferPool::new();
 
 /// Step and wall time of a record.
-type At = (i64, Option<f64>);
+type StepAndTime = (i64, Option<f64>);
 
-/// Where records go.
+/// Destination of records.
 #[derive(FromPyObject)]
 pub(crate) enum Sink<'py> {
     Server(PyRef<'py, Client>),
     Directory(PyRef<'py, LocalWriter>),
 }
 
-/// Values of a histogram.
+/// Values of a histogram, in one row.
 #[derive(FromPyObject)]
 pub(crate) enum Values {
     F32(PyBuffer<f32>),
     F64(PyBuffer<f64>),
 }
 
-/// Samples in C order, as bytes or as floats.
+/// Pixels or samples in C order, as bytes or as floats.
 #[derive(FromPyObject)]
 pub(crate) enum Samples {
     Bytes(PyBuffer<u8>),
@@ -55,14 +55,14 @@ pub(crate) enum Samples {
 impl Samples {
     fn array(&self, py: Python<'_>) -> PyResult<Array> {
         match self {
-            Self::Bytes(bytes) => Array::new(bytes.shape(), BYTES.copy(py, bytes)?),
-            Self::Floats(floats) => Array::new(floats.shape(), FLOATS.copy(py, floats)?),
+            Self::Bytes(bytes) => Array::new(bytes.shape(), U8_BUFFERS.copy(py, bytes)?),
+            Self::Floats(floats) => Array::new(floats.shape(), F32_BUFFERS.copy(py, floats)?),
         }
-        .map_err(refused)
+        .map_err(invalid_record)
     }
 }
 
-/// A choice of bins, as `numpy.histogram` takes it.
+/// Argument `bins`, as `numpy.histogram` takes it.
 #[derive(FromPyObject)]
 pub(crate) enum BinChoice {
     Count(usize),
@@ -70,7 +70,7 @@ pub(crate) enum BinChoice {
     Edges(Vec<f64>),
 }
 
-/// A hyperparameter. The order matters: what is a bool in Python is a number too.
+/// A hyperparameter. The order of the variants matters, because a Python bool is a number too.
 #[derive(FromPyObject)]
 pub(crate) enum HParam {
     Bool(bool),
@@ -79,31 +79,35 @@ pub(crate) enum HParam {
 }
 
 #[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "those of the method in Python")]
+#[expect(clippy::too_many_arguments, reason = "the arguments of the Python method")]
 pub(crate) fn add_histogram(
     py: Python<'_>,
     sink: Sink<'_>,
     tag: &str,
     values: Values,
-    is_whole: bool,
+    is_integer: bool,
     bins: BinChoice,
-    most: Option<usize>,
-    at: At,
+    max_bins: Option<usize>,
+    at: StepAndTime,
 ) -> PyResult<()> {
     match (values, bins.into_bins()?) {
-        (Values::F32(values), Bins::TensorBoard) => lend(py, &sink, tag, values, most, at),
-        (Values::F64(values), Bins::TensorBoard) => lend(py, &sink, tag, values, most, at),
+        (Values::F32(values), Bins::TensorBoard) => {
+            add_parallel_histogram(py, &sink, tag, values, max_bins, at)
+        }
+        (Values::F64(values), Bins::TensorBoard) => {
+            add_parallel_histogram(py, &sink, tag, values, max_bins, at)
+        }
         (values, bins) => {
             let histogram = match values {
-                Values::F32(values) => Histogram::new(tag, FLOATS.copy(py, &values)?, bins),
-                Values::F64(values) => Histogram::doubles(tag, DOUBLES.copy(py, &values)?, bins),
+                Values::F32(values) => Histogram::new(tag, F32_BUFFERS.copy(py, &values)?, bins),
+                Values::F64(values) => Histogram::doubles(tag, F64_BUFFERS.copy(py, &values)?, bins),
             };
-            let mut histogram = histogram.map_err(refused)?;
-            if is_whole {
+            let mut histogram = histogram.map_err(invalid_record)?;
+            if is_integer {
                 histogram = histogram.whole();
             }
-            if let Some(most) = most {
-                histogram = histogram.at_most(most).map_err(refused)?;
+            if let Some(max_bins) = max_bins {
+                histogram = histogram.at_most(max_bins).map_err(invalid_record)?;
             }
             add(py, &sink, histogram, at)
         }
@@ -112,17 +116,17 @@ pub(crate) fn add_histogram(
 
 /// A histogram that is sorted here and in the thread for encoding at once. The array is the caller's, who may change it
 /// afterwards.
-fn lend<T: buffer::Element + Real>(
+fn add_parallel_histogram<T: buffer::Element + Real>(
     py: Python<'_>,
     sink: &Sink<'_>,
     tag: &str,
     array: PyBuffer<T>,
-    most: Option<usize>,
-    at: At,
+    max_bins: Option<usize>,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    let (histogram, loan) = ParallelHistogram::new(tag, Cells::of(array)?).map_err(refused)?;
-    let histogram = match most {
-        Some(most) => histogram.at_most(most).map_err(refused)?,
+    let (histogram, loan) = ParallelHistogram::new(tag, NumpyView::of(array)?).map_err(invalid_record)?;
+    let histogram = match max_bins {
+        Some(max_bins) => histogram.at_most(max_bins).map_err(invalid_record)?,
         None => histogram,
     };
     add(py, sink, histogram, at)?;
@@ -130,7 +134,7 @@ fn lend<T: buffer::Element + Real>(
     Ok(())
 }
 
-/// A number as a tensor, with a name and a description.
+/// Records a scalar in tensor form, with a display name and a description.
 #[pyfunction]
 pub(crate) fn add_scalar_tensor(
     py: Python<'_>,
@@ -139,13 +143,13 @@ pub(crate) fn add_scalar_tensor(
     value: f64,
     name: &str,
     description: &str,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    let scalar = ScalarTensor::new(tag, value, name, description).map_err(refused)?;
+    let scalar = ScalarTensor::new(tag, value, name, description).map_err(invalid_record)?;
     add(py, &sink, scalar, at)
 }
 
-/// `bytes`: the elements in C order, little-endian.
+/// Records a tensor. `bytes` are its elements in C order, little-endian.
 #[pyfunction]
 pub(crate) fn add_tensor(
     py: Python<'_>,
@@ -154,7 +158,7 @@ pub(crate) fn add_tensor(
     dtype: &str,
     shape: Vec<usize>,
     bytes: Vec<u8>,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
     let element = match dtype {
         "float32" => Element::F32,
@@ -162,11 +166,11 @@ pub(crate) fn add_tensor(
         "int32" => Element::I32,
         "int64" => Element::I64,
         other => {
-            let why = format!("tensor of {other}: float32, float64, int32 or int64 is wanted");
+            let why = format!("tensor of dtype {other}: expected float32, float64, int32 or int64");
             return Err(PyValueError::new_err(why));
         }
     };
-    let tensor = Tensor::new(tag, element, &shape, bytes).map_err(refused)?;
+    let tensor = Tensor::new(tag, element, &shape, bytes).map_err(invalid_record)?;
     add(py, &sink, tensor, at)
 }
 
@@ -178,9 +182,9 @@ pub(crate) fn add_image(
     pixels: Samples,
     format: &str,
     boxes: Vec<[f32; 4]>,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    let image = Image::new(tag, pixels.array(py)?, format).map_err(refused)?;
+    let image = Image::new(tag, pixels.array(py)?, format).map_err(invalid_record)?;
     add(py, &sink, image.with_boxes(&boxes), at)
 }
 
@@ -192,9 +196,9 @@ pub(crate) fn add_video(
     frames: Samples,
     format: &str,
     fps: f64,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    let video = Video::new(tag, frames.array(py)?, format, fps).map_err(refused)?;
+    let video = Video::new(tag, frames.array(py)?, format, fps).map_err(invalid_record)?;
     add(py, &sink, video, at)
 }
 
@@ -206,14 +210,14 @@ pub(crate) fn add_audio(
     samples: PyBuffer<f32>,
     channels: u16,
     sample_rate: u32,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    let audio = Audio::new(tag, samples.to_vec(py)?, channels, sample_rate).map_err(refused)?;
+    let audio = Audio::new(tag, samples.to_vec(py)?, channels, sample_rate).map_err(invalid_record)?;
     add(py, &sink, audio, at)
 }
 
 #[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "those of the method in Python")]
+#[expect(clippy::too_many_arguments, reason = "the arguments of the Python method")]
 pub(crate) fn add_pr_curve(
     py: Python<'_>,
     sink: Sink<'_>,
@@ -222,12 +226,12 @@ pub(crate) fn add_pr_curve(
     predictions: PyBuffer<f32>,
     weights: Option<PyBuffer<f32>>,
     thresholds: usize,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
     let labels = labels.to_vec(py)?.into_iter().map(|label| label != 0).collect();
     let weights = weights.map(|weights| weights.to_vec(py)).transpose()?;
     let predictions = predictions.to_vec(py)?;
-    let curve = PrCurve::new(tag, labels, predictions, weights, thresholds).map_err(refused)?;
+    let curve = PrCurve::new(tag, labels, predictions, weights, thresholds).map_err(invalid_record)?;
     add(py, &sink, curve, at)
 }
 
@@ -237,20 +241,20 @@ pub(crate) fn add_pr_curve_raw(
     sink: Sink<'_>,
     tag: &str,
     rows: [Vec<f32>; 6],
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    add(py, &sink, PrCurveRaw::new(tag, rows).map_err(refused)?, at)
+    add(py, &sink, PrCurveRaw::new(tag, rows).map_err(invalid_record)?, at)
 }
 
-/// Title, whether it is a margin chart, tags.
-type ChartParts = (String, bool, Vec<String>);
+/// A chart: title, whether it is a margin chart, tags.
+type ChartSpec = (String, bool, Vec<String>);
 
-/// `layout`: sections of charts, each chart with its title, whether it is a margin chart, and its tags.
+/// Records the layout of the custom-scalars dashboard: sections and their charts.
 #[pyfunction]
 pub(crate) fn add_custom_scalars(
     py: Python<'_>,
     sink: Sink<'_>,
-    layout: Vec<(String, Vec<ChartParts>)>,
+    layout: Vec<(String, Vec<ChartSpec>)>,
 ) -> PyResult<()> {
     let mut record = CustomScalars::default();
     for (title, charts) in layout {
@@ -260,23 +264,23 @@ pub(crate) fn add_custom_scalars(
     add(py, &sink, record, (0, None))
 }
 
-fn chart((title, is_margin, tags): &ChartParts) -> PyResult<Chart> {
+fn chart((title, is_margin, tags): &ChartSpec) -> PyResult<Chart> {
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     if !is_margin {
-        return Chart::multiline(title, &tags).map_err(refused);
+        return Chart::multiline(title, &tags).map_err(invalid_record);
     }
     let [value, lower, upper] = tags.as_slice() else {
         let why = format!(
-            "margin chart of {} tags: 3 are needed: value, lower, upper",
+            "margin chart with {} tags: expected 3 (value, lower, upper)",
             tags.len()
         );
         return Err(PyValueError::new_err(why));
     };
-    Chart::margin(title, &[[value, lower, upper]]).map_err(refused)
+    Chart::margin(title, &[[value, lower, upper]]).map_err(invalid_record)
 }
 
 #[pyfunction]
-#[expect(clippy::too_many_arguments, reason = "those of the method in Python")]
+#[expect(clippy::too_many_arguments, reason = "the arguments of the Python method")]
 pub(crate) fn add_mesh(
     py: Python<'_>,
     sink: Sink<'_>,
@@ -285,14 +289,14 @@ pub(crate) fn add_mesh(
     colors: Option<Vec<[u8; 3]>>,
     faces: Option<Vec<[i32; 3]>>,
     config: Option<&str>,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    let mut mesh = Mesh::new(tag, vertices).map_err(refused)?;
+    let mut mesh = Mesh::new(tag, vertices).map_err(invalid_record)?;
     if let Some(colors) = colors {
-        mesh = mesh.colors(colors).map_err(refused)?;
+        mesh = mesh.colors(colors).map_err(invalid_record)?;
     }
     if let Some(faces) = faces {
-        mesh = mesh.faces(faces).map_err(refused)?;
+        mesh = mesh.faces(faces).map_err(invalid_record)?;
     }
     if let Some(config) = config {
         mesh = mesh.config(config);
@@ -300,7 +304,7 @@ pub(crate) fn add_mesh(
     add(py, &sink, mesh, at)
 }
 
-/// The settings of a session, and that it has ended well: what `add_hparams` of torch says.
+/// Records the hyperparameters of a session, and its end with success, as torch's `add_hparams` does.
 #[pyfunction]
 pub(crate) fn add_hparams(
     py: Python<'_>,
@@ -309,7 +313,7 @@ pub(crate) fn add_hparams(
     name: Option<&str>,
 ) -> PyResult<()> {
     let settings = settings.into_iter().map(|(name, value)| (name, value.into()));
-    let mut hparams = HParams::new(settings).map_err(refused)?;
+    let mut hparams = HParams::new(settings).map_err(invalid_record)?;
     if let Some(name) = name {
         hparams = hparams.group_name(name);
     }
@@ -317,18 +321,18 @@ pub(crate) fn add_hparams(
     add(py, &sink, Status::Success, (0, None))
 }
 
-/// `profile`: its tag, and a serialized `RunMetadata`.
+/// Records a graph. `profile` is a tag and a serialized `RunMetadata`.
 #[pyfunction]
 pub(crate) fn add_graph(
     py: Python<'_>,
     sink: Sink<'_>,
     graph_def: Vec<u8>,
     profile: Option<(String, Vec<u8>)>,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
-    let graph = Graph::new(graph_def).map_err(refused)?;
+    let graph = Graph::new(graph_def).map_err(invalid_record)?;
     let profile = profile.map(|(tag, bytes)| GraphProfile::new(&tag, bytes));
-    let profile = profile.transpose().map_err(refused)?;
+    let profile = profile.transpose().map_err(invalid_record)?;
     add(py, &sink, graph, at)?;
     match profile {
         Some(profile) => add(py, &sink, profile, at),
@@ -336,24 +340,39 @@ pub(crate) fn add_graph(
     }
 }
 
-/// A ready-made `Summary`.
+/// Records a serialized `Summary`.
 #[pyfunction]
-pub(crate) fn add_summary(py: Python<'_>, sink: Sink<'_>, summary: &[u8], at: At) -> PyResult<()> {
-    add(py, &sink, SummaryRecord::new(summary).map_err(refused)?, at)
+pub(crate) fn add_summary(py: Python<'_>, sink: Sink<'_>, summary: &[u8], at: StepAndTime) -> PyResult<()> {
+    add(
+        py,
+        &sink,
+        SummaryRecord::new(summary).map_err(invalid_record)?,
+        at,
+    )
 }
 
-/// A ready-made `Event`, with its own step and time.
+/// Records a serialized `Event` at its own step and wall time.
 #[pyfunction]
 pub(crate) fn add_event(py: Python<'_>, sink: Sink<'_>, event: &[u8]) -> PyResult<()> {
-    add(py, &sink, EventRecord::new(event).map_err(refused)?, (0, None))
+    add(
+        py,
+        &sink,
+        EventRecord::new(event).map_err(invalid_record)?,
+        (0, None),
+    )
 }
 
 #[pyfunction]
 pub(crate) fn add_onnx_graph(py: Python<'_>, sink: Sink<'_>, model: &[u8]) -> PyResult<()> {
-    add(py, &sink, Graph::from_onnx(model).map_err(refused)?, (0, None))
+    add(
+        py,
+        &sink,
+        Graph::from_onnx(model).map_err(invalid_record)?,
+        (0, None),
+    )
 }
 
-/// `table`: the names of the columns, and the labels of each row.
+/// Records an embedding. `table` has the column names, and the labels of each row.
 #[pyfunction]
 pub(crate) fn add_embedding(
     py: Python<'_>,
@@ -362,16 +381,18 @@ pub(crate) fn add_embedding(
     vectors: PyBuffer<f32>,
     table: Option<(Vec<String>, Vec<Vec<String>>)>,
     pictures: Option<(Samples, String)>,
-    at: At,
+    at: StepAndTime,
 ) -> PyResult<()> {
     let size = vectors.shape().last().copied().unwrap_or(0);
-    let mut embedding = Embedding::new(tag, vectors.to_vec(py)?, size).map_err(refused)?;
+    let mut embedding = Embedding::new(tag, vectors.to_vec(py)?, size).map_err(invalid_record)?;
     if let Some((header, rows)) = table {
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        embedding = embedding.table(&header, &rows).map_err(refused)?;
+        embedding = embedding.table(&header, &rows).map_err(invalid_record)?;
     }
     if let Some((pixels, format)) = pictures {
-        embedding = embedding.pictures(pixels.array(py)?, &format).map_err(refused)?;
+        embedding = embedding
+            .pictures(pixels.array(py)?, &format)
+            .map_err(invalid_record)?;
     }
     add(py, &sink, embedding, at)
 }
@@ -380,19 +401,19 @@ fn add(
     py: Python<'_>,
     sink: &Sink<'_>,
     record: impl Encode + Send + 'static,
-    (step, walltime): At,
+    (step, walltime): StepAndTime,
 ) -> PyResult<()> {
     let client = match sink {
         Sink::Directory(writer) => return writer.add(py, record, (step, walltime)),
         Sink::Server(client) => client,
     };
-    let connection = client.here(py)?;
-    if connection.0.is_closed() {
+    let connection = client.current_connection(py)?;
+    if connection.client.is_closed() {
         return Err(errors::not_queued(py, NotQueued::Closed));
     }
     let sender = TensorplexClient::new(client.caller(&connection).into_owned()).one_way();
     let records = connection.records().clone();
-    // The time of a record is that of the call.
+    // The time of the call, because the thread encodes the record later.
     let walltime = walltime.unwrap_or_else(now);
     let bytes = record.held_bytes();
     let job = move || {
@@ -401,7 +422,7 @@ fn add(
             *lost = (lost.0 + 1, error.to_string());
         }
     };
-    hand_over(py, &connection.records().encoder, bytes, job);
+    enqueue(py, &connection.records().encoder, bytes, job);
     Ok(())
 }
 
@@ -410,7 +431,7 @@ fn now() -> f64 {
     since.map_or(0.0, |time| time.as_secs_f64())
 }
 
-fn refused(error: RecordError) -> PyErr {
+fn invalid_record(error: RecordError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
@@ -431,7 +452,7 @@ impl BinChoice {
                 "stone" => Bins::Rule(Rule::Stone),
                 _ => {
                     let why = format!(
-                        "bins of {name:?}: tensorflow, auto, fd, doane, scott, rice, sturges, sqrt or stone is wanted, or a number, or edges"
+                        "bins is {name:?}: expected tensorflow, auto, fd, doane, scott, rice, sturges, sqrt or stone, a number, or edges"
                     );
                     return Err(PyValueError::new_err(why));
                 }

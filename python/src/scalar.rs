@@ -1,24 +1,24 @@
-//! A number as a training loop hands it over, taken as it is.
+//! Fast path of `add_scalar`: arguments of the usual types, read without running Python code.
 //!
 //! ```text
-//! tag        str                            exactly that type, as below: what derives from one may do as it likes;
-//!                                           not empty, at most LONGEST_TAG bytes
+//! tag        str                            not empty, at most MAX_TAG_BYTES of UTF-8
 //! value      float, int, float32, float64   the last two are NumPy's
 //! step       int, None                      None is 0
 //! walltime   float, int, None
 //! ```
 //!
-//! Everything else, and everything that is wrong, is for `tensorplex._inputs`, which asks, converts and refuses. So no code
-//! of Python runs here, and nobody who waits for the window waits for it.
+//! The types are exact, because a subclass may override its conversions. Any other argument, and any
+//! invalid one, takes the slow path: `tensorplex._inputs` converts it or refuses it. Since no Python
+//! code runs here, callers may hold the lock of the send window.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyFloat, PyInt, PyString, PyType};
 
-/// Longest tag in bytes. It is copied while other callers wait.
-const LONGEST_TAG: usize = 64 << 10;
+/// Limit on a tag, 64 KiB: it is copied while other callers wait for the send window.
+const MAX_TAG_BYTES: usize = 64 << 10;
 
-/// One record of a number.
+/// One scalar record.
 pub(crate) struct Scalar<'a> {
     pub tag: &'a str,
     pub value: f64,
@@ -27,15 +27,15 @@ pub(crate) struct Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    /// `None`: this is for `tensorplex._inputs`.
-    pub fn of(
+    /// Reads the arguments; `None` when they need the slow path.
+    pub fn from_plain(
         tag: &'a Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         step: &Bound<'_, PyAny>,
         walltime: &Bound<'_, PyAny>,
     ) -> Option<Self> {
         let tag = tag.cast_exact::<PyString>().ok()?.to_str().ok()?;
-        if tag.is_empty() || tag.len() > LONGEST_TAG {
+        if tag.is_empty() || tag.len() > MAX_TAG_BYTES {
             return None;
         }
         Some(Self {
@@ -50,9 +50,9 @@ impl<'a> Scalar<'a> {
         })
     }
 
-    /// No fewer bytes than the arguments of the call have: each of the four has a head of at most five, and the numbers
-    /// are eight long.
-    pub fn longest(&self) -> usize {
+    /// Upper bound on the encoded size of the arguments, in bytes: a head of at most five for each of
+    /// the four, and eight for each of the three numbers.
+    pub fn max_encoded_len(&self) -> usize {
         self.tag.len() + 4 * 5 + 3 * 8
     }
 }
@@ -60,7 +60,7 @@ impl<'a> Scalar<'a> {
 fn number(value: &Bound<'_, PyAny>) -> Option<f64> {
     let is_plain = value.is_exact_instance_of::<PyFloat>()
         || value.is_exact_instance_of::<PyInt>()
-        || is_of_numpy(value);
+        || is_numpy_float(value);
     is_plain.then(|| value.extract().ok()).flatten()
 }
 
@@ -68,7 +68,7 @@ fn integer(value: &Bound<'_, PyAny>) -> Option<i64> {
     value.cast_exact::<PyInt>().ok()?.extract().ok()
 }
 
-fn is_of_numpy(value: &Bound<'_, PyAny>) -> bool {
+fn is_numpy_float(value: &Bound<'_, PyAny>) -> bool {
     static FLOAT32: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static FLOAT64: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     [(&FLOAT32, "float32"), (&FLOAT64, "float64")]

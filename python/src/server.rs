@@ -1,4 +1,4 @@
-//! A Python object whose methods others call.
+//! `Server`: a Python object whose methods remote clients call.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,17 +11,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use remotecall::{Args, CallContext, CallError, ClientId, MAX_RESULT, Remote, RemoteCall};
 
-use crate::client::watch_exit;
 use crate::errors;
-use crate::exit::seconds;
 use crate::lock::lock;
-use crate::owned::Owned;
+use crate::package::register_exit_handler;
+use crate::process_bound::ProcessBound;
 use crate::values::{Encoder, decode_value};
+use crate::waiting::seconds;
 
-/// How often a wait for a server's end looks.
+/// Interval between two looks at whether a server has ended.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A server that has not started yet, or runs in the thread that called `run`.
+/// A server that has not started, or that runs in the thread that called `run`.
 #[pyclass(frozen, module = "tensorplex._native")]
 pub(crate) struct Server {
     remote: Mutex<Option<RemoteCall<Object>>>,
@@ -30,14 +30,13 @@ pub(crate) struct Server {
     interrupt: Interrupt,
 }
 
-/// What a signal handler raised while the server had the main thread.
+/// Exception raised by a signal handler while the server ran in the main thread.
 type Interrupt = Arc<Mutex<Option<PyErr>>>;
 
 #[pymethods]
 impl Server {
-    /// `methods` maps names to bound methods: the allow-list.
+    /// `methods` is the allow-list: names and bound methods.
     #[new]
-    #[allow(clippy::too_many_arguments)]
     fn new(
         methods: Vec<(String, Py<PyAny>)>,
         set_client_id: Option<Py<PyAny>>,
@@ -77,15 +76,15 @@ impl Server {
         ended.map_err(|error| errors::run(py, error))
     }
 
-    /// Has [`run`](Self::run) work off what is in the queue and return.
+    /// Tells [`run`](Self::run) to drain the queue and return.
     fn request_stop(&self) {
         self.stop.store(true, Relaxed);
     }
 
-    /// Serves in a thread of its own.
+    /// Serves in a thread.
     fn start(&self, py: Python<'_>) -> PyResult<ServerHandle> {
         let remote = self.take()?;
-        watch_exit(py)?;
+        register_exit_handler(py)?;
         let address = &self.address;
         let handle = py
             .detach(|| remote.start(address))
@@ -98,25 +97,25 @@ impl Server {
     fn take(&self) -> PyResult<RemoteCall<Object>> {
         lock(&self.remote)
             .take()
-            .ok_or_else(|| PyRuntimeError::new_err("the server was started before"))
+            .ok_or_else(|| PyRuntimeError::new_err("the server was already started"))
     }
 }
 
-/// A server that runs in a thread of its own.
+/// A server that runs in a thread.
 #[pyclass(frozen, weakref, module = "tensorplex._native")]
 pub(crate) struct ServerHandle {
-    handle: Mutex<Owned<remotecall::ServerHandle>>,
+    handle: Mutex<ProcessBound<remotecall::ServerHandle>>,
 }
 
 #[pymethods]
 impl ServerHandle {
-    /// Whether the server serves; not in a child process after a fork.
+    /// Whether the server runs; false in a forked child.
     #[getter]
     fn is_running(&self) -> bool {
         lock(&self.handle).get().is_some_and(|handle| !handle.has_ended())
     }
 
-    /// Numbers since the server was started; none in a child process after a fork.
+    /// Counters since the server started; all 0 in a forked child.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = lock(&self.handle).get().map(remotecall::ServerHandle::stats);
         let stats = stats.unwrap_or_default();
@@ -132,7 +131,7 @@ impl ServerHandle {
         Ok(dict)
     }
 
-    /// Works off what is in the queue and ends; false when `timeout` seconds pass first.
+    /// Drains the queue and stops the server; false when `timeout` seconds pass first.
     #[pyo3(signature = (timeout = f64::INFINITY))]
     fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         if let Some(handle) = lock(&self.handle).get() {
@@ -159,7 +158,7 @@ impl ServerHandle {
 impl ServerHandle {
     pub(crate) fn new(handle: remotecall::ServerHandle) -> Self {
         Self {
-            handle: Mutex::new(Owned::new(handle)),
+            handle: Mutex::new(ProcessBound::new(handle)),
         }
     }
 
@@ -182,12 +181,12 @@ impl ServerHandle {
     }
 }
 
-/// The object: its methods are fixed here, and data can choose among them and nothing else.
+/// The served object. Its methods are fixed here: a call can only choose among them.
 struct Object {
     numbers: HashMap<String, usize>,
     methods: Vec<Py<PyAny>>,
     set_client_id: Option<Py<PyAny>>,
-    /// What `_set_client_id` raised; the call it was for is not made.
+    /// Error of `_set_client_id`: the answer to the call it preceded, which does not run.
     refused: Option<CallError>,
     stop: Arc<AtomicBool>,
     interrupt: Interrupt,
@@ -248,12 +247,12 @@ impl Remote for Object {
             return;
         };
         self.refused = attached(|py| {
-            let told = client_id(py, id.as_str()).and_then(|id| set_client_id.call1(py, (id,)));
-            told.err().map(|error| raised(py, &error))
+            let outcome = client_id(py, id.as_str()).and_then(|id| set_client_id.call1(py, (id,)));
+            outcome.err().map(|error| raised(py, &error))
         });
     }
 
-    /// Python's signal handlers run only when somebody looks.
+    /// Runs pending Python signal handlers. Python itself does so only while it executes code.
     fn tick(&mut self) {
         attached(|py| {
             if let Err(error) = py.check_signals() {
@@ -264,7 +263,10 @@ impl Remote for Object {
     }
 }
 
-/// When the interpreter has ended, no call can be made and none may be acknowledged: the thread waits for its end.
+/// Runs `work` attached to the interpreter.
+///
+/// After the interpreter has ended the thread parks for ever: no call can run, and none may be
+/// acknowledged.
 pub(crate) fn attached<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
     Python::try_attach(work).unwrap_or_else(|| {
         loop {
@@ -288,7 +290,7 @@ fn decode_args<'py>(
     let named = PyDict::new(py);
     for (name, bytes) in args.named_values() {
         if named.contains(name).unwrap_or(true) {
-            return Err(CallError::bad_argument(name, "given twice by name".to_owned()));
+            return Err(CallError::bad_argument(name, "given twice".to_owned()));
         }
         named
             .set_item(name, decode(name, bytes)?)
@@ -311,7 +313,7 @@ fn encode_result(value: &Bound<'_, PyAny>, result: &mut Vec<u8>) -> Result<(), C
     })
 }
 
-/// Whatever the method raised travels back; the server goes on.
+/// Exception of a method, as it is sent to the caller. The server goes on.
 fn raised(py: Python<'_>, error: &PyErr) -> CallError {
     let described = py
         .import("tensorplex._errors")
@@ -327,7 +329,7 @@ fn raised(py: Python<'_>, error: &PyErr) -> CallError {
     }
 }
 
-/// An id that is a plain decimal number was a number: on the wire ids are text.
+/// Client id for `_set_client_id`. A plain decimal number becomes an int again: on the wire ids are text.
 fn client_id<'py>(py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyAny>> {
     match id.parse::<i64>() {
         Ok(number) if number.to_string() == id => Ok(number.into_pyobject(py)?.into_any()),

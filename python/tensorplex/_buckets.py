@@ -9,7 +9,7 @@ import numpy as np
 from tensorplex import _inputs
 
 
-def of_limits(lowest: float, highest: float, bucket_limits: Any, bucket_counts: Any) -> list[list[float]]:
+def from_limits(lowest: float, highest: float, bucket_limits: Any, bucket_counts: Any) -> list[list[float]]:
     """Left edge, right edge and count of each bucket between the first and the last that is not empty.
 
     The outermost edges are the lowest and the highest value: what TensorBoard's readers make of an old histogram.

@@ -17,16 +17,16 @@ EXIT_TIMEOUT = 5.0
 
 _logger = logging.getLogger("tensorplex")
 
-_watched: int | None = None
+_registered_pid: int | None = None
 _servers: weakref.WeakSet = weakref.WeakSet()
 
 
-def watch() -> None:
+def register() -> None:
     """Called before the first client or server of a process."""
-    global _watched
-    if _watched == os.getpid():
+    global _registered_pid
+    if _registered_pid == os.getpid():
         return
-    _watched = os.getpid()
+    _registered_pid = os.getpid()
     _native.start_log_bridge()
     # A daemon: it waits for messages as long as the process lives.
     threading.Thread(target=_log_messages, name="tensorplex-log", daemon=True).start()
@@ -47,7 +47,7 @@ def _finalize(close) -> None:
     util.Finalize(None, close, exitpriority=-1)
 
 
-def watch_server(handle) -> None:
+def register_server(handle) -> None:
     _servers.add(handle)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def pixels(figure: Any, close: bool) -> np.ndarray:
+def render(figure: Any, close: bool) -> np.ndarray:
     """Figures as uint8 (n, height, width, 4)."""
     figures = list(figure) if isinstance(figure, (list, tuple)) else [figure]
     if not figures or not all(hasattr(each, "canvas") for each in figures):
@@ -33,7 +33,7 @@ def pixels(figure: Any, close: bool) -> np.ndarray:
     return np.stack(drawn)
 
 
-def framed(
+def draw_boxes(
     found: np.ndarray, axes: str, boxes: list[list[float]], rescale: float, labels: str | Sequence[str] | None
 ) -> np.ndarray:
     """An image with frames and their labels, larger by a factor."""

@@ -38,11 +38,11 @@ class FileWriter(Recording):
     def add_graph(self, graph_profile: Any, walltime: Any = None) -> None:
         """Records a graph and what running it cost: the messages ``GraphDef`` and ``RunMetadata``."""
         graph, profile = (_inputs.message(part, "graph_profile") for part in graph_profile)
-        _native.add_graph(self._sink, graph, ("step1", profile) if profile else None, self._at(None, walltime))
+        _native.add_graph(self._sink, graph, ("step1", profile) if profile else None, self._stamp(None, walltime))
 
     def add_onnx_graph(self, graph: Any, walltime: Any = None) -> None:
         """Records a graph: the message ``GraphDef``."""
-        _native.add_graph(self._sink, _inputs.message(graph, "graph"), None, self._at(None, walltime))
+        _native.add_graph(self._sink, _inputs.message(graph, "graph"), None, self._stamp(None, walltime))
 
     add_openvino_graph = add_onnx_graph
 

@@ -9,7 +9,7 @@ from typing import Any
 from tensorplex import _inputs
 
 
-def traced(
+def trace(
     model: Any, input_to_model: Any, verbose: bool, use_strict_trace: bool
 ) -> tuple[bytes, tuple[str, bytes] | None]:
     """A graph and, of a module of torch, what running it cost: its tag and a ``RunMetadata``."""
@@ -24,7 +24,7 @@ def traced(
     return graph_def.SerializeToString(), ("step1", profile.SerializeToString())
 
 
-def of_openvino(path: str | os.PathLike[str]) -> bytes:
+def from_openvino(path: str | os.PathLike[str]) -> bytes:
     """The layers of an OpenVINO file, each with those that it takes its input from."""
     from xml.etree import ElementTree
 

@@ -14,7 +14,7 @@ import numpy as np
 STEPS = range(-(2**63), 2**63)
 MAX_BUCKETS = 4096
 #: More than any number of something in one record.
-MANY = 2**31 - 1
+MAX_COUNT = 2**31 - 1
 
 
 def tag(value: Any) -> str:

@@ -46,14 +46,14 @@ def _named(method: Callable[..., None], name: str, doc: str) -> Callable[..., No
 
 
 class LogMethods:
-    """What logs. A class has one method of its own: ``_line(level, text)``."""
+    """What logs. A class has one method of its own: ``_write_line(level, text)``."""
 
-    def _line(self, level: int, text: str) -> None:
+    def _write_line(self, level: int, text: str) -> None:
         raise NotImplementedError
 
     def log(self, level: int, *msg: object, sep: str = " ") -> None:
         """Logs with a level of your choice, from 0 to 255."""
-        self._line(_level(level), text_of(msg, sep))
+        self._write_line(_level(level), message_text(msg, sep))
 
     def logfmt(self, level: int, template: str, /, *args: object, **named: object) -> None:
         """Logs ``template.format(...)`` with a level of your choice; one that does not fit is logged as it is, with the reason."""
@@ -61,23 +61,23 @@ class LogMethods:
             text = template.format(*args, **named)
         except Exception as error:
             text = f"{template} [not formatted: {type(error).__name__}: {error}]"
-        self._line(_level(level), text_of((text,), ""))
+        self._write_line(_level(level), message_text((text,), ""))
 
     def section(self, *msg: object, level: int = logging.INFO, sep: str = "=", repeat: int = 20) -> None:
         """Logs a title between two bars, each of ``repeat // 2`` times ``sep``; a single bar without a title."""
-        title, sep, times = text_of(msg, " "), text_of((sep,), ""), max(0, int(repeat) // 2)
+        title, sep, times = message_text(msg, " "), message_text((sep,), ""), max(0, int(repeat) // 2)
         size = len(sep.encode()) * times
         if size > MAX_BAR:
             raise ValueError(f"bars of {size} bytes: at most {MAX_BAR} are allowed on each side")
         space = " " if title else ""
-        self._line(_level(level), f"{sep * times}{space}{title}{space}{sep * times}")
+        self._write_line(_level(level), f"{sep * times}{space}{title}{space}{sep * times}")
 
     def exception(self, *msg: object, exc: BaseException | None = None, sep: str = " ") -> None:
         """Logs with the level ERROR, and the traceback of ``exc`` below it: the exception being handled if not given."""
         exc = sys.exception() if exc is None else exc
         lines = [] if exc is None else "".join(traceback.format_exception(exc)).strip().split("\n")
-        text = "".join([text_of(msg, sep).removesuffix("\n"), *(f"\nERROR> {line}" for line in lines)])
-        self._line(logging.ERROR, text_of((text,), ""))
+        text = "".join([message_text(msg, sep).removesuffix("\n"), *(f"\nERROR> {line}" for line in lines)])
+        self._write_line(logging.ERROR, message_text((text,), ""))
 
     debug = _printed("debug", 10)
     debugfmt = _formatted("debug", 10)
@@ -140,6 +140,6 @@ def _level(level: int) -> int:
     return int(level)
 
 
-def text_of(msg: tuple[object, ...], sep: str) -> str:
+def message_text(msg: tuple[object, ...], sep: str) -> str:
     # Half a surrogate pair, such as in a file name, has no UTF-8 form.
     return sep.join(map(str, msg)).encode("utf-8", "backslashreplace").decode()

@@ -12,9 +12,9 @@ from tensorplex.global_writer import GlobalSummaryWriter
 from tensorplex.summary_writer import SummaryWriter
 
 #: What takes the place of classes of the same name.
-_OURS = {ours.__name__: ours for ours in (SummaryWriter, GlobalSummaryWriter)}
+_REPLACEMENTS = {ours.__name__: ours for ours in (SummaryWriter, GlobalSummaryWriter)}
 #: Modules that may have these names.
-_HOMES = (
+_PATCHED_MODULES = (
     "torch.utils.tensorboard",
     "torch.utils.tensorboard.writer",
     "tensorboardX",
@@ -30,7 +30,7 @@ class Patch:
         self._changed: list[tuple[ModuleType, str, Any]] = []
         self._finder = _Finder(self._replace_in)
         sys.meta_path.insert(0, self._finder)
-        originals = [original for name in _HOMES if (module := sys.modules.get(name)) for original in _classes(module)]
+        originals = [original for name in _PATCHED_MODULES if (module := sys.modules.get(name)) for original in _classes(module)]
         # Whoever imported a class before has it under a name of its own.
         for module in list(sys.modules.values()):
             for name, value in list(getattr(module, "__dict__", {}).items()):
@@ -38,7 +38,7 @@ class Patch:
                     self._replace(module, name, value)
 
     def _replace_in(self, module: ModuleType) -> None:
-        for name, ours in _OURS.items():
+        for name, ours in _REPLACEMENTS.items():
             found = getattr(module, name, None)
             if found is ours:
                 # It took the class from another module of its package, in which it was replaced already.
@@ -50,7 +50,7 @@ class Patch:
 
     def _replace(self, module: ModuleType, name: str, original: type) -> None:
         self._changed.append((module, name, original))
-        setattr(module, name, _OURS[original.__name__])
+        setattr(module, name, _REPLACEMENTS[original.__name__])
 
     def undo(self) -> None:
         """Brings the classes back. Writers that were made go on."""
@@ -78,7 +78,7 @@ def patch() -> Patch:
 
 def _classes(module: ModuleType) -> list[type]:
     """The classes of a module that are to be replaced."""
-    found = [(getattr(module, name, None), ours) for name, ours in _OURS.items()]
+    found = [(getattr(module, name, None), ours) for name, ours in _REPLACEMENTS.items()]
     return [original for original, ours in found if isinstance(original, type) and original is not ours]
 
 
@@ -90,7 +90,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         self._is_searching = False
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname not in _HOMES or self._is_searching:
+        if fullname not in _PATCHED_MODULES or self._is_searching:
             return None
         self._is_searching = True
         try:

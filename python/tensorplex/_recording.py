@@ -31,10 +31,10 @@ class Recording:
     def _send(self, method: str, args: tuple, kwargs: dict[str, Any]) -> None:
         self._sink.send(method, args, kwargs)
 
-    def _tell_of_drops(self) -> None:
+    def _warn_of_drops(self) -> None:
         """Clients do; of a writer, ``stats`` and ``flush`` tell."""
 
-    def _at(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
+    def _stamp(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
         if type(global_step) is not int or global_step not in _inputs.STEPS:
             global_step = _inputs.step(global_step)
         return global_step, None if walltime is None else _inputs.walltime(walltime)
@@ -64,10 +64,10 @@ class Recording:
             if taken:
                 return
             if taken is not None:
-                self._tell_of_drops()
+                self._warn_of_drops()
                 return
         scalar_value = _inputs.scalar(scalar_value)
-        tag, at = _inputs.tag(tag), self._at(global_step, walltime)
+        tag, at = _inputs.tag(tag), self._stamp(global_step, walltime)
         display_name = new_style if isinstance(new_style, str) else display_name
         summary_description = double_precision if isinstance(double_precision, str) else summary_description
         if new_style or display_name or summary_description:
@@ -84,7 +84,7 @@ class Recording:
         if dtype is None:
             raise TypeError(f"tensor has dtype {found.dtype}: one of {', '.join(_TENSORS)} is wanted")
         found = np.asarray(found, np.dtype(dtype).newbyteorder("<"))
-        at = self._at(global_step, walltime)
+        at = self._stamp(global_step, walltime)
         _native.add_tensor(self._sink, _inputs.tag(tag), np.dtype(dtype).name, found.shape, found.tobytes(), at)
 
     def add_histogram(
@@ -104,11 +104,11 @@ class Recording:
                 in NumPy 2.
             max_bins: neighbours are joined until there are at most so many.
         """
-        values, is_whole = _inputs.samples(values, "values")
+        values, is_integer = _inputs.samples(values, "values")
         if max_bins is not None:
-            max_bins = _inputs.count(max_bins, "max_bins", _inputs.MANY)
-        at = self._at(global_step, walltime)
-        _native.add_histogram(self._sink, _inputs.tag(tag), values, is_whole, _inputs.bins(bins), max_bins, at)
+            max_bins = _inputs.count(max_bins, "max_bins", _inputs.MAX_COUNT)
+        at = self._stamp(global_step, walltime)
+        _native.add_histogram(self._sink, _inputs.tag(tag), values, is_integer, _inputs.bins(bins), max_bins, at)
 
     def add_histogram_raw(
         self,
@@ -128,25 +128,25 @@ class Recording:
         ``num``, ``sum`` and ``sum_squares`` are torch's: no reader of TensorBoard shows them.
         """
         lowest, highest = _inputs.scalar(min, "min"), _inputs.scalar(max, "max")
-        buckets = _buckets.of_limits(lowest, highest, bucket_limits, bucket_counts)
-        self._send("add_histogram_buckets", (_inputs.tag(tag), buckets, *self._at(global_step, walltime)), {})
+        buckets = _buckets.from_limits(lowest, highest, bucket_limits, bucket_counts)
+        self._send("add_histogram_buckets", (_inputs.tag(tag), buckets, *self._stamp(global_step, walltime)), {})
 
     def add_text(self, tag: str, text_string: str, global_step: Any = None, walltime: Any = None) -> None:
         """Records a text, shown as Markdown."""
         text_string = _inputs.text(text_string, "text_string")
-        self._send("add_text", (_inputs.tag(tag), text_string, *self._at(global_step, walltime)), {})
+        self._send("add_text", (_inputs.tag(tag), text_string, *self._stamp(global_step, walltime)), {})
 
     def add_image(
         self, tag: str, img_tensor: Any, global_step: Any = None, walltime: Any = None, dataformats: str = "CHW"
     ) -> None:
         """Records an image: uint8 from 0 to 255, or floats from 0 to 1, in any order of the axes; or an image of PIL."""
-        self._image(tag, img_tensor, dataformats, [], self._at(global_step, walltime))
+        self._image(tag, img_tensor, dataformats, [], self._stamp(global_step, walltime))
 
     def add_images(
         self, tag: str, img_tensor: Any, global_step: Any = None, walltime: Any = None, dataformats: str = "NCHW"
     ) -> None:
         """Records images as one, in a grid of up to eight columns."""
-        self._image(tag, img_tensor, dataformats, [], self._at(global_step, walltime))
+        self._image(tag, img_tensor, dataformats, [], self._stamp(global_step, walltime))
 
     def add_image_with_boxes(
         self,
@@ -170,9 +170,9 @@ class Recording:
         boxes = _inputs.rows(box_tensor, "box_tensor", 4, np.float32)
         if labels is not None or rescale != 1:
             pixels, axes = _inputs.pixels(img_tensor, "img_tensor", dataformats)
-            img_tensor = _figure.framed(pixels, axes, boxes, _inputs.scalar(rescale, "rescale"), labels)
+            img_tensor = _figure.draw_boxes(pixels, axes, boxes, _inputs.scalar(rescale, "rescale"), labels)
             dataformats, boxes = "HWC", []
-        self._image(tag, img_tensor, dataformats, boxes, self._at(global_step, walltime))
+        self._image(tag, img_tensor, dataformats, boxes, self._stamp(global_step, walltime))
 
     def _image(self, tag: str, img_tensor: Any, dataformats: str, boxes: list, at: tuple) -> None:
         pixels, axes = _inputs.pixels(img_tensor, "img_tensor", dataformats)
@@ -182,8 +182,8 @@ class Recording:
         self, tag: str, figure: Any, global_step: Any = None, close: bool = True, walltime: Any = None
     ) -> None:
         """Records a figure of matplotlib, or several as a grid, and closes them unless told otherwise."""
-        tag, at = _inputs.tag(tag), self._at(global_step, walltime)
-        self._image(tag, _figure.pixels(figure, close), "NHWC", [], at)
+        tag, at = _inputs.tag(tag), self._stamp(global_step, walltime)
+        self._image(tag, _figure.render(figure, close), "NHWC", [], at)
 
     def add_video(
         self,
@@ -197,7 +197,7 @@ class Recording:
         """Records a video, as a GIF: uint8 from 0 to 255, or floats from 0 to 1."""
         frames, axes = _inputs.pixels(vid_tensor, "vid_tensor", dataformats)
         fps = _inputs.scalar(fps, "fps")
-        _native.add_video(self._sink, _inputs.tag(tag), frames, axes, fps, self._at(global_step, walltime))
+        _native.add_video(self._sink, _inputs.tag(tag), frames, axes, fps, self._stamp(global_step, walltime))
 
     def add_audio(
         self, tag: str, snd_tensor: Any, global_step: Any = None, sample_rate: int = 44100, walltime: Any = None
@@ -213,7 +213,7 @@ class Recording:
         if channels not in (1, 2):
             raise ValueError(f"snd_tensor has shape {sound.shape}: (n,), (1, n), (n, 1) or (n, 2) is wanted")
         sound = np.ascontiguousarray(sound)
-        _native.add_audio(self._sink, _inputs.tag(tag), sound, channels, sample_rate, self._at(global_step, walltime))
+        _native.add_audio(self._sink, _inputs.tag(tag), sound, channels, sample_rate, self._stamp(global_step, walltime))
 
     def add_pr_curve(
         self,
@@ -226,12 +226,12 @@ class Recording:
         walltime: Any = None,
     ) -> None:
         """Records precision and recall of predictions, from 0 to 1, of labels that are 0 or 1."""
-        num_thresholds = _inputs.count(num_thresholds, "num_thresholds", _inputs.MANY)
+        num_thresholds = _inputs.count(num_thresholds, "num_thresholds", _inputs.MAX_COUNT)
         labels = (_inputs.numbers(labels, "labels").reshape(-1) != 0).view(np.uint8)
         predictions = _inputs.numbers(predictions, "predictions").reshape(-1)
         if weights is not None:
             weights = _inputs.numbers(weights, "weights").reshape(-1)
-        at = self._at(global_step, walltime)
+        at = self._stamp(global_step, walltime)
         _native.add_pr_curve(self._sink, _inputs.tag(tag), labels, predictions, weights, num_thresholds, at)
 
     def add_pr_curve_raw(
@@ -261,7 +261,7 @@ class Recording:
             "recall": recall,
         }
         rows = [_inputs.numbers(row, name).reshape(-1).tolist() for name, row in rows.items()]
-        _native.add_pr_curve_raw(self._sink, _inputs.tag(tag), rows, self._at(global_step, walltime))
+        _native.add_pr_curve_raw(self._sink, _inputs.tag(tag), rows, self._stamp(global_step, walltime))
 
     def add_custom_scalars(self, layout: Mapping[str, Mapping[str, Sequence]]) -> None:
         """Says which charts the dashboard of custom scalars has: ``{section: {title: ["Multiline" or "Margin", tags]}}``.
@@ -309,7 +309,7 @@ class Recording:
         if not isinstance(config_dict, (Mapping, type(None))):
             raise TypeError(f"config_dict is {config_dict!r}: a dict, or None, is wanted")
         config = None if config_dict is None else json.dumps(config_dict)
-        at = self._at(global_step, walltime)
+        at = self._stamp(global_step, walltime)
         _native.add_mesh(self._sink, _inputs.tag(tag), vertices, colors, faces, config, at)
 
     def add_hparams(
@@ -325,7 +325,7 @@ class Recording:
             name: of the group of runs that have the same settings.
         """
         settings, metrics = _inputs.settings(hparam_dict), _inputs.metrics(metric_dict)
-        at = self._at(global_step, None)
+        at = self._stamp(global_step, None)
         _native.add_hparams(self._sink, settings, name)
         for tag, value in metrics.items():
             self._send("add_scalar", (tag, value, *at), {})
@@ -334,8 +334,8 @@ class Recording:
         self, model: Any, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
     ) -> None:
         """Records a graph: a ``GraphDef`` message, its bytes, or a module of torch, which torch traces with its input."""
-        graph_def, profile = _graph.traced(model, input_to_model, verbose, use_strict_trace)
-        _native.add_graph(self._sink, graph_def, profile, self._at(None, None))
+        graph_def, profile = _graph.trace(model, input_to_model, verbose, use_strict_trace)
+        _native.add_graph(self._sink, graph_def, profile, self._stamp(None, None))
 
     def add_onnx_graph(self, onnx_model_file: str | os.PathLike[str]) -> None:
         """Records the graph of an ONNX file, without its weights."""
@@ -345,7 +345,7 @@ class Recording:
 
     def add_openvino_graph(self, xmlname: str | os.PathLike[str]) -> None:
         """Records the graph of an OpenVINO file (``.xml``)."""
-        _native.add_graph(self._sink, _graph.of_openvino(xmlname), None, self._at(None, None))
+        _native.add_graph(self._sink, _graph.from_openvino(xmlname), None, self._stamp(None, None))
 
     def add_embedding(
         self,
@@ -368,12 +368,12 @@ class Recording:
             raise ValueError(f"mat has shape {vectors.shape}: (n, size) is wanted")
         table = None if metadata is None else _inputs.labels(metadata, metadata_header or None)
         pictures = None if label_img is None else _inputs.pixels(label_img, "label_img", "NCHW")
-        _native.add_embedding(self._sink, _inputs.tag(tag), vectors, table, pictures, self._at(global_step, walltime))
+        _native.add_embedding(self._sink, _inputs.tag(tag), vectors, table, pictures, self._stamp(global_step, walltime))
 
     def add_summary(self, summary: Any, global_step: Any = None, walltime: Any = None) -> None:
         """Records a ready-made ``Summary``: the message, or its bytes; all of its values or none."""
         summary = _inputs.message(summary, "summary")
-        _native.add_summary(self._sink, summary, self._at(global_step, walltime))
+        _native.add_summary(self._sink, summary, self._stamp(global_step, walltime))
 
     def add_event(self, event: Any) -> None:
         """Records a ready-made ``Event``, the message or its bytes, at its own step and time."""

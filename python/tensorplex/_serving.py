@@ -10,11 +10,11 @@ import weakref
 from typing import Any, Self
 
 from tensorplex import _exit, _native
-from tensorplex.remote_call import DEFAULT_PORT, RemoteClient, _address, _drained_by_signals
+from tensorplex.remote_call import DEFAULT_PORT, RemoteClient, _address, _drain_on_signals
 from tensorplex.server_client import SERVER_PORT
 
 #: Seconds between two looks at whether the server still runs.
-_TICK = 0.05
+_POLL_INTERVAL = 0.05
 
 #: Objects that serve; nobody else need hold them.
 _running: set[Serving] = set()
@@ -52,7 +52,7 @@ class Serving:
             raise
         self._url, self._pid = url, os.getpid()
         _running.add(self)
-        _exit.watch_server(self)
+        _exit.register_server(self)
         return self
 
     def start_server(self, port: int | None = None, host: str | None = None, *, url: str | None = None) -> None:
@@ -61,8 +61,8 @@ class Serving:
         The arguments are those of ``start``.
         """
         self.start(port, host, url=url)
-        with _drained_by_signals(self):
-            while self.is_running and not self._stopping.wait(_TICK):
+        with _drain_on_signals(self):
+            while self.is_running and not self._stopping.wait(_POLL_INTERVAL):
                 pass
         self.stop()
 
@@ -76,7 +76,7 @@ class Serving:
         False when that takes longer than ``timeout`` seconds; then it goes on, and ``stop`` may be called again. Raises
         ServerError when the server had to end before. In a child process after a fork it does nothing.
         """
-        if not self._is_here():
+        if not self._is_own_process():
             return True
         self._stopping.set()
         deadline = time.monotonic() + timeout
@@ -107,7 +107,7 @@ class Serving:
     @property
     def is_running(self) -> bool:
         """Whether it serves; not in a child process after a fork."""
-        return self._is_here() and self._handle.is_running
+        return self._is_own_process() and self._handle.is_running
 
     def stats(self) -> dict[str, Any]:
         """Numbers since the start: clients, calls, bytes, backlog, duplicates, gaps, and what was refused, by cause."""
@@ -122,11 +122,11 @@ class Serving:
     def _serve(self, address: str) -> _native.ServerHandle:
         raise NotImplementedError
 
-    def _keep(self, client: RemoteClient) -> None:
-        self._proxies = [kept for kept in self._proxies if kept[0]() is not None or not _is_done(kept[1])]
+    def _add_proxy(self, client: RemoteClient) -> None:
+        self._proxies = [kept for kept in self._proxies if kept[0]() is not None or not _is_acknowledged(kept[1])]
         self._proxies.append((weakref.ref(client), client._native))
 
-    def _is_here(self) -> bool:
+    def _is_own_process(self) -> bool:
         return self._pid == os.getpid()
 
     def _flush_proxies(self, deadline: float = math.inf) -> None:
@@ -135,8 +135,8 @@ class Serving:
 
     def _flush(self, connection: _native.Client, deadline: float = math.inf) -> None:
         """Waits for what a client has sent, as long as the server is there to hear it."""
-        while self.is_running and time.monotonic() < deadline and not _is_done(connection):
-            connection.flush(min(_TICK, max(0.0, deadline - time.monotonic())))
+        while self.is_running and time.monotonic() < deadline and not _is_acknowledged(connection):
+            connection.flush(min(_POLL_INTERVAL, max(0.0, deadline - time.monotonic())))
 
     def _close_broker(self) -> None:
         if self._broker is not None:
@@ -144,6 +144,6 @@ class Serving:
             self._broker = None
 
 
-def _is_done(connection: _native.Client) -> bool:
+def _is_acknowledged(connection: _native.Client) -> bool:
     stats = connection.stats()
     return stats["acked"] >= stats["taken"]

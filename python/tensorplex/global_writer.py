@@ -17,7 +17,7 @@ from tensorplex.remote_call import RemoteCall
 from tensorplex.summary_writer import SummaryWriter
 
 #: Longest time in seconds that a record of a child process waits for the process that writes.
-_PATIENCE = 10.0
+_CHILD_TIMEOUT = 10.0
 
 _writer: GlobalSummaryWriter | None = None
 
@@ -102,7 +102,7 @@ class GlobalSummaryWriter:
         if self._client is None:
             self._client = _CountingClient("child", url=self._url, queue_name=_Counting.__name__)
         try:
-            self._client.add(*record).result(_PATIENCE)
+            self._client.add(*record).result(_CHILD_TIMEOUT)
         except MethodRaised:
             raise
         except (RemoteError, TimeoutError) as why:
@@ -112,7 +112,7 @@ class GlobalSummaryWriter:
     def getSummaryWriter() -> GlobalSummaryWriter:
         """The writer of this program: the one that an earlier call made, if it is not closed."""
         global _writer
-        with summary_writer._opening:
+        with summary_writer._open_lock:
             if _writer is None or _writer._is_closed:
                 _writer = GlobalSummaryWriter()
             return _writer

@@ -7,7 +7,7 @@ import os
 from typing import TextIO
 
 from tensorplex._echo import Echo
-from tensorplex._log_methods import HIGHEST, LogMethods, text_of
+from tensorplex._log_methods import HIGHEST, LogMethods, message_text
 from tensorplex.server_client import ServerClient
 
 
@@ -58,7 +58,7 @@ class LoggerplexClient(LogMethods, ServerClient):
     def __reduce__(self):
         return (*super().__reduce__(), {"_echo": self._echo})
 
-    def _line(self, level: int, text: str) -> None:
+    def _write_line(self, level: int, text: str) -> None:
         self._send("log", (level, text), {})
         if self._echo is not None:
             self._echo.write(str(self.client_id), level, text)
@@ -97,7 +97,7 @@ class LoggerplexHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Sends a record. What goes wrong is for ``handleError``, as in every handler."""
         try:
-            level, text = min(max(record.levelno, 0), HIGHEST), text_of((self.format(record),), "")
+            level, text = min(max(record.levelno, 0), HIGHEST), message_text((self.format(record),), "")
             self.client._send("log_at", (level, text, round(record.created * 1e6) * 1000), {})
         except Exception:
             self.handleError(record)

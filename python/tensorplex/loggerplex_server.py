@@ -47,7 +47,7 @@ class Loggerplex(Serving):
         if self._url is None:
             self.start(0)
         client = LoggerplexClient(client_id, url=self._url)
-        self._keep(client)
+        self._add_proxy(client)
         return client
 
     def __repr__(self) -> str:

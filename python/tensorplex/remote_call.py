@@ -78,13 +78,13 @@ class RemoteCall:
 
         A second SIGINT interrupts the method that is running.
         """
-        with _drained_by_signals(self._server):
+        with _drain_on_signals(self._server):
             self._server.run()
 
     def start(self) -> _native.ServerHandle:
         """Serves in a thread of its own, until ``stop()`` of the handle or the end of a ``with`` block."""
         handle = self._server.start()
-        _exit.watch_server(handle)
+        _exit.register_server(handle)
         return handle
 
     @staticmethod
@@ -134,7 +134,7 @@ class RemoteCall:
             "__doc__": f"Calls the methods of a {cls.__name__} that runs elsewhere.",
             "__module__": cls.__module__,
             "__qualname__": name,
-            "_recipe": recipe,
+            "_class_args": recipe,
         }
         return type(name, (RemoteClient,), members)
 
@@ -156,7 +156,7 @@ class RemoteClient:
             ``stats``.
     """
 
-    _recipe: tuple[type, str, bool, tuple[str, ...]]
+    _class_args: tuple[type, str, bool, tuple[str, ...]]
 
     def __init__(
         self,
@@ -169,10 +169,10 @@ class RemoteClient:
         if isinstance(client_id, bool) or not isinstance(client_id, (str, int)):
             raise TypeError(f"client_id is a str or an int, not {type(client_id).__name__}")
         self._origin = (client_id, address, queue_name)
-        self._keeping = {"spool": None if spool is None else os.path.abspath(spool), "when_full": when_full}
-        self._native = _native.Client(address, queue_name, str(client_id), **self._keeping)
+        self._delivery = {"spool": None if spool is None else os.path.abspath(spool), "when_full": when_full}
+        self._native = _native.Client(address, queue_name, str(client_id), **self._delivery)
         self._deadline: float | None = None
-        self._told_of_drops = False
+        self._has_warned_of_drops = False
 
     @property
     def client_id(self) -> str | int:
@@ -221,7 +221,7 @@ class RemoteClient:
         self.close()
 
     def __reduce__(self):
-        return _restore, (self._recipe, self._origin, self._keeping, self._deadline)
+        return _restore, (self._class_args, self._origin, self._delivery, self._deadline)
 
     def __repr__(self) -> str:
         client_id, _, queue_name = self._origin
@@ -229,16 +229,16 @@ class RemoteClient:
 
     def _send(self, method: str, args: tuple, kwargs: dict[str, Any]) -> None:
         if not self._native.send(method, args, kwargs):
-            self._tell_of_drops()
+            self._warn_of_drops()
 
-    def _tell_of_drops(self) -> None:
-        if not self._told_of_drops:
-            self._told_of_drops = True
+    def _warn_of_drops(self) -> None:
+        if not self._has_warned_of_drops:
+            self._has_warned_of_drops = True
             logging.getLogger("tensorplex").warning("%r: the window is full, calls are dropped; see stats()", self)
 
 
 @functools.cache
-def _class_of(recipe: tuple[type, str, bool, tuple[str, ...]]) -> type[RemoteClient]:
+def _cached_class(recipe: tuple[type, str, bool, tuple[str, ...]]) -> type[RemoteClient]:
     return RemoteCall.make_client_class(*recipe)
 
 
@@ -249,7 +249,7 @@ def _restore(
     deadline: float | None,
 ) -> RemoteClient:
     client_id, address, queue_name = origin
-    client = _class_of(recipe)(client_id, url=address, queue_name=queue_name, **keeping)
+    client = _cached_class(recipe)(client_id, url=address, queue_name=queue_name, **keeping)
     return client if deadline is None else client.with_deadline(deadline)
 
 
@@ -337,7 +337,7 @@ def _parameters(signature: inspect.Signature) -> str:
 
 
 @contextlib.contextmanager
-def _drained_by_signals(server: _native.Server) -> Iterator[None]:
+def _drain_on_signals(server: _native.Server) -> Iterator[None]:
     """Python's handlers can be set, and run, in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield

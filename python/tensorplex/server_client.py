@@ -32,11 +32,11 @@ class ServerClient(RemoteClient):
         spool: str | os.PathLike[str] | None = None,
         when_full: str | float = "drop_newest",
     ) -> None:
-        super().__init__(client_id, server_address(host, port, url), self._queue, spool_of(spool), when_full)
+        super().__init__(client_id, server_address(host, port, url), self._queue, spool_directory(spool), when_full)
 
     def __reduce__(self):
         client_id, address, _ = self._origin
-        return _reconnect, (type(self), client_id, address, self._keeping, self._deadline)
+        return _reconnect, (type(self), client_id, address, self._delivery, self._deadline)
 
 
 def server_address(host: str | None, port: int | None, url: str | None) -> str:
@@ -53,7 +53,7 @@ def server_address(host: str | None, port: int | None, url: str | None) -> str:
     return _address(DEFAULT_HOST if host is None else host, SERVER_PORT if port is None else port, url)
 
 
-def spool_of(spool: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
+def spool_directory(spool: str | os.PathLike[str] | None) -> str | os.PathLike[str] | None:
     """The directory that was given, or that of the environment; ``""`` is none."""
     spool = os.environ.get(SPOOL_VARIABLE) if spool is None else spool
     return os.path.abspath(spool) if spool else None

@@ -20,7 +20,7 @@ from typing import Any, Self
 from tensorplex import _inputs, _native
 from tensorplex._file_writer import FileWriter
 from tensorplex._recording import Recording
-from tensorplex.server_client import spool_of
+from tensorplex.server_client import spool_directory
 
 #: Address of a server, for writers that are not told where to write.
 URL_VARIABLE = "TENSORPLEX_URL"
@@ -33,13 +33,13 @@ _NO_METADATA = (None, None)
 MAX_EXPORTED = 10_000
 
 #: Held while a writer opens or closes. One for all of them: that is rare, and so a writer can be pickled.
-_opening = threading.RLock()
+_open_lock = threading.RLock()
 
 
 def _after_fork() -> None:
-    global _opening
+    global _open_lock
     # Another thread of the parent may have held it, and is not here to let it go.
-    _opening = threading.RLock()
+    _open_lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -109,13 +109,13 @@ class SummaryWriter(Recording):
         self.client_id = None
         if self.url is not None:
             self.client_id = _client_id(self.log_dir) if client_id is None else client_id
-        self._keeping = {"spool": spool_of(spool), "when_full": when_full}
+        self._delivery = {"spool": spool_directory(spool), "when_full": when_full}
         self._write_to_disk = write_to_disk
         self._resume = resume
         self._metadata = _NO_METADATA
         self._native = None
         self._scalars: dict[str, deque] = {}
-        self._counted: dict[str, int] = {}
+        self._stats_at_close: dict[str, int] = {}
         self.file_writer: FileWriter | None = None
         self.all_writers: dict[str, FileWriter] | None = None
         self._get_file_writer()
@@ -127,16 +127,16 @@ class SummaryWriter(Recording):
         run = self.file_writer
         if run is not None:
             return run
-        with _opening:
+        with _open_lock:
             if self.file_writer is None:
-                run = self._opened(FileWriter(self._new_sink(), self.log_dir))
+                run = self._resume_if_asked(FileWriter(self._new_sink(), self.log_dir))
                 self.all_writers = {self.log_dir: run}
                 self.file_writer = run
-                self._aim()
+                self._select_fast_path()
             return self.file_writer
 
-    def _aim(self) -> None:
-        """Has numbers go straight into the run while it is open and they need no other step or time; ``_opening`` is held."""
+    def _select_fast_path(self) -> None:
+        """Has numbers go straight into the run while it is open and they need no other step or time; ``_open_lock`` is held."""
         is_straight = self.file_writer is not None and self._metadata == _NO_METADATA
         self._native = self.file_writer._sink if is_straight else None
 
@@ -144,34 +144,34 @@ class SummaryWriter(Recording):
         if not self._write_to_disk:
             return _native.LocalWriter(None, MAX_PAUSE)
         if self.url is not None:
-            return _native.Client(self.url, "tensorplex", str(self.client_id), **self._keeping)
+            return _native.Client(self.url, "tensorplex", str(self.client_id), **self._delivery)
         pause = min(max(self.flush_secs, _MIN_PAUSE), MAX_PAUSE)
         return _native.LocalWriter(os.path.abspath(self.log_dir), pause)
 
-    def _opened(self, run: FileWriter) -> FileWriter:
+    def _resume_if_asked(self, run: FileWriter) -> FileWriter:
         if self._resume == "auto":
             run.resume()
         return run
 
-    def _below(self, name: str) -> FileWriter:
+    def _child_run(self, name: str) -> FileWriter:
         """A run below this one."""
-        name = _plain(name)
+        name = _safe_name(name)
         directory = os.path.join(self.log_dir, name)
-        with _opening:
+        with _open_lock:
             own = self._get_file_writer()
             if directory not in self.all_writers:
-                self.all_writers[directory] = self._opened(FileWriter(own._sink.below(name), directory))
+                self.all_writers[directory] = self._resume_if_asked(FileWriter(own._sink.child(name), directory))
             return self.all_writers[directory]
 
     @property
     def _sink(self) -> Any:
         return self._get_file_writer()._sink
 
-    def _at(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
+    def _stamp(self, global_step: Any, walltime: Any) -> tuple[int, float | None]:
         if self._metadata != _NO_METADATA:
             step, time = self._metadata
             global_step, walltime = step if global_step is None else global_step, time if walltime is None else walltime
-        return super()._at(global_step, walltime)
+        return super()._stamp(global_step, walltime)
 
     @contextlib.contextmanager
     def use_metadata(self, *, global_step: Any = None, walltime: Any = None) -> Iterator[Self]:
@@ -184,9 +184,9 @@ class SummaryWriter(Recording):
             self._set_metadata(before)
 
     def _set_metadata(self, metadata: tuple[Any, Any]) -> None:
-        with _opening:
+        with _open_lock:
             self._metadata = metadata
-            self._aim()
+            self._select_fast_path()
 
     def add_scalars(
         self, main_tag: str, tag_scalar_dict: Mapping[str, Any], global_step: Any = None, walltime: Any = None
@@ -195,9 +195,9 @@ class SummaryWriter(Recording):
         ``<main_tag>_<key>``.
         """
         main_tag, scalars = _inputs.tag(main_tag), _inputs.metrics(tag_scalar_dict)
-        step, walltime = self._at(global_step, walltime)
+        step, walltime = self._stamp(global_step, walltime)
         walltime = time.time() if walltime is None else walltime
-        runs = [self._below(f"{main_tag.replace('/', '_')}_{key}") for key in scalars]
+        runs = [self._child_run(f"{main_tag.replace('/', '_')}_{key}") for key in scalars]
         for run, value in zip(runs, scalars.values()):
             run._send("add_scalar", (main_tag, value, step, walltime), {})
             kept = self._scalars.setdefault(run.get_logdir(), deque(maxlen=MAX_EXPORTED))
@@ -224,8 +224,8 @@ class SummaryWriter(Recording):
             name = hparam_domain_discrete
         run_name = run_name or name or str(time.time())
         settings, metrics = _inputs.settings(hparam_dict), _inputs.metrics(metric_dict)
-        at = self._at(global_step, None)
-        run = self._get_file_writer() if os.path.normpath(run_name) == "." else self._below(run_name)
+        at = self._stamp(global_step, None)
+        run = self._get_file_writer() if os.path.normpath(run_name) == "." else self._child_run(run_name)
         if settings:
             _native.add_hparams(run._sink, settings, None)
         for tag, value in metrics.items():
@@ -242,7 +242,7 @@ class SummaryWriter(Recording):
 
     def rewind(self, step: Any) -> None:
         """Goes back to a step: what is in the run, and in those below that this writer opened, from it on counts no more."""
-        with _opening:
+        with _open_lock:
             self._get_file_writer()
             runs = list(self.all_writers.values())
         for run in runs:
@@ -278,9 +278,9 @@ class SummaryWriter(Recording):
 
         After ``close`` they are those of the run that was closed.
         """
-        if self.file_writer is None and self._counted:
-            return dict(self._counted)
-        return _counted(self._sink)
+        if self.file_writer is None and self._stats_at_close:
+            return dict(self._stats_at_close)
+        return _sink_stats(self._sink)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Writes everything to where readers see it; with a server, waits until it is on the server's disk.
@@ -293,13 +293,13 @@ class SummaryWriter(Recording):
 
     def close(self, timeout: float = 5.0) -> bool:
         """Flushes and ends. A later record opens the run again, in another file."""
-        with _opening:
+        with _open_lock:
             run, self.file_writer, self.all_writers = self.file_writer, None, None
-            self._aim()
+            self._select_fast_path()
         if run is None:
             return True
         is_done = run._sink.close(timeout)
-        self._counted = _counted(run._sink)
+        self._stats_at_close = _sink_stats(run._sink)
         return is_done
 
     def __enter__(self) -> Self:
@@ -309,7 +309,7 @@ class SummaryWriter(Recording):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        closed = {"file_writer": None, "all_writers": None, "_native": None, "_metadata": _NO_METADATA, "_counted": {}}
+        closed = {"file_writer": None, "all_writers": None, "_native": None, "_metadata": _NO_METADATA, "_stats_at_close": {}}
         return self.__dict__ | closed
 
     def __repr__(self) -> str:
@@ -317,7 +317,7 @@ class SummaryWriter(Recording):
         return f"<SummaryWriter {where}>"
 
 
-def _counted(sink: Any) -> dict[str, int]:
+def _sink_stats(sink: Any) -> dict[str, int]:
     return (sink.stats() if isinstance(sink, _native.Client) else {}) | {"refused": sink.refused()}
 
 
@@ -332,10 +332,10 @@ def _client_id(log_dir: str) -> str:
         path = path.relative_to(Path.cwd())
     parts = [part for part in path.parts if part != path.anchor]
     parts = parts[1:] if parts[:1] == ["runs"] else parts
-    return _plain("/".join(parts) or "runs")
+    return _safe_name("/".join(parts) or "runs")
 
 
-def _plain(name: str) -> str:
+def _safe_name(name: str) -> str:
     """A name as ids and runs have it: what they must not hold becomes ``_``."""
     parts = [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in name.split("/") if part]
     return "/".join(re.sub(r"^\.", "_", part) for part in parts) or "_"

@@ -44,4 +44,4 @@ class TensorplexClient(ServerClient, Recording):
         if not isinstance(tag_scalar_dict, Mapping):
             raise TypeError(f"tag_scalar_dict is a {type(tag_scalar_dict).__name__}: a dict of tags and numbers is wanted")
         scalars = {_inputs.tag(tag): _inputs.scalar(value, repr(tag)) for tag, value in tag_scalar_dict.items()}
-        self._send("add_scalars", (scalars, *self._at(global_step, walltime)), {})
+        self._send("add_scalars", (scalars, *self._stamp(global_step, walltime)), {})

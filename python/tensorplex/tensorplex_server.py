@@ -66,7 +66,7 @@ class Tensorplex(Serving):
         if self._url is None:
             self.start(0)
         client = _Proxy(client_id, self)
-        self._keep(client)
+        self._add_proxy(client)
         return client
 
     def export_json(self, json_dir: str | os.PathLike[str]) -> None:
@@ -74,7 +74,7 @@ class Tensorplex(Serving):
 
         Everything that had come before is in it. A ``/`` in the name of a run is a ``.`` in that of the file.
         """
-        self._settle()
+        self._wait_until_written()
         target = Path(self.folder, os.path.expanduser(json_dir))
         target.mkdir(parents=True, exist_ok=True)
         for run, tags in json.loads(_native.export_json(self.folder)).items():
@@ -82,7 +82,7 @@ class Tensorplex(Serving):
 
     def print_done(self) -> None:
         """Prints ``<run> done`` for each run when everything that had come before is written."""
-        self._settle()
+        self._wait_until_written()
         for run in _native.runs(self.folder):
             print(run, "done")
 
@@ -101,7 +101,7 @@ class Tensorplex(Serving):
     def _serve(self, address: str) -> _native.ServerHandle:
         return _native.serve_records(address, self.folder, list(self._groups.items()))
 
-    def _settle(self) -> None:
+    def _wait_until_written(self) -> None:
         """Waits until what is in the broker by now, and in the clients of this process, is written."""
         if not self.is_running:
             return

@@ -153,7 +153,7 @@ def test_a_stream_that_is_gone_is_no_error():
     "options, text",
     [
         ({"level": "loud"}, "loud"),
-        ({"format": "{time} "}, "none of asctime"),
+        ({"format": "{time} "}, "is unknown: use asctime"),
         ({"time_format": "hmm"}, "time format"),
         ({"level": 256}, "256"),
     ],

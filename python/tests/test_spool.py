@@ -110,7 +110,7 @@ def test_a_client_without_a_usable_spool_says_so(tmp_path):
 def test_options_travel_with_a_pickled_client(tmp_path):
     with TensorplexClient("agent/1", url=NOWHERE, spool=tmp_path, when_full="spill") as client:
         other = pickle.loads(pickle.dumps(client))
-        assert other._keeping == client._keeping == {"spool": str(tmp_path), "when_full": "spill"}
+        assert other._delivery == client._delivery == {"spool": str(tmp_path), "when_full": "spill"}
         assert len(list(tmp_path.iterdir())) == 2
         other.close(0)
 

@@ -240,7 +240,7 @@ def test_refused_records_are_counted_over_the_ends_of_a_writer(local):
 def test_a_directory_that_cannot_be_opened_is_named(tmp_path):
     (tmp_path / "file").touch()
     for name in ("file", "file/below"):
-        with pytest.raises(OSError, match=rf"{tmp_path}/{name} cannot be opened: "):
+        with pytest.raises(OSError, match=rf"cannot open log directory {tmp_path}/{name}: "):
             SummaryWriter(tmp_path / name)
 
 
@@ -278,7 +278,7 @@ def test_a_child_that_was_forked_while_a_writer_opened_can_open_one(local):
     held, end = threading.Event(), threading.Event()
 
     def hold():
-        with summary_writer._opening:
+        with summary_writer._open_lock:
             held.set()
             end.wait(DEADLINE)
 

@@ -114,7 +114,7 @@ def checked(request, tmp_path):
         ("add_pr_curve", ("t", [0, 1], [0.5]), ValueError, "pr curve"),
         ("add_pr_curve_raw", ("t", *[[1, 2]] * 5, [1]), ValueError, "pr curve"),
         ("add_custom_scalars", ([],), TypeError, "layout is a list"),
-        ("add_custom_scalars_marginchart", (["a", "b"],), ValueError, "3 are needed"),
+        ("add_custom_scalars_marginchart", (["a", "b"],), ValueError, r"expected 3 \(value"),
         ("add_mesh", ("t", np.zeros((4, 2))), ValueError, r"\(4, 2\): \(n, 3\) is wanted"),
         ("add_hparams", ({"a": [1, 2]}, {}), ValueError, r"hparam 'a' has shape \(2,\)"),
         ("add_hparams", ({"a": 1}, {"m": "x"}), TypeError, "'m' is a str"),

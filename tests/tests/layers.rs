@@ -134,7 +134,7 @@ fn the_codec_knows_bytes_only() {
 
 /// Files that may contain unsafe code; each states the measured cost of the safe version.
 const UNSAFE: &[&str] = &[
-    "python/src/cells.rs",
+    "python/src/numpy_view.rs",
     "remotecall/store/src/fork.rs",
     "tensorplex/src/tfevents/counting.rs",
 ];

@@ -1,7 +1,7 @@
-//! From MessagePack to Python.
+//! Decoder from MessagePack to Python values.
 //!
-//! The bytes come from elsewhere: lengths are compared with what is there before memory is taken, and
-//! nesting has its limit. An extension type that is not in the table is an error.
+//! The bytes are untrusted: each length is compared with the remaining bytes before memory is
+//! allocated, and nesting is limited. An unknown extension type is an error.
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
@@ -14,16 +14,17 @@ use super::{
     MAX_DTYPE, MAX_NESTING, helpers,
 };
 
-/// The bytes are not a value.
+/// Failure to decode a value.
 pub(crate) enum DecodeError {
+    /// The bytes are not a valid value.
     Bytes(&'static str),
-    /// Python refused, such as a list as a key.
+    /// Python refused the value, such as a list as a key of a dict.
     Python(PyErr),
 }
 
 type Decoded<'py> = Result<Bound<'py, PyAny>, DecodeError>;
 
-/// The one value that `bytes` hold.
+/// Decodes `bytes`, which hold exactly one value.
 pub(crate) fn decode_value<'py>(py: Python<'py>, bytes: &[u8]) -> Decoded<'py> {
     let mut decoder = Decoder {
         py,
@@ -33,7 +34,7 @@ pub(crate) fn decode_value<'py>(py: Python<'py>, bytes: &[u8]) -> Decoded<'py> {
     let value = decoder.value()?;
     match decoder.rest {
         [] => Ok(value),
-        _ => Err(DecodeError::Bytes("bytes follow the value")),
+        _ => Err(DecodeError::Bytes("trailing bytes after the value")),
     }
 }
 
@@ -91,7 +92,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
                 let length = self.length(marker)?;
                 self.ext(length)
             }
-            Reserved => Err(DecodeError::Bytes("a reserved byte")),
+            Reserved => Err(DecodeError::Bytes("reserved marker byte")),
         }
     }
 
@@ -126,7 +127,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
 
     fn text(&mut self, length: usize) -> Decoded<'py> {
         let bytes = self.take(length)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::Bytes("text that is not UTF-8"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::Bytes("text is not UTF-8"))?;
         Ok(PyString::new(self.py, text).into_any())
     }
 
@@ -136,7 +137,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
     }
 
     fn items(&mut self, count: usize) -> Result<Vec<Bound<'py, PyAny>>, DecodeError> {
-        // An item has at least one byte.
+        // Every item takes at least one byte.
         if count > self.rest.len() {
             return Err(TRUNCATED);
         }
@@ -160,7 +161,7 @@ impl<'a, 'py> Decoder<'a, 'py> {
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         if self.nesting == MAX_NESTING {
-            return Err(DecodeError::Bytes("nested too deep"));
+            return Err(DecodeError::Bytes("nested too deeply"));
         }
         self.nesting += 1;
         let value = read(self)?;
@@ -180,28 +181,30 @@ impl<'a, 'py> Decoder<'a, 'py> {
             EXT_DATETIME => datetime(py, payload),
             EXT_ARRAY => array(py, payload),
             EXT_SCALAR => scalar(py, payload),
-            _ => Err(DecodeError::Bytes("an unknown extension type")),
+            _ => Err(DecodeError::Bytes("unknown extension type")),
         }
     }
 
-    /// The items of an array inside an extension.
+    /// Items of the array inside an extension.
     fn inner_items(&mut self, payload: &'a [u8]) -> Result<Vec<Bound<'py, PyAny>>, DecodeError> {
         let outer = std::mem::replace(&mut self.rest, payload);
         let count = match Marker::from_u8(self.byte()?) {
             Marker::FixArray(n) => n.into(),
             marker @ (Marker::Array16 | Marker::Array32) => self.length(marker)?,
-            _ => return Err(DecodeError::Bytes("not an array inside an extension")),
+            _ => return Err(DecodeError::Bytes("extension does not hold an array")),
         };
         let items = self.items(count)?;
         match std::mem::replace(&mut self.rest, outer) {
             [] => Ok(items),
-            _ => Err(DecodeError::Bytes("bytes follow the array inside an extension")),
+            _ => Err(DecodeError::Bytes(
+                "trailing bytes after the array of an extension",
+            )),
         }
     }
 }
 
-const TRUNCATED: DecodeError = DecodeError::Bytes("bytes end inside a value");
-const BAD_ARRAY: DecodeError = DecodeError::Bytes("an array whose parts do not fit");
+const TRUNCATED: DecodeError = DecodeError::Bytes("truncated value");
+const BAD_ARRAY: DecodeError = DecodeError::Bytes("array with an inconsistent dtype, shape or length");
 
 fn python<'py>(value: impl IntoPyObject<'py>, py: Python<'py>) -> Decoded<'py> {
     value.into_bound_py_any(py).map_err(DecodeError::Python)
@@ -211,11 +214,11 @@ fn datetime<'py>(py: Python<'py>, payload: &[u8]) -> Decoded<'py> {
     let (shown, ahead) = payload.split_first_chunk().ok_or(TRUNCATED)?;
     let ahead = match ahead {
         [] => None,
-        _ => {
-            Some(i64::from_le_bytes(ahead.try_into().map_err(|_| {
-                DecodeError::Bytes("a time zone that is not 8 bytes")
-            })?))
-        }
+        _ => Some(i64::from_le_bytes(
+            ahead
+                .try_into()
+                .map_err(|_| DecodeError::Bytes("UTC offset is not 8 bytes"))?,
+        )),
     };
     Ok(helpers(py)?.call_method1("unpack_datetime", (i64::from_le_bytes(*shown), ahead))?)
 }
@@ -232,7 +235,7 @@ fn array<'py>(py: Python<'py>, payload: &[u8]) -> Decoded<'py> {
         shape.push(u64::from_le_bytes(*length));
         rest = after;
     }
-    // An array without items may have any other lengths, and NumPy has to be able to multiply them.
+    // An empty array may have any other lengths, but NumPy multiplies them, so the product is limited.
     let size = shape
         .iter()
         .filter(|&&length| length != 0)
@@ -257,18 +260,18 @@ fn scalar<'py>(py: Python<'py>, payload: &[u8]) -> Decoded<'py> {
     Ok(helpers(py)?.call_method1("unpack_scalar", (dtype, PyBytes::new(py, rest)))?)
 }
 
-/// The dtype, the size of one item, and what follows.
+/// Splits a payload into the dtype, the size of one item in bytes, and the rest.
 fn dtype(payload: &[u8]) -> Result<(&str, u64, &[u8]), DecodeError> {
     let (&length, rest) = payload.split_first().ok_or(BAD_ARRAY)?;
     let (text, rest) = rest.split_at_checked(length.into()).ok_or(BAD_ARRAY)?;
     let text = std::str::from_utf8(text).map_err(|_| BAD_ARRAY)?;
     match item_size(text) {
         Some(size) if text.len() <= MAX_DTYPE => Ok((text, size, rest)),
-        _ => Err(DecodeError::Bytes("an array of a type that does not travel")),
+        _ => Err(DecodeError::Bytes("array of an unsupported dtype")),
     }
 }
 
-/// Of a dtype that may travel: numbers, truth values, times, and texts of one length. Never an object.
+/// Item size, in bytes, of an allowed dtype: numbers, bools, times, fixed-length texts. Never objects.
 fn item_size(dtype: &str) -> Option<u64> {
     let (order, rest) = dtype.split_at_checked(1)?;
     let (kind, rest) = rest.split_at_checked(1)?;

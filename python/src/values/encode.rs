@@ -1,4 +1,4 @@
-//! From Python to MessagePack.
+//! Encoder from Python values to MessagePack.
 
 use std::fmt::Display;
 
@@ -13,35 +13,35 @@ use super::{
 };
 use crate::errors;
 
-/// Longest text of a key in a message.
-const SHOWN: usize = 40;
+/// Limit on the text of a key in an error message, in characters.
+const MAX_KEY_CHARS: usize = 40;
 
-/// Appends values to a buffer, up to a limit that is looked at before memory is taken.
+/// Appends values to a buffer. Its size limit is checked before memory is allocated.
 pub(crate) struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     limit: usize,
     nesting: usize,
 }
 
-/// A value cannot travel.
-pub(crate) struct Refusal {
-    /// Steps from the value down to what was refused, the last one first.
+/// Failure to encode a value.
+pub(crate) struct EncodeError {
+    /// Path from the value to the part that was refused, last step first.
     path: Vec<String>,
-    why: Why,
+    reason: Reason,
 }
 
-enum Why {
+enum Reason {
     Type(String),
     Value(String),
     TooLarge {
         size: usize,
         limit: usize,
     },
-    /// Python itself failed.
+    /// Exception raised by Python code.
     Python(PyErr),
 }
 
-type Encoded = Result<(), Refusal>;
+type Encoded = Result<(), EncodeError>;
 
 impl<'a> Encoder<'a> {
     pub fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
@@ -81,23 +81,23 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// A list of positional arguments.
+    /// Appends the positional arguments, as an array.
     pub fn positional(&mut self, args: &Bound<'_, PyTuple>) -> Encoded {
         self.head(put::write_array_len, args.len())?;
         for (index, value) in args.iter().enumerate() {
             self.value(&value)
-                .map_err(|refusal| refusal.at(format!("argument {}", index + 1)))?;
+                .map_err(|error| error.at(format!("argument {}", index + 1)))?;
         }
         Ok(())
     }
 
-    /// The named arguments, after the positional ones.
+    /// Appends the named arguments, as a map. They follow the positional ones.
     pub fn named(&mut self, args: &Bound<'_, PyDict>) -> Encoded {
         self.head(put::write_map_len, args.len())?;
         for (name, value) in args.iter().collect::<Vec<_>>() {
             self.value(&name)?;
             self.value(&value)
-                .map_err(|refusal| refusal.at(format!("argument {}", shown(&name))))?;
+                .map_err(|error| error.at(format!("argument {}", abbreviated(&name))))?;
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl<'a> Encoder<'a> {
     fn text(&mut self, value: &Bound<'_, PyString>) -> Encoded {
         let text = value
             .to_str()
-            .map_err(|_| Refusal::value("text with a lone surrogate has no UTF-8 form"))?;
+            .map_err(|_| EncodeError::value("text with a lone surrogate has no UTF-8 form"))?;
         self.room(text.len())?;
         self.put(|out| put::write_str(out, text))
     }
@@ -132,28 +132,27 @@ impl<'a> Encoder<'a> {
     fn items(&mut self, items: &[Bound<'_, PyAny>]) -> Encoded {
         self.head(put::write_array_len, items.len())?;
         for (index, item) in items.iter().enumerate() {
-            self.value(item)
-                .map_err(|refusal| refusal.at(format!("[{index}]")))?;
+            self.value(item).map_err(|error| error.at(format!("[{index}]")))?;
         }
         Ok(())
     }
 
     fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Encoded {
-        // First collected: Python code may run between two items, and change the dict.
+        // Collected first: Python code may run between two items and change the dict.
         let items: Vec<_> = dict.iter().collect();
         self.head(put::write_map_len, items.len())?;
         for (key, value) in &items {
             self.value(key)
-                .map_err(|refusal| refusal.at(format!("[key {}]", shown(key))))?;
+                .map_err(|error| error.at(format!("[key {}]", abbreviated(key))))?;
             self.value(value)
-                .map_err(|refusal| refusal.at(format!("[{}]", shown(key))))?;
+                .map_err(|error| error.at(format!("[{}]", abbreviated(key))))?;
         }
         Ok(())
     }
 
     fn nested(&mut self, write: impl FnOnce(&mut Self) -> Encoded) -> Encoded {
         if self.nesting == MAX_NESTING {
-            return Err(Refusal::value(&format!(
+            return Err(EncodeError::value(&format!(
                 "nested more than {MAX_NESTING} levels deep"
             )));
         }
@@ -164,7 +163,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn items_ext(&mut self, kind: i8, items: Vec<Bound<'_, PyAny>>) -> Encoded {
-        // The longest head: what follows has a length that only writing tells.
+        // The head with a 32-bit length: the length is filled in after the items are written.
         self.out.extend_from_slice(&[0xc9, 0, 0, 0, 0, kind as u8]);
         let start = self.out.len();
         self.nested(|this| this.items(&items))?;
@@ -175,18 +174,20 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    /// What is not built in: `datetime` and NumPy.
+    /// Appends a `datetime`, or a NumPy array or scalar.
     fn library_object(&mut self, value: &Bound<'_, PyAny>) -> Encoded {
         let py = value.py();
         let packed = helpers(py)?.call_method1("pack", (value,))?;
         if packed.is_none() {
             let name = value.get_type().fully_qualified_name();
             let name = name.map_or_else(|_| "?".to_owned(), |name| name.to_string());
-            return Err(Refusal::type_(&format!("an object of type {name} cannot travel")));
+            return Err(EncodeError::unsupported(&format!(
+                "cannot encode an object of type {name}"
+            )));
         }
         let (kind, head, items): (i8, Vec<u8>, Option<PyBuffer<u8>>) = match packed.extract() {
             Ok(parts) => parts,
-            Err(_) => return Err(Refusal::type_(&packed.extract::<String>()?)),
+            Err(_) => return Err(EncodeError::unsupported(&packed.extract::<String>()?)),
         };
         debug_assert!([EXT_DATETIME, EXT_ARRAY, EXT_SCALAR].contains(&kind));
         let size = items.as_ref().map_or(0, |items| items.len_bytes());
@@ -206,14 +207,14 @@ impl<'a> Encoder<'a> {
         self.room(size)?;
         match put::write_ext_meta(self.out, length(size)?, kind) {
             Ok(_) => Ok(()),
-            Err(error) => Err(Refusal::value(&error.to_string())),
+            Err(error) => Err(EncodeError::value(&error.to_string())),
         }
     }
 
     fn room(&self, size: usize) -> Encoded {
         let (size, limit) = (self.out.len().saturating_add(size), self.limit);
         if size > limit {
-            return Err(Refusal::from(Why::TooLarge { size, limit }));
+            return Err(EncodeError::from(Reason::TooLarge { size, limit }));
         }
         Ok(())
     }
@@ -223,35 +224,35 @@ impl<'a> Encoder<'a> {
         self.put(|out| write(out, count))
     }
 
-    /// A few bytes, or what has its room already. Writing to memory does not fail.
+    /// Appends a few bytes, or bytes that [`room`](Self::room) was checked for. Writing to memory does not fail.
     fn put<T, E: Display>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Encoded {
-        write(self.out).map_err(|error| Refusal::value(&error.to_string()))?;
+        write(self.out).map_err(|error| EncodeError::value(&error.to_string()))?;
         self.room(0)
     }
 }
 
-fn length(length: usize) -> Result<u32, Refusal> {
-    u32::try_from(length).map_err(|_| Refusal::value("longer than 4 GiB"))
+fn length(length: usize) -> Result<u32, EncodeError> {
+    u32::try_from(length).map_err(|_| EncodeError::value("longer than 4 GiB: cannot be encoded"))
 }
 
-fn shown(key: &Bound<'_, PyAny>) -> String {
+fn abbreviated(key: &Bound<'_, PyAny>) -> String {
     let text = key
         .repr()
         .map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
-    if text.chars().count() > SHOWN {
-        text.chars().take(SHOWN).chain("…".chars()).collect()
+    if text.chars().count() > MAX_KEY_CHARS {
+        text.chars().take(MAX_KEY_CHARS).chain("…".chars()).collect()
     } else {
         text
     }
 }
 
-impl Refusal {
-    fn type_(why: &str) -> Self {
-        Why::Type(why.to_owned()).into()
+impl EncodeError {
+    fn unsupported(why: &str) -> Self {
+        Reason::Type(why.to_owned()).into()
     }
 
     fn value(why: &str) -> Self {
-        Why::Value(why.to_owned()).into()
+        Reason::Value(why.to_owned()).into()
     }
 
     fn at(mut self, step: String) -> Self {
@@ -259,40 +260,40 @@ impl Refusal {
         self
     }
 
-    /// Size and limit, when that is the reason.
+    /// Size and limit in bytes, if the value is too large.
     pub fn too_large(&self) -> Option<(usize, usize)> {
-        match self.why {
-            Why::TooLarge { size, limit } => Some((size, limit)),
+        match self.reason {
+            Reason::TooLarge { size, limit } => Some((size, limit)),
             _ => None,
         }
     }
 
-    /// The exception for whoever tried to send it. `whole` is what the path starts from when it starts nowhere.
+    /// The exception for the caller. `whole` names the value where the path does not.
     pub fn into_error(self, py: Python<'_>, whole: &str) -> PyErr {
-        let mut place: String = self.path.iter().rev().map(String::as_str).collect();
-        if place.is_empty() || place.starts_with('[') {
-            place.insert_str(0, whole);
+        let mut path: String = self.path.iter().rev().map(String::as_str).collect();
+        if path.is_empty() || path.starts_with('[') {
+            path.insert_str(0, whole);
         }
-        match self.why {
-            Why::Type(why) => PyTypeError::new_err(format!("{place}: {why}")),
-            Why::Value(why) => PyValueError::new_err(format!("{place}: {why}")),
-            Why::TooLarge { size, limit } => errors::too_large(py, size, limit),
-            Why::Python(error) => error,
+        match self.reason {
+            Reason::Type(why) => PyTypeError::new_err(format!("{path}: {why}")),
+            Reason::Value(why) => PyValueError::new_err(format!("{path}: {why}")),
+            Reason::TooLarge { size, limit } => errors::too_large(py, size, limit),
+            Reason::Python(error) => error,
         }
     }
 }
 
-impl From<Why> for Refusal {
-    fn from(why: Why) -> Self {
+impl From<Reason> for EncodeError {
+    fn from(reason: Reason) -> Self {
         Self {
             path: Vec::new(),
-            why,
+            reason,
         }
     }
 }
 
-impl From<PyErr> for Refusal {
+impl From<PyErr> for EncodeError {
     fn from(error: PyErr) -> Self {
-        Why::Python(error).into()
+        Reason::Python(error).into()
     }
 }

@@ -1,7 +1,6 @@
-//! Python objects as MessagePack; docs/reference/protocol.md, "Values beyond MessagePack", has the bytes.
+//! Python values as MessagePack. The protocol reference, "Values beyond MessagePack", has the layout.
 //!
-//! A value arrives as the type it left as, or not at all: only the exact types below travel, never what
-//! merely derives from one.
+//! A value keeps its type or is refused: only the exact types below are encoded, never a subclass.
 //!
 //! ```text
 //! None bool int float str bytes list dict     MessagePack's own types; int from -2^63 to 2^64 - 1
@@ -9,8 +8,8 @@
 //! 2  set          a MessagePack array
 //! 3  frozenset    a MessagePack array
 //! 4  int          two's complement, little-endian, as many bytes as it needs
-//! 5  datetime     i64 LE microseconds since 1970-01-01 00:00 by the clock that it shows
-//!                 | i64 LE microseconds by which that clock is ahead of UTC; absent without a time zone
+//! 5  datetime     i64 LE microseconds since 1970-01-01 00:00, local to its time zone
+//!                 | i64 LE UTC offset in microseconds; absent without a time zone
 //! 6  ndarray      u8 length, dtype | u8 dimensions | u64 LE per dimension | items, little-endian, C order
 //! 7  NumPy scalar u8 length, dtype | item, little-endian
 //! ```
@@ -33,14 +32,14 @@ const EXT_DATETIME: i8 = 5;
 const EXT_ARRAY: i8 = 6;
 const EXT_SCALAR: i8 = 7;
 
-/// Deepest nesting inside one value: with the list of arguments around it, [`remotecall::MAX_DEPTH`].
+/// Limit on the nesting of a value: [`remotecall::MAX_DEPTH`] less the list of arguments around it.
 const MAX_NESTING: usize = remotecall::MAX_DEPTH - 1;
-/// Longest text of a dtype: `<M8[25us]` is one of the longest.
+/// Limit on the text of a dtype, in bytes. `<M8[25us]` is one of the longest.
 const MAX_DTYPE: usize = 32;
-/// NumPy's own limit.
+/// Limit on the dimensions of an array: NumPy's own.
 const MAX_DIMENSIONS: usize = 64;
 
-/// The conversions for which Python has the words: `tensorplex._values`.
+/// The module `tensorplex._values`: conversions that are written in Python.
 fn helpers(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     MODULE
@@ -50,7 +49,7 @@ fn helpers(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
         .map(|module| module.bind(py))
 }
 
-/// The bytes of one value.
+/// Encodes one value.
 #[pyfunction]
 #[pyo3(name = "encode")]
 pub(crate) fn encode_bytes<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
@@ -58,11 +57,11 @@ pub(crate) fn encode_bytes<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py
     let mut encoder = Encoder::new(&mut bytes, remotecall::MAX_FRAME);
     encoder
         .value(value)
-        .map_err(|refusal| refusal.into_error(value.py(), "the value"))?;
+        .map_err(|error| error.into_error(value.py(), "the value"))?;
     Ok(PyBytes::new(value.py(), &bytes))
 }
 
-/// The value of these bytes.
+/// Decodes one value.
 #[pyfunction]
 #[pyo3(name = "decode")]
 pub(crate) fn decode_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {

@@ -15,9 +15,9 @@ use tensorplex::tfevents::Real;
 ///
 /// Keep Python's lock until the last reader is done, so that code of Python does not change it, or free its memory: an array may
 /// lie in what somebody else can take away, such as shared memory.
-pub(crate) struct Cells<T>(PyBuffer<T>);
+pub(crate) struct NumpyView<T>(PyBuffer<T>);
 
-impl<T: Element> Cells<T> {
+impl<T: Element> NumpyView<T> {
     pub fn of(array: PyBuffer<T>) -> PyResult<Self> {
         match array.is_c_contiguous() {
             true => Ok(Self(array)),
@@ -26,7 +26,7 @@ impl<T: Element> Cells<T> {
     }
 }
 
-impl<T: Element + Real> Numbers for Cells<T> {
+impl<T: Element + Real> Numbers for NumpyView<T> {
     type Cell = ReadOnlyCell<T>;
     type Number = T;
 

@@ -1,4 +1,4 @@
-//! The objects behind `Tensorplex` and `Loggerplex` of Python: the same servers as the program's.
+//! Servers behind the Python classes `Tensorplex` and `Loggerplex`: the same as the program's.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,29 +14,29 @@ use tensorplex::logdir;
 use tensorplex::routing::{GroupError, TryBinName};
 use tensorplex::{Group, Tensorplex};
 
-use crate::client::watch_exit;
 use crate::errors;
+use crate::package::register_exit_handler;
 use crate::server::{ServerHandle, attached};
 
-/// Most names of which a combined group remembers the bin, so that Python is asked once for each.
+/// Limit on the cached bins of a combined group. The cache saves a call into Python per record.
 const MAX_BINS: usize = 1 << 16;
 
-/// What a group is, as Python has it.
+/// Kind of a group.
 #[derive(FromPyObject)]
 pub(crate) enum GroupKind {
-    /// A bin size: numbered clients.
+    /// Bin size: numbered clients.
     Indexed(NonZeroU32),
-    /// A function from a name to a bin, or None: clients that share a run.
+    /// Function from a client name to a bin, or None: clients that share a run.
     Other(Option<Py<PyAny>>),
 }
 
-/// Whether there can be such a group.
+/// Validates a group; raises `ValueError`.
 #[pyfunction]
 pub(crate) fn check_group(name: &str, kind: GroupKind) -> PyResult<()> {
-    group(name, kind).map(drop).map_err(refused)
+    group(name, kind).map(drop).map_err(invalid_argument)
 }
 
-/// Serves the records below a log directory.
+/// Starts a server that writes event files below a log directory.
 #[pyfunction]
 pub(crate) fn serve_records(
     py: Python<'_>,
@@ -48,19 +48,19 @@ pub(crate) fn serve_records(
         .into_iter()
         .map(|(name, kind)| group(&name, kind))
         .collect();
-    let groups = groups.map_err(refused)?;
-    watch_exit(py)?;
+    let groups = groups.map_err(invalid_argument)?;
+    register_exit_handler(py)?;
     py.detach(|| {
         let private = logdir.join(PRIVATE).join(tensorplex::QUEUE);
         let mut records = Tensorplex::open(&logdir, &private)?;
         for group in groups {
-            records = records.group(group).map_err(refused)?;
+            records = records.group(group).map_err(invalid_argument)?;
         }
-        served(records.serve(address))
+        started(records.serve(address))
     })
 }
 
-/// Serves the log files in a folder.
+/// Starts a server that writes text log files into a folder.
 #[pyfunction]
 pub(crate) fn serve_lines(
     py: Python<'_>,
@@ -69,14 +69,14 @@ pub(crate) fn serve_lines(
     overwrite: bool,
     lines: &LogLines,
 ) -> PyResult<ServerHandle> {
-    watch_exit(py)?;
+    register_exit_handler(py)?;
     py.detach(|| {
         let private = folder.join(PRIVATE).join(loggerplex::QUEUE);
         let logs = loggerplex::Loggerplex::open(&folder, &private)?
             .overwrite(overwrite)
             .level(lines.threshold)
             .lines(lines.format.clone());
-        served(logs.serve(address))
+        started(logs.serve(address))
     })
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn export_json(py: Python<'_>, logdir: PathBuf) -> PyResult<Bound<'_,
     Ok(PyBytes::new(py, &document))
 }
 
-/// How log lines look, and from which level on they are written.
+/// Format and level threshold of log lines.
 #[pyclass(frozen, module = "tensorplex._native")]
 pub(crate) struct LogLines {
     threshold: loggerplex::Level,
@@ -108,20 +108,23 @@ pub(crate) struct LogLines {
 impl LogLines {
     #[new]
     fn new(level: &str, format: Option<&str>, time_format: Option<&str>, show_level: bool) -> PyResult<Self> {
-        let time = time_format.map(str::parse).transpose().map_err(refused)?;
+        let time = time_format
+            .map(str::parse)
+            .transpose()
+            .map_err(invalid_argument)?;
         let mut lines = loggerplex::format::TextFormat::default()
             .time(time)
             .show_level(show_level);
         if let Some(preamble) = format {
-            lines = lines.preamble(preamble.parse().map_err(refused)?);
+            lines = lines.preamble(preamble.parse().map_err(invalid_argument)?);
         }
         Ok(Self {
-            threshold: level.parse().map_err(refused)?,
+            threshold: level.parse().map_err(invalid_argument)?,
             format: lines.into(),
         })
     }
 
-    /// A message as it stands in a file now, with its end of line; None below the level.
+    /// A message formatted with the current time, with its end of line; `None` below the threshold.
     fn line(&self, client_id: &str, level: u8, message: &str) -> Option<String> {
         let level = loggerplex::Level(level);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -130,8 +133,8 @@ impl LogLines {
     }
 }
 
-fn served(started: Result<remotecall::ServerHandle, remotecall::RunError>) -> PyResult<ServerHandle> {
-    started
+fn started(outcome: Result<remotecall::ServerHandle, remotecall::RunError>) -> PyResult<ServerHandle> {
+    outcome
         .map(ServerHandle::new)
         .map_err(|error| Python::attach(|py| errors::run(py, error)))
 }
@@ -145,24 +148,24 @@ fn group(name: &str, kind: GroupKind) -> Result<Group, GroupError> {
 }
 
 fn bin_name(function: Py<PyAny>) -> TryBinName {
-    let known: RefCell<HashMap<String, Result<String, String>>> = RefCell::default();
+    let cache: RefCell<HashMap<String, Result<String, String>>> = RefCell::default();
     Box::new(move |name| {
-        if let Some(bin) = known.borrow().get(name) {
+        if let Some(bin) = cache.borrow().get(name) {
             return bin.clone();
         }
-        let bin = attached(|py| ask(function.bind(py), name));
-        let mut known = known.borrow_mut();
-        if known.len() < MAX_BINS {
-            known.insert(name.to_owned(), bin.clone());
+        let bin = attached(|py| call_bin_function(function.bind(py), name));
+        let mut cache = cache.borrow_mut();
+        if cache.len() < MAX_BINS {
+            cache.insert(name.to_owned(), bin.clone());
         }
         bin
     })
 }
 
-fn ask(function: &Bound<'_, PyAny>, name: &str) -> Result<String, String> {
+fn call_bin_function(function: &Bound<'_, PyAny>, name: &str) -> Result<String, String> {
     let py = function.py();
     let bin = function.call1((name,)).map_err(|error| {
-        // What an exception says of itself; one that cannot say anything still has a type.
+        // Its `str` may raise as well; the type is always known.
         let kind = error.get_type(py).name().map(|name| name.to_string());
         let message = error.value(py).str().map(|text| text.to_string());
         format!(
@@ -174,12 +177,12 @@ fn ask(function: &Bound<'_, PyAny>, name: &str) -> Result<String, String> {
     bin.extract().map_err(|_| {
         let kind = bin.get_type().name().map(|name| name.to_string());
         format!(
-            "its function returned a {}: a str is wanted",
+            "its function returned a {}: expected a str",
             kind.unwrap_or_default()
         )
     })
 }
 
-fn refused(error: impl std::fmt::Display) -> PyErr {
+fn invalid_argument(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
