@@ -32,12 +32,12 @@ pub struct Level(pub u8);
 /// ```
 /// use loggerplex::level::{Level, LevelError};
 ///
-/// let error: LevelError = "warn".parse::<Level>().unwrap_err();
-/// assert!(error.to_string().starts_with("\"warn\" is not a level"));
+/// let error: LevelError = "loud".parse::<Level>().unwrap_err();
+/// assert!(error.to_string().starts_with("\"loud\" is not a level"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a level: use debug, debug1 to debug9, info, info1 to info9, warning, error, critical or a number up to 255"
+    "{0:?} is not a level: use debug, debug1 to debug9, info, info1 to info9, warning or warn, error, critical or a number up to 255"
 )]
 pub struct LevelError(String);
 

@@ -1,16 +1,13 @@
 //! A connection to a queue, shared by a client object and its futures.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use pyo3::prelude::*;
-use remotecall::{CLOSE_TIMEOUT, Dropped, MISSING_AFTER};
+use remotecall::{CLOSE_TIMEOUT, Dropped};
 use tensorplex::encode_queue::EncodeQueue;
 
 use crate::background::close_in_background;
 use crate::lock::lock;
-use crate::package::warn;
 
 /// Connections in use.
 static LIVE: Mutex<Vec<Weak<Connection>>> = Mutex::new(Vec::new());
@@ -21,8 +18,6 @@ static DROPPED: Mutex<Dropped> = Mutex::new(Dropped::NONE);
 /// thread flushes and closes it.
 pub(crate) struct Connection {
     pub client: remotecall::Client,
-    /// Whether the current absence of the server has been logged.
-    has_warned: AtomicBool,
     records: Arc<PendingRecords>,
 }
 
@@ -39,7 +34,6 @@ impl Connection {
     pub fn new(client: remotecall::Client) -> Arc<Self> {
         let connection = Arc::new(Self {
             client,
-            has_warned: AtomicBool::new(false),
             records: Arc::default(),
         });
         let mut live = lock(&LIVE);
@@ -60,17 +54,6 @@ impl Connection {
         } else {
             (0, String::new())
         }
-    }
-
-    /// Warns a waiting caller, once per absence, that no server is there.
-    pub fn warn_if_server_is_missing(&self, py: Python<'_>) -> PyResult<()> {
-        let missing = self.client.server_is_missing();
-        if self.has_warned.swap(missing, Relaxed) || !missing {
-            return Ok(());
-        }
-        let text = "no server for %d s: calls wait for their results until one comes (%s)";
-        let client = format!("{:?}", self.client);
-        warn(py, (text, MISSING_AFTER.as_secs(), client))
     }
 }
 

@@ -35,8 +35,8 @@ enum State {
 struct Pending {
     future: remotecall::RemoteFuture<Encoded>,
     callbacks: Arc<Callbacks>,
-    /// Declared, and so dropped, after the future: its drop may close the connection.
-    connection: Arc<Connection>,
+    /// Keeps the connection open. Dropped after the future, because its drop may close the connection.
+    _connection: Arc<Connection>,
 }
 
 /// Functions to call when the call ends.
@@ -48,7 +48,7 @@ impl RemoteFuture {
         let pending = Pending {
             future,
             callbacks: Arc::default(),
-            connection,
+            _connection: connection,
         };
         Self {
             state: Mutex::new(State::Waiting(Arc::new(pending))),
@@ -175,7 +175,6 @@ impl RemoteFuture {
             }
             done = py.detach(|| is_done(left.min(SLICE)));
             py.check_signals()?;
-            pending.connection.warn_if_server_is_missing(py)?;
         }
     }
 

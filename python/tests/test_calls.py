@@ -133,7 +133,7 @@ def test_unsendable_arguments_are_named_and_nothing_is_sent(lonely):
         lonely.echo({"k": [1, object()]})
     with pytest.raises(TypeError, match=r"^argument 'value': "):
         lonely.echo(value=object())
-    with pytest.raises(ValueError, match="at most 64"):
+    with pytest.raises(ValueError, match="the limit is 64"):
         lonely.fail("ValueError", *range(64))
     with pytest.raises(tensorplex.TooLarge, match="at most"):
         lonely.echo(np.zeros(17 << 20, np.uint8))
@@ -279,7 +279,7 @@ def test_a_wait_without_a_server_warns_once(redis, caplog):
     wait_for("the warning", lambda: future.get(timeout=0.1) is None and caplog.records)
     assert future.get(timeout=0.2) is None
     assert [record.name for record in caplog.records] == ["tensorplex"]
-    assert "no server for 30 s" in caplog.text
+    assert "no server has held the lease for 30 s" in caplog.text
     lonely.close(0)
 
 

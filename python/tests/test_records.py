@@ -254,7 +254,8 @@ def test_a_deadline_holds_for_what_is_encoded_too(redis, tmp_path):
     last_call = clock()
     wait_for("the deadline", lambda: clock() > last_call + 1)
     with tensorplex.Tensorplex(tmp_path).start(url=redis.url) as server:
-        assert client.close(DEADLINE)
+        assert client.close(DEADLINE) is False
+        assert client.stats()["refused"] == 5
         assert server.stats()["refused"] == {"deadline exceeded": 5}
     assert list(shown(tmp_path)["worker/1"]) == ["in time"]
 

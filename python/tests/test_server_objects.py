@@ -70,7 +70,8 @@ def test_a_wrong_client_is_refused_and_the_server_goes_on(tmp_path):
         for step in range(3):
             for client in clients:
                 client.add_scalar("loss", 0.5, step)
-        assert all(client.flush(DEADLINE) for client in clients)
+        assert [client.flush(DEADLINE) for client in clients] == [False, False, True, False]
+        assert [client.stats()["refused"] for client in clients] == [3, 3, 0, 3]
         assert plex.stats()["refused"] == {"error of the object": 9}
         assert sorted(asked) == ["blue", "red", "seven"], "each name once"
     assert shown(tmp_path).keys() == {"eval/red"}

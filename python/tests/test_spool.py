@@ -103,7 +103,7 @@ def test_a_client_without_a_usable_spool_says_so(tmp_path):
     with pytest.raises(ValueError, match="name its directory"):
         TensorplexClient("agent/1", url=NOWHERE, when_full="spill")
     for policy in ["drop", 0, -1.0]:
-        with pytest.raises(ValueError, match="'drop_newest', 'drop_oldest', 'spill', 'block' or a number"):
+        with pytest.raises(ValueError, match="'drop_newest', 'drop_oldest', 'spill', 'block' or a positive number"):
             SummaryWriter(url=NOWHERE, when_full=policy)
 
 

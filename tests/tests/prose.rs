@@ -83,8 +83,9 @@ impl Comments {
             let found = language
                 .markers
                 .iter()
-                .find(|marker| content.starts_with(**marker));
-            if let Some(marker) = found.filter(|_| !content.starts_with("#!")) {
+                .find(|marker| content.starts_with(**marker))
+                .filter(|_| !content.starts_with("#!"));
+            if let Some(marker) = found {
                 comments.add(number, &content[marker.len()..], marker_before != Some(*marker));
             }
             marker_before = found.copied();

@@ -19,10 +19,7 @@ pub const MAX_PART: usize = 256 << 10;
 /// use remotecall::embedded::{BrokerOptions, EmbeddedBroker};
 ///
 /// let runs = tempfile::tempdir()?;
-/// let broker = EmbeddedBroker::start(BrokerOptions {
-///     listen: ([127, 0, 0, 1], 0).into(),
-///     ..BrokerOptions::default()
-/// })?;
+/// let broker = EmbeddedBroker::start(BrokerOptions::new(([127, 0, 0, 1], 0).into()))?;
 /// let address = broker.address().to_string();
 /// let logs = Loggerplex::open(&runs.path().join("logs"), &runs.path().join("private"))?;
 /// let server = logs.serve(&address)?;
