@@ -77,7 +77,7 @@ impl Endpoint {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs that the broker cannot be reached: at once for a new reason, and every [`REMINDER`] for the same one. `meanwhile`
+    /// Logs that the broker cannot be reached: at once for a new reason, and every ten minutes for the same one. `meanwhile`
     /// says what this process does until then.
     pub fn is_out(&self, error: &redis::RedisError, meanwhile: &str) {
         let why = error.to_string();
