@@ -101,7 +101,12 @@ class Program:
         environment = dict(os.environ, PYTHONPATH=path, PYTHONUNBUFFERED="1")
         command = [sys.executable, "-c", source, *map(str, args)]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
 
     def line(self):

@@ -2,7 +2,9 @@
 //!
 //! `#[remote]` implements [`Remote`].
 
-use crate::{Args, CallError, ClientId};
+use std::cell::RefCell;
+
+use crate::{Args, CallError, ClientId, ProducerId};
 
 /// Origin of a call.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +13,62 @@ pub struct CallContext<'a> {
     pub client_id: &'a ClientId,
     /// Time of the call by the client's clock, in nanoseconds since 1970-01-01 UTC.
     pub time_ns: i64,
+    /// Random id of the [`Client`](crate::Client) that called: one for each connection of each process. `None` outside a
+    /// server.
+    pub producer: Option<ProducerId>,
+    /// Warnings for the caller, collected by the server.
+    warnings: Option<&'a RefCell<Vec<String>>>,
+}
+
+impl<'a> CallContext<'a> {
+    /// Context of a call outside a server, such as in a test.
+    ///
+    /// ```
+    /// use remotecall::{CallContext, ClientId};
+    ///
+    /// let id = ClientId::new("agent/17")?;
+    /// let cx = CallContext::new(&id, 1_700_000_000_000_000_000);
+    /// assert_eq!((cx.client_id.as_str(), cx.producer), ("agent/17", None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(client_id: &'a ClientId, time_ns: i64) -> Self {
+        Self {
+            client_id,
+            time_ns,
+            producer: None,
+            warnings: None,
+        }
+    }
+
+    /// The same context with another time.
+    pub fn with_time(self, time_ns: i64) -> Self {
+        Self { time_ns, ..self }
+    }
+
+    /// Warns the caller, in the log of its process and in that of the server.
+    ///
+    /// Texts longer than 512 bytes are cut. Of several warnings in one round of the server the caller gets the last, so
+    /// warn rarely: once per cause.
+    pub fn warn(&self, text: impl Into<String>) {
+        if let Some(warnings) = self.warnings {
+            warnings.borrow_mut().push(text.into());
+        }
+    }
+
+    /// Context of a call in a server, which collects the warnings.
+    pub(crate) fn of_producer(
+        client_id: &'a ClientId,
+        time_ns: i64,
+        producer: ProducerId,
+        warnings: &'a RefCell<Vec<String>>,
+    ) -> Self {
+        Self {
+            client_id,
+            time_ns,
+            producer: Some(producer),
+            warnings: Some(warnings),
+        }
+    }
 }
 
 /// One method that can be called remotely.

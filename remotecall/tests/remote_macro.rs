@@ -161,10 +161,7 @@ impl Object {
 /// Calls a method by name; `named` is the number of named arguments, a map after the array.
 fn call_on(object: &mut Object, name: &str, args: &[u8], has_named: bool) -> Result<Vec<u8>, CallError> {
     let client_id = ClientId::new("agent/17").unwrap();
-    let cx = CallContext {
-        client_id: &client_id,
-        time_ns: 12,
-    };
+    let cx = CallContext::new(&client_id, 12);
     let unknown = || CallError::UnknownMethod(name.to_owned());
     let index = object.method(name).ok_or_else(unknown)?;
     let args = Args::parse(args, has_named).unwrap();
@@ -349,10 +346,7 @@ fn only_public_methods_can_be_called() {
         );
     }
     let id = ClientId::new("a").unwrap();
-    let cx = CallContext {
-        client_id: &id,
-        time_ns: 0,
-    };
+    let cx = CallContext::new(&id, 0);
     let outcome = Object::new(1).call(&cx, 1000, &Args::default(), &mut Vec::new());
     assert_eq!(outcome, Err(CallError::UnknownMethod("#1000".to_owned())));
 }
@@ -479,10 +473,7 @@ mod elsewhere {
 fn a_client_can_have_another_name_and_self_is_the_object() {
     use elsewhere::{Counter, CounterProxy};
     let id = ClientId::new("a").unwrap();
-    let cx = CallContext {
-        client_id: &id,
-        time_ns: 0,
-    };
+    let cx = CallContext::new(&id, 0);
     let mut result = Vec::new();
     let args = Args::parse(&[0x92, 2, 3], false).unwrap();
     Counter(1).call(&cx, 0, &args, &mut result).unwrap();

@@ -10,7 +10,7 @@ use crate::chunks::{Chunk, ChunkBuffer};
 use crate::records::{EmbeddingFiles, HPARAMS, LAYOUT_TAG, normalize};
 use crate::routing::{BinName, Group, GroupError};
 use crate::routing::{Destination, Groups};
-use crate::runs::{Runs, split_state};
+use crate::runs::{Overlap, Runs, split_state};
 use crate::scalars::Scalars;
 use crate::tfevents::messages::{Event, EventPayload, Summary};
 use crate::tfevents::{Bucket, Point, bucket};
@@ -137,7 +137,29 @@ impl Tensorplex {
             step: step.unwrap_or(0),
             wall_time: self.counts.wall_time(cx, wall_time),
         };
-        self.runs.append(&self.destination.run, point, value)
+        self.runs.set_caller(cx.producer, cx.time_ns);
+        let step = point.step;
+        let overlap = self.runs.append(&self.destination.run, point, value)?;
+        self.warn_of_overlap(cx, step, overlap);
+        Ok(())
+    }
+
+    /// Warns a process that writes a tag of another process under the same client id.
+    fn warn_of_overlap(&self, cx: &CallContext<'_>, step: i64, overlap: Option<Overlap>) {
+        let Some(overlap) = overlap else { return };
+        let id = cx.client_id;
+        let tag = &self.destination.tag;
+        cx.warn(match overlap {
+            Overlap::EarlierStep { last } => format!(
+                "client \"{id}\" logs tag {tag:?} at step {step}, but another process logged it up to step {last} under \
+                 this client id: readers show both curves. If this process continues that run, call resume() before it \
+                 logs; if both run at once, give each a client id of its own"
+            ),
+            Overlap::Alive => format!(
+                "several running processes log tag {tag:?} under client id \"{id}\": readers show their points as one \
+                 curve. Give each process a client id of its own, such as \"{id}/0\" and \"{id}/1\""
+            ),
+        });
     }
 
     /// The run of a client that has one to itself.
@@ -184,7 +206,10 @@ impl Tensorplex {
         if values.is_empty() {
             return Err(RecordError::NoRecord);
         }
-        self.runs.append_values(&self.destination.run, at, values)
+        self.runs.set_caller(cx.producer, cx.time_ns);
+        let overlap = self.runs.append_values(&self.destination.run, at, values)?;
+        self.warn_of_overlap(cx, at.0, overlap);
+        Ok(())
     }
 }
 

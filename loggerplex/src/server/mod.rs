@@ -229,7 +229,7 @@ impl Loggerplex {
         message: Text<'_>,
         time_ns: i64,
     ) -> Result<(), LogError> {
-        self.log(&CallContext { time_ns, ..*cx }, level, message)
+        self.log(&cx.with_time(time_ns), level, message)
     }
 
     /// Logs a message with the level `DEBUG`.

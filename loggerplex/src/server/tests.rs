@@ -54,10 +54,7 @@ pub(super) fn call_at(
     args: impl Serialize,
 ) -> Result<(), CallError> {
     let client_id = ClientId::new(client_id).unwrap();
-    let cx = CallContext {
-        client_id: &client_id,
-        time_ns,
-    };
+    let cx = CallContext::new(&client_id, time_ns);
     let index = logs.method(method).expect(method);
     let args = rmp_serde::to_vec(&args).unwrap();
     logs.call(&cx, index, &Args::parse(&args, false).unwrap(), &mut Vec::new())

@@ -108,7 +108,7 @@ impl Session {
         let producer = self.window.producer;
         let ack = self.read_field(&producer.to_string())?;
         if let Some(refusals) = self.read_field(&refused_field(producer))? {
-            self.window.on_refusals(&refusals);
+            self.window.on_notice(&refusals);
         }
         if let Some(ack) = ack {
             self.window.on_ack(number(&ack).unwrap_or(0));
@@ -226,7 +226,7 @@ impl Session {
         let ack = answers.next();
         // Before the ack: a flush that sees its frames acknowledged has to see their refusals.
         if let Some(Value::BulkString(refusals)) = answers.next() {
-            self.window.on_refusals(&refusals);
+            self.window.on_notice(&refusals);
         }
         self.read_ack(ack);
         match refused {

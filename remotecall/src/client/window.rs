@@ -151,6 +151,7 @@ impl Window {
             lost_before_flush: 0,
             refused_before_flush: 0,
             server_refusals: 0,
+            server_notice: String::new(),
             closed: false,
             sleeps_until: None,
             sent_by_caller: false,

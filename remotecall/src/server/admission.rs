@@ -181,6 +181,15 @@ impl Admission {
         self.noticed.insert(producer);
     }
 
+    /// Logs warnings of the object about a client, and leaves its producer a notice.
+    fn warn(&mut self, producer: ProducerId, client_id: &ClientId, warnings: Vec<String>) {
+        for text in warnings {
+            tracing::warn!(queue = self.stats.queue(), client = %client_id, "{text}");
+            self.producers.notify(producer, &text);
+            self.noticed.insert(producer);
+        }
+    }
+
     /// True for a frame with read-only calls alone, which needs no journal record. False for a frame that is too long to
     /// check: it costs a journal record and nothing else.
     pub fn is_read_only(&mut self, bytes: &[u8]) -> bool {

@@ -48,6 +48,11 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
+    /// Name of the queue.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
     pub fn new(queue: &str) -> Self {
         Self {
             queue: queue.to_owned(),

@@ -17,16 +17,19 @@
 mod records;
 mod rewind;
 mod run;
+mod writers;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use remotecall::{FileSet, rmp_serde};
+use remotecall::{FileSet, ProducerId, rmp_serde};
 
 use crate::tfevents::{Encoder, Point};
 use crate::value::{RecordError, Value};
 use run::{Run, SavedRun};
+pub(crate) use writers::Overlap;
+use writers::Writers;
 
 /// Most bytes that the names of all runs and tags may take: 64 MiB.
 ///
@@ -45,6 +48,9 @@ pub(crate) struct Runs {
     names: usize,
     encoder: Encoder,
     has_neighbours: bool,
+    writers: Writers,
+    /// Process of the calls that follow: its id and the time of its call.
+    caller: (Option<ProducerId>, i64),
 }
 
 impl Runs {
@@ -58,17 +64,33 @@ impl Runs {
             names: 0,
             encoder: Encoder::default(),
             has_neighbours: manifest.is_none(),
+            writers: Writers::default(),
+            caller: (None, 0),
         })
     }
 
+    /// Names the process whose call the next records are: its producer id, and the time of the call in nanoseconds.
+    pub fn set_caller(&mut self, producer: Option<ProducerId>, time_ns: i64) {
+        self.caller = (producer, time_ns);
+    }
+
     /// Appends a record to a run. Nothing happens on disk before the next commit.
-    pub fn append(&mut self, run: &str, point: Point<'_>, value: Value<'_>) -> Result<(), RecordError> {
+    ///
+    /// Returns a finding if another process writes the tag too, once for each process.
+    pub fn append(
+        &mut self,
+        run: &str,
+        point: Point<'_>,
+        value: Value<'_>,
+    ) -> Result<Option<Overlap>, RecordError> {
         let at = self.find_or_add(run)?;
         if self.runs[at].notice(value.kind(), point.step) {
             self.rewind(run, (point.step, point.wall_time))?;
         }
+        let (producer, time_ns) = self.caller;
+        let by = (self.writers.number(producer, time_ns), point.step);
         let run = &mut self.runs[at];
-        let metadata = run.state_tag(point.tag, value.kind(), &mut self.names)?;
+        let metadata = run.state_tag(point.tag, value.kind(), by, &mut self.names)?;
         let out = run.file_for(point, &mut self.files)?;
         match value {
             Value::Scalar(value) => self.encoder.scalar(out, point, value)?,
@@ -78,7 +100,13 @@ impl Runs {
         if let Some(file) = run.file.filter(|_| out.len() >= FileSet::EARLY) {
             self.files.write_early(file);
         }
-        Ok(())
+        Ok(self.judge(at, point.step))
+    }
+
+    fn judge(&mut self, run: usize, step: i64) -> Option<Overlap> {
+        let before = self.runs[run].writer_before.take()?;
+        let (producer, time_ns) = self.caller;
+        self.writers.judge(producer, (step, time_ns), before)
     }
 
     fn find_or_add(&mut self, name: &str) -> Result<usize, RecordError> {

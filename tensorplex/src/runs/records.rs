@@ -3,7 +3,8 @@
 use remotecall::NewFile;
 
 use super::run::Run;
-use super::{Runs, take_room};
+use super::writers::WriterNumber;
+use super::{Overlap, Runs, take_room};
 use crate::records::EmbeddingFiles;
 use crate::tfevents::messages::{self, Event, EventPayload, Summary};
 use crate::tfevents::{MAX_PAYLOAD, Metadata, Point, TooLong, append_record};
@@ -14,17 +15,21 @@ const ENVELOPE: usize = 1 << 10;
 
 impl Runs {
     /// Appends values that are in their form, all or none of them; a kind that is not given is that of the tag.
+    ///
+    /// Returns what [`append`](Self::append) does.
     pub fn append_values(
         &mut self,
         run: &str,
         (step, wall_time): (i64, f64),
         values: Vec<(Option<RecordKind>, messages::Value)>,
-    ) -> Result<(), RecordError> {
+    ) -> Result<Option<Overlap>, RecordError> {
         let at = self.find_or_add(run)?;
         let scalar = values.iter().any(|(kind, _)| *kind == Some(RecordKind::Scalar));
         if scalar && self.runs[at].notice(RecordKind::Scalar, step) {
             self.rewind(run, (step, wall_time))?;
         }
+        let (producer, time_ns) = self.caller;
+        let by = (self.writers.number(producer, time_ns), step);
         let run = &mut self.runs[at];
         let length = values
             .iter()
@@ -33,8 +38,9 @@ impl Runs {
         if length > MAX_PAYLOAD - ENVELOPE {
             return Err(TooLong(length).into());
         }
-        let summary = run.state_all(values, &mut self.names)?;
-        self.append_event(at, (step, wall_time), EventPayload::Summary(summary))
+        let summary = run.state_all(values, by, &mut self.names)?;
+        self.append_event(at, (step, wall_time), EventPayload::Summary(summary))?;
+        Ok(self.judge(at, step))
     }
 
     /// Appends a graph or a profile.
@@ -96,6 +102,7 @@ impl Run {
     fn state_all(
         &mut self,
         values: Vec<(Option<RecordKind>, messages::Value)>,
+        by: (WriterNumber, i64),
         names: &mut usize,
     ) -> Result<Summary, RecordError> {
         let mut summary = Summary::default();
@@ -105,7 +112,7 @@ impl Run {
             }
             let stated = self
                 .check_kind(&value.tag, kind)
-                .and_then(|kind| self.state_tag(&value.tag, kind, names));
+                .and_then(|kind| self.state_tag(&value.tag, kind, by, names));
             match stated {
                 Ok(Metadata::Stated) => {}
                 Ok(Metadata::Known) => value.metadata = None,

@@ -18,11 +18,15 @@ use prost::Message as _;
 
 use super::Runs;
 use super::records::event;
+use super::writers::WriterNumber;
 use crate::file_name::event_files;
 use crate::records::normalize;
 use crate::tfevents::messages::{Datum, Event, EventPayload, SessionStatus, Summary, SummaryMetadata, Value};
 use crate::tfevents::{Point, ReadError, RecordReader, append_record};
 use crate::value::RecordError;
+
+/// Values that are stated again are nobody's.
+const UNKNOWN_WRITER: (WriterNumber, i64) = (0, 0);
 
 /// A value that is stated again.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +93,7 @@ impl Runs {
         }
         let run = &mut self.runs[run];
         run.leave_file();
+        run.forget_writers();
         // The points of others are meant too.
         run.has_neighbours = false;
         run.last = run.last.min(Some(step));
@@ -105,7 +110,7 @@ impl Runs {
             let Ok(kind) = run.check_kind(&value.tag, kind) else {
                 continue;
             };
-            run.state_tag(&value.tag, kind, &mut self.names)?;
+            run.state_tag(&value.tag, kind, UNKNOWN_WRITER, &mut self.names)?;
             let out = run.file_for(Point { tag, step, wall_time }, &mut self.files)?;
             append_record(
                 out,

@@ -6,6 +6,7 @@ use remotecall::{FileId, FileSet};
 use serde::{Deserialize, Serialize};
 
 use super::take_room;
+use super::writers::{LastWriter, WriterNumber};
 use crate::file_name::new_file;
 use crate::tfevents::{Metadata, Point, append_start};
 use crate::value::{RecordError, RecordKind};
@@ -22,6 +23,8 @@ pub(super) struct Run {
     pub last: Option<i64>,
     /// True after `resume`: a scalar at a step that was already logged rewinds the run.
     pub resuming: bool,
+    /// Writer of the tag before the last record, if that was another process.
+    pub writer_before: Option<LastWriter>,
     /// True if other writers may have files in the directory whose points must stay.
     pub has_neighbours: bool,
 }
@@ -33,6 +36,8 @@ pub(super) struct Tag {
     pub kind: RecordKind,
     /// True if the current file has its metadata.
     pub stated: bool,
+    /// Process that wrote it last. Not in a checkpoint.
+    pub writer: LastWriter,
 }
 
 /// State of a run in a checkpoint.
@@ -58,6 +63,7 @@ impl Run {
             tags: Tags::default(),
             last: None,
             resuming: false,
+            writer_before: None,
             has_neighbours: false,
         }
     }
@@ -95,21 +101,28 @@ impl Run {
         }
     }
 
-    /// Checks the kind of a tag, and tells whether its next value states it.
+    /// Checks the kind of a tag, and tells whether its next value states it. Takes note of the process that writes it.
     pub(super) fn state_tag(
         &mut self,
         tag: &str,
         kind: RecordKind,
+        (by, step): (WriterNumber, i64),
         names: &mut usize,
     ) -> Result<Metadata, RecordError> {
         let Some(known) = self.tags.get_mut(tag) else {
             take_room(names, tag)?;
-            self.tags.insert(tag.to_owned(), Tag { kind, stated: true });
+            let mut writer = LastWriter::default();
+            writer.replace(by, step);
+            let (tag, stated) = (tag.to_owned(), true);
+            self.tags.insert(tag, Tag { kind, stated, writer });
             return Ok(Metadata::Stated);
         };
         if known.kind != kind {
             let was = known.kind;
             return Err(self.kind_changed(tag, was, kind));
+        }
+        if let Some(before) = known.writer.replace(by, step) {
+            self.writer_before = Some(before);
         }
         match std::mem::replace(&mut known.stated, true) {
             true => Ok(Metadata::Known),
@@ -143,6 +156,14 @@ impl Run {
         for tag in self.tags.values_mut() {
             tag.stated = false;
         }
+    }
+
+    /// After a rewind no process has written anything.
+    pub(super) fn forget_writers(&mut self) {
+        for tag in self.tags.values_mut() {
+            tag.writer = LastWriter::default();
+        }
+        self.writer_before = None;
     }
 
     fn key(&self) -> String {
@@ -180,7 +201,8 @@ impl Run {
         let has_file = run.file.is_some();
         let tags = saved.tags.into_iter().map(|(tag, kind, stated)| {
             let stated = stated && has_file;
-            (tag, Tag { kind, stated })
+            let writer = LastWriter::default();
+            (tag, Tag { kind, stated, writer })
         });
         run.tags = tags.collect();
         (run.last, run.resuming) = (saved.last, saved.resuming);

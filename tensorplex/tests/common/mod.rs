@@ -126,8 +126,5 @@ pub fn id(text: &str) -> ClientId {
 }
 
 pub fn at(client_id: &ClientId) -> CallContext<'_> {
-    CallContext {
-        client_id,
-        time_ns: (NOW * 1e9) as i64,
-    }
+    CallContext::new(client_id, (NOW * 1e9) as i64)
 }

@@ -244,16 +244,25 @@ impl Window {
         true
     }
 
-    /// Counts the calls of this producer that the server refused, and warns of new ones.
+    /// Logs the server's notice to this producer, and counts the calls that the server refused.
     ///
-    /// `field` is `COUNT TEXT`: how many the server refused up to its ack, and why it refused the last.
-    pub fn on_refusals(&self, field: &[u8]) {
+    /// `field` is `COUNT TEXT`: the number of calls refused up to the ack, and the cause of the last refusal or a later
+    /// warning.
+    pub fn on_notice(&self, field: &[u8]) {
         let text = String::from_utf8_lossy(field);
         let (count, why) = text.split_once(' ').unwrap_or((&text, "no cause given"));
         let Ok(count) = count.parse::<u64>() else { return };
         let mut state = self.lock();
+        let is_known = state.server_notice == why;
+        if !is_known {
+            why.clone_into(&mut state.server_notice);
+        }
         let new = match count.checked_sub(state.server_refusals) {
-            Some(0) => return,
+            Some(0) if is_known => return,
+            Some(0) => {
+                drop(state);
+                return tracing::warn!("warning of the server: {why}");
+            }
             Some(new) => new,
             // Another server, which began to count anew.
             None => count,

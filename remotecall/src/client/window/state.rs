@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) refused_before_flush: u64,
     /// Refusals of this producer that the server counts.
     pub(super) server_refusals: u64,
+    /// Last notice of the server to this producer.
+    pub(super) server_notice: String,
     pub(super) closed: bool,
     /// End of the sender's sleep; `None` while it works.
     pub(super) sleeps_until: Option<Instant>,

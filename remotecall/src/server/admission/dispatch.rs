@@ -3,6 +3,7 @@
 //! Read-only calls run once, in order. A replay leaves them out, and their results are not cached: a caller that got none
 //! calls again.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -70,8 +71,8 @@ impl Admission {
             return;
         }
         let outcome = match reads {
-            true => self.read(call, method, names),
-            false => self.call(call, method, names),
+            true => self.read(frame.producer, call, method, names),
+            false => self.call(frame.producer, call, method, names),
         };
         if let Err(error) = &outcome {
             match call.reply {
@@ -123,15 +124,13 @@ impl Admission {
         id: &ClientId,
     ) -> usize {
         let mut row = rows.start;
+        let warnings = RefCell::default();
         let ran = catch_unwind(AssertUnwindSafe(|| {
             while row < rows.end {
                 self.result.clear();
                 let (time_ns, args) = (block.times[row], Args::of_row(block, row));
                 row += 1;
-                let cx = CallContext {
-                    client_id: id,
-                    time_ns,
-                };
+                let cx = CallContext::of_producer(id, time_ns, producer, &warnings);
                 if let Err(error) = self.invoke(&cx, method, &args) {
                     self.refuse_call(producer, &text_of_call(method_name, &args, id.as_str()), &error);
                 }
@@ -142,6 +141,7 @@ impl Admission {
             let args = Args::of_row(block, row.saturating_sub(1));
             self.refuse_call(producer, &text_of_call(method_name, &args, id.as_str()), &error);
         }
+        self.warn(producer, id, warnings.take());
         row
     }
 
@@ -164,6 +164,7 @@ impl Admission {
     /// Runs a read-only call. Beyond the limits of a round it fails with `ResultExpired`, and the caller retries.
     fn read(
         &mut self,
+        producer: ProducerId,
         call: &Call<'_>,
         method: Option<Method>,
         names: &mut Names<'_>,
@@ -172,7 +173,7 @@ impl Admission {
             return Err(CallError::ResultExpired);
         }
         let start = Instant::now();
-        let outcome = self.call(call, method, names);
+        let outcome = self.call(producer, call, method, names);
         self.read_time += start.elapsed();
         outcome
     }
@@ -180,6 +181,7 @@ impl Admission {
     /// Runs one call; its result is in `self.result`.
     fn call(
         &mut self,
+        producer: ProducerId,
         call: &Call<'_>,
         method: Option<Method>,
         names: &mut Names<'_>,
@@ -198,10 +200,8 @@ impl Admission {
             .args
             .get()
             .map_err(|why| CallError::Unreadable(why.to_string()))?;
-        let cx = CallContext {
-            client_id,
-            time_ns: call.time_ns,
-        };
+        let warnings = RefCell::default();
+        let cx = CallContext::of_producer(client_id, call.time_ns, producer, &warnings);
         let ran = catch_unwind(AssertUnwindSafe(|| self.invoke(&cx, method, &args)));
         if !method.reads && !caller.is_counted {
             caller.is_counted = true;
@@ -209,6 +209,7 @@ impl Admission {
                 self.stats.clients.store(self.clients.len() as u64, Relaxed);
             }
         }
+        self.warn(producer, client_id, warnings.take());
         ran.unwrap_or_else(|panic| Err(CallError::Panicked(panic_text(&*panic))))
     }
 
