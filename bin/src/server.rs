@@ -5,7 +5,7 @@ mod status_line;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use loggerplex::Loggerplex;
 use remotecall::embedded::{BrokerOptions, BrokerStartError, EmbeddedBroker};
-use remotecall::{FileError, RunError, ServerHandle, StatsSnapshot, read_password, warn_if_others_can_read};
+use remotecall::{
+    FileError, JournalError, RunError, ServerHandle, StatsSnapshot, read_password, warn_if_others_can_read,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tensorplex::layout::{LOGS, PRIVATE};
@@ -42,7 +44,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// take the password from their address: redis://:PASSWORD@HOST:PORT.
 ///
 /// Change the options of groups and log files only after a clean shutdown; after a crash, start
-/// once with the old values.
+/// once with the old values, or with --accept-new-groups.
 #[derive(clap::Parser, Debug)]
 #[command(
     name = "tensorplex-server",
@@ -58,6 +60,7 @@ Environment:
 Examples:
   tensorplex-server --logdir runs/
   tensorplex-server --logdir runs/ --redis localhost:6379
+  tensorplex-server --logdir runs/ --redis localhost:6379 --queue team-a
   tensorplex-server --logdir runs/ --redis rediss://me@redis.example \\
       --redis-ca ca.pem --redis-password-file secret
   tensorplex-server --logdir runs/ --listen 0.0.0.0:8008 --password-file secret
@@ -81,6 +84,11 @@ pub struct Server {
         conflicts_with = "listen"
     )]
     redis: Option<String>,
+    /// Prefix of this server's queues, so that several servers share one Redis
+    ///
+    /// Its workers and tools have the same prefix in their address: redis://host:6379?queue=NAME.
+    #[arg(long, value_name = "NAME", requires = "redis")]
+    queue: Option<String>,
     #[command(flatten)]
     credentials: CredentialOptions,
     /// Address of the embedded broker; port 0 takes a free port
@@ -101,6 +109,11 @@ pub struct Server {
     /// or GROUP/NAME/RUN for a run below the client's own, and other groups are refused.
     #[arg(long, value_name = "NAME[:N]")]
     group: Vec<String>,
+    /// After a crash, first write the records in the journal by the groups of that time
+    ///
+    /// Without it, a server with other groups than before a crash does not start.
+    #[arg(long)]
+    accept_new_groups: bool,
     #[command(flatten)]
     logs: LogOptions,
 }
@@ -135,11 +148,26 @@ pub enum ServerError {
     /// A group is invalid.
     #[error("--group: {0}")]
     Group(#[from] GroupError),
+    /// The groups changed after a crash.
+    #[error(
+        "the journal in {logdir} holds records that were accepted with {was}: start once with these groups and stop the \
+         server, or add --accept-new-groups, which writes those records first"
+    )]
+    GroupsChanged {
+        /// Log directory.
+        logdir: PathBuf,
+        /// Options of the former groups.
+        was: String,
+    },
     /// The embedded broker cannot listen.
-    #[error(transparent)]
-    Broker(#[from] BrokerStartError),
+    #[error("{error}{}", broker_hint(error))]
+    Broker {
+        /// Reason.
+        #[from]
+        error: BrokerStartError,
+    },
     /// A queue cannot be served.
-    #[error("queue {queue}: {error}")]
+    #[error("queue {queue}: {error}{}", hint(error))]
     Queue {
         /// Name of the queue.
         queue: &'static str,
@@ -158,6 +186,48 @@ pub enum ServerError {
     /// A signal handler cannot be registered.
     #[error("cannot register a signal handler: {0}")]
     Signals(std::io::Error),
+}
+
+fn open_records(logdir: &Path, groups: Vec<Group>) -> Result<Tensorplex, ServerError> {
+    let private = logdir.join(PRIVATE).join(tensorplex::QUEUE);
+    let mut records = Tensorplex::open(logdir, &private).map_err(|error| ServerError::Logdir {
+        path: logdir.to_owned(),
+        error,
+    })?;
+    for group in groups {
+        records = records.group(group)?;
+    }
+    Ok(records)
+}
+
+/// Groups as options of this program.
+fn options_of(groups: &[Group]) -> String {
+    let options: Vec<String> = groups.iter().map(|group| format!("--group {group}")).collect();
+    match options.is_empty() {
+        true => "no --group".to_owned(),
+        false => options.join(" "),
+    }
+}
+
+/// Option of this program that helps with an error of a queue.
+fn hint(error: &RunError) -> &'static str {
+    match error {
+        RunError::QueueTaken { .. } => "; --queue NAME gives this server queues of its own",
+        _ => "",
+    }
+}
+
+/// Options of this program that help with an error of the embedded broker.
+fn broker_hint(error: &BrokerStartError) -> &'static str {
+    match error {
+        BrokerStartError::NoPassword(_) => {
+            "; --password-file FILE or the variable TENSORPLEX_PASSWORD sets one"
+        }
+        BrokerStartError::Listen { .. } => {
+            "; --listen HOST:PORT takes another address, with port 0 a free one"
+        }
+        _ => "",
+    }
 }
 
 /// Registers SIGTERM and SIGINT, and returns the channel on which they arrive.
@@ -213,22 +283,49 @@ impl Server {
             error,
         };
         let private = |queue: &str| logdir.join(PRIVATE).join(queue);
-        let mut records = Tensorplex::open(&logdir, &private(tensorplex::QUEUE)).map_err(in_logdir)?;
-        for group in &self.group {
-            records = records.group(Group::from_str(group)?)?;
-        }
         let lines = Loggerplex::open(&logdir.join(LOGS), &private(loggerplex::QUEUE)).map_err(in_logdir)?;
         let lines = self.logs.apply(lines, hangup);
 
         let (broker, address) = self.broker()?;
         let on = |queue| move |error| ServerError::Queue { queue, error };
-        let records = records.serve(&address).map_err(on(tensorplex::QUEUE))?;
+        let records = self.serve_records(&logdir, &address)?;
         let lines = lines.serve(&address).map_err(on(loggerplex::QUEUE))?;
         self.print_banner(&logdir, broker.as_ref());
         Ok(Running {
             queues: [(tensorplex::QUEUE, records), (loggerplex::QUEUE, lines)],
             _broker: broker,
         })
+    }
+
+    fn serve_records(&self, logdir: &Path, address: &str) -> Result<ServerHandle, ServerError> {
+        let in_queue = |error| ServerError::Queue {
+            queue: tensorplex::QUEUE,
+            error,
+        };
+        let groups = || {
+            self.group
+                .iter()
+                .map(|group| Group::from_str(group))
+                .collect::<Result<_, _>>()
+        };
+        let error = match open_records(logdir, groups()?)?.serve(address) {
+            Ok(server) => return Ok(server),
+            Err(error) => error,
+        };
+        let RunError::Journal(JournalError::OtherSettings { was, .. }) = &error else {
+            return Err(in_queue(error));
+        };
+        let Some(former) = Group::parse_settings(was) else {
+            return Err(in_queue(error));
+        };
+        let was = options_of(&former);
+        if !self.accept_new_groups {
+            let logdir = logdir.to_owned();
+            return Err(ServerError::GroupsChanged { logdir, was });
+        }
+        tracing::warn!("writing the records in the journal with {was}, before the new groups");
+        open_records(logdir, former)?.recover().map_err(in_queue)?;
+        open_records(logdir, groups()?)?.serve(address).map_err(in_queue)
     }
 
     fn logdir(&self) -> Result<PathBuf, ServerError> {
@@ -245,7 +342,12 @@ impl Server {
     /// Starts the embedded broker if it is wanted. Returns it with the address to read from.
     fn broker(&self) -> Result<(Option<EmbeddedBroker>, String), ServerError> {
         if let Some(redis) = &self.redis {
-            return Ok((None, self.credentials.apply(redis)));
+            let address = self.credentials.apply(redis);
+            let address = match &self.queue {
+                Some(queue) => remotecall::Address::with_parameter(&address, "queue", queue),
+                None => address,
+            };
+            return Ok((None, address));
         }
         if !self.credentials.is_empty() {
             return Err(ServerError::NoRedis);
@@ -285,7 +387,13 @@ impl Server {
             self.redis.as_deref().map(str::parse::<remotecall::Address>),
         ) {
             (Some(broker), _) => writeln!(out, "  listening on {} (embedded broker)", broker.address())?,
-            (None, Some(Ok(address))) => writeln!(out, "  reading from {address}")?,
+            (None, Some(Ok(address))) => match &self.queue {
+                Some(queue) => writeln!(
+                    out,
+                    "  reading from {address}, for workers at {address}?queue={queue}"
+                )?,
+                None => writeln!(out, "  reading from {address}")?,
+            },
             _ => {}
         }
         writeln!(out, "  writing to   {}", logdir.display())?;

@@ -85,7 +85,7 @@ impl BrokerWatch {
     /// # Errors
     /// When the broker cannot be reached, or the queue name is invalid.
     pub fn look(&mut self, queue: &str) -> Result<Backlog, WatchError> {
-        let keys = Keys::new(queue)?;
+        let keys = Keys::new(&self.access.address.queue(queue))?;
         let answers = self.ask(&keys);
         Ok(backlog(
             answers.map_err(|error| WatchError::Broker(BrokerError(error)))?,

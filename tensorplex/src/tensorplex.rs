@@ -67,12 +67,23 @@ impl Tensorplex {
     /// # Errors
     /// When the address or the journal cannot be used.
     pub fn serve(self, address: &str) -> Result<ServerHandle, RunError> {
+        self.remote_call().start(address)
+    }
+
+    /// Writes the records of the journal and saves a checkpoint, without a broker. Then the groups may change.
+    ///
+    /// # Errors
+    /// When the journal cannot be used, or the files cannot be written.
+    pub fn recover(self) -> Result<(), RunError> {
+        self.remote_call().recover()
+    }
+
+    fn remote_call(self) -> RemoteCall<Self> {
         let private = self.private.clone();
         RemoteCall::new(self)
             .queue(QUEUE)
             .environment("TENSORPLEX")
             .durable(&private)
-            .start(address)
     }
 
     /// Registers a group. The same groups must be registered whenever calls are repeated.

@@ -240,7 +240,12 @@ impl TestServer {
         process.kill();
     }
 
-    /// Sets the groups for the next start.
+    /// Sets the options of the next start.
+    pub fn set_options(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|&option| option.to_owned()).collect();
+    }
+
+    /// Sets the groups of the next start.
     pub fn set_groups(&mut self, groups: &[&str]) {
         self.options = group_options(groups);
     }

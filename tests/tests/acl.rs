@@ -129,7 +129,7 @@ fn names(said: &str, command: &str, role: &str) {
     let found = said.lines().any(|line| {
         (line.contains(&refused) || line.contains(&told))
             && line.contains("NOPERM")
-            && line.contains(&format!("docs/reference/security.md has the rights of a {role}"))
+            && line.contains(&format!("a {role} needs this right: grant it with ACL SETUSER"))
     });
     assert!(found, "without {command}: {said}");
 }
@@ -219,7 +219,7 @@ fn a_changed_password_is_read_from_its_file() {
         redis.command(&["CLIENT", "KILL", "USER", role]);
     }
     recorder.scalar("loss", 0.5, 1);
-    server.wait_for_log(&["broker is away", "WRONGPASS", "docs/reference/security.md"]);
+    server.wait_for_log(&["broker is away", "WRONGPASS", "TENSORPLEX_PASSWORD_FILE"]);
     wait_for("the worker to be turned away", || {
         refusals(&redis)
             .iter()

@@ -9,7 +9,8 @@ use std::time::Duration;
 use remotecall::{Args, CallContext, CallError, Client, Durable, Remote, RemoteCall};
 use tensorplex::Writer;
 use tensorplex_tests::{
-    BoundedOutput, BoundedStop, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary, wait_for,
+    BoundedOutput, BoundedStop, Broker, BrokerAddress, DEADLINE, RedisServer, TestServer, program, summary,
+    wait_for,
 };
 
 /// Standard error of a server that does not start.
@@ -27,6 +28,29 @@ fn says_who(text: &str, pid: u32) {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let who = format!("pid {pid} on {host}, since 2");
     assert!(text.contains(&who), "{who}: {text}");
+}
+
+#[test]
+fn two_servers_share_a_redis_with_a_queue_each() {
+    let broker = Broker::redis();
+    let Broker::Redis(redis) = &broker else {
+        unreachable!()
+    };
+    let at = |queue: &str| format!("{}?queue={queue}", redis.address());
+    let mut servers = ["a", "b"].map(|queue| TestServer::start_with_options(&broker, &["--queue", queue]));
+    for (step, queue) in ["a", "b"].iter().enumerate() {
+        let writer = Writer::connect(&at(queue), "agent/0").unwrap();
+        writer.scalar("loss", 0.5, step as i64);
+        writer.flush(DEADLINE).unwrap();
+    }
+    for (step, server) in servers.iter_mut().enumerate() {
+        server.stop();
+        let loss = &summary(server.logdir()).rust["agent/0"]["loss"];
+        assert_eq!((loss.count, loss.last), (1, Some(step as i64)));
+    }
+    for key in ["rc:{tensorplex.0}:lease", "rc:{tensorplex.0}:in"] {
+        assert_eq!(redis.command(&["EXISTS", key]), redis::Value::Int(0), "{key}");
+    }
 }
 
 #[test]
@@ -48,6 +72,10 @@ fn a_second_server_names_the_first_and_takes_over_after_its_death() {
     let dir = tempfile::tempdir().unwrap();
     let other = refused(&redis, dir.path());
     assert!(other.contains("held by the server at"), "{other}");
+    assert!(
+        other.contains("--queue NAME gives this server queues of its own"),
+        "{other}"
+    );
     says_who(&other, pid);
 
     first.kill();

@@ -29,8 +29,8 @@ pub struct BrokerOptions {
 pub enum BrokerStartError {
     /// The address is reachable from other machines, and there is no password.
     #[error(
-        "refusing to listen on {0} without a password: set a password, or listen on a loopback address \
-         such as 127.0.0.1"
+        "refusing to listen on {0} without a password: every machine that reaches it could log and read; give the broker a \
+         password, or listen on a loopback address such as 127.0.0.1"
     )]
     NoPassword(SocketAddr),
     /// The system refuses the address.

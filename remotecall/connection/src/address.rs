@@ -8,6 +8,7 @@
 //! ?password_file=FILE     file with the password, instead of a password in the address
 //! ?ca=FILE                CA certificates for the broker's certificate, instead of the system's
 //! ?cert=FILE&key=FILE     client certificate and its key, for a broker that requires one
+//! ?queue=NAME             prefix of every queue name, so that several servers share a broker
 //! ```
 //!
 //! An address that names no password, CA or client certificate takes it from the variables of an
@@ -24,21 +25,25 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
 use crate::credentials::{Credentials, FileError};
 use crate::environment::{Environment, Variable};
-use crate::percent;
+use crate::{Keys, QueueNameError, percent};
 
 /// Parameters that name a file; the first three need TLS.
 const FILES: [&str; 4] = ["ca", "cert", "key", "password_file"];
+/// Parameter with the prefix of queue names.
+const QUEUE: &str = "queue";
 
 /// Address of a broker: `host:port`, `redis://user:password@host:port/db` or `unix:///path?db=0`;
 /// with TLS `rediss://…`.
 ///
-/// After a `?` may follow `password_file=FILE`, `ca=FILE`, `cert=FILE` and `key=FILE`, joined by
-/// `&` and percent-encoded. `Display` and `Debug` omit every secret.
+/// After a `?` may follow `password_file=FILE`, `ca=FILE`, `cert=FILE`, `key=FILE` and
+/// `queue=NAME`, joined by `&` and percent-encoded. `Display` and `Debug` omit every secret.
 #[derive(Clone)]
 pub struct Address {
     pub(crate) info: ConnectionInfo,
     pub(crate) files: Credentials,
     pub(crate) environment: Environment,
+    /// Prefix of queue names.
+    queue_prefix: Option<String>,
     shown: String,
 }
 
@@ -60,8 +65,8 @@ pub enum AddressError {
     Insecure(String),
     /// A parameter after the `?` is unknown.
     #[error(
-        "broker address {address:?}: unknown parameter {name:?}: known are ca, cert, key and password_file, and db and \
-         user for unix://"
+        "broker address {address:?}: unknown parameter {name:?}: known are ca, cert, key, password_file and queue, and \
+         db and user for unix://"
     )]
     Parameter {
         /// The address, without secrets.
@@ -92,6 +97,14 @@ pub enum AddressError {
         variable: String,
         /// Variable with the path of the password file.
         file_variable: String,
+    },
+    /// The queue prefix is empty or has characters that no queue name may have.
+    #[error("broker address {address:?}: {error}")]
+    Queue {
+        /// The address, without secrets.
+        address: String,
+        /// The prefix, and the rule.
+        error: QueueNameError,
     },
     /// A file cannot be used.
     #[error("broker address {address:?}: {error}")]
@@ -159,6 +172,7 @@ impl Address {
         if matches!(info.addr(), ConnectionAddr::Tcp(host, _) if host.is_empty()) {
             return Err(unreadable());
         }
+        let queue_prefix = parameters.take_queue(&shown)?;
         let variables = Variables { environment, read };
         let (files, password) = parameters.credentials(&info, &shown, &variables)?;
         files.check().map_err(|error| AddressError::File {
@@ -177,8 +191,26 @@ impl Address {
             info,
             files,
             environment,
+            queue_prefix,
             shown,
         })
+    }
+
+    /// Full name of a queue on this broker: `PREFIX.name` with `?queue=PREFIX` in the address, else
+    /// `name`.
+    ///
+    /// ```
+    /// use remotecall_connection::Address;
+    ///
+    /// let address: Address = "redis://localhost?queue=team-a".parse()?;
+    /// assert_eq!(address.queue("tensorplex"), "team-a.tensorplex");
+    /// # Ok::<(), remotecall_connection::AddressError>(())
+    /// ```
+    pub fn queue(&self, name: &str) -> String {
+        match &self.queue_prefix {
+            Some(prefix) => format!("{prefix}.{name}"),
+            None => name.to_owned(),
+        }
     }
 
     /// A text without the secrets that it has if it is an address, so that it can be shown.
@@ -237,7 +269,7 @@ const UNIX_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 
 impl Parameters {
     fn read(text: &str, shown: &str) -> Result<Self, AddressError> {
-        let known: Vec<_> = FILES.into_iter().chain(UNIX_PARAMETERS).collect();
+        let known: Vec<_> = [QUEUE].into_iter().chain(FILES).chain(UNIX_PARAMETERS).collect();
         let read = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let found = known.iter().find(|it| **it == name);
@@ -254,6 +286,21 @@ impl Parameters {
     fn take(&mut self, wanted: &str) -> Option<String> {
         let at = self.0.iter().position(|(name, _)| *name == wanted)?;
         Some(self.0.swap_remove(at).1)
+    }
+
+    /// Takes the prefix of queue names.
+    fn take_queue(&mut self, shown: &str) -> Result<Option<String>, AddressError> {
+        let Some(prefix) = self.take(QUEUE) else {
+            return Ok(None);
+        };
+        let prefix = percent::decoded(&prefix).unwrap_or(prefix);
+        match Keys::new(&prefix) {
+            Ok(_) => Ok(Some(prefix)),
+            Err(error) => Err(AddressError::Queue {
+                address: shown.to_owned(),
+                error,
+            }),
+        }
     }
 
     /// Takes the parameters of `unix://`, as `name=value`.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use redis::{Arg, Cmd, RedisResult, ServerError, Value};
 
 use crate::address::Address;
+use crate::environment::Variable;
 
 /// Role of a connection, which determines the rights that its user needs; docs/reference/security.md lists
 /// them.
@@ -149,13 +150,26 @@ impl Endpoint {
         let role = self.role;
         let text = text.trim_end();
         match error.code() {
-            "NOPERM" => format!("{text} (docs/reference/security.md has the rights of a {role})"),
-            "NOAUTH" | "WRONGPASS" => {
-                format!("{text} (docs/reference/security.md says where a password comes from)")
-            }
+            "NOPERM" => format!("{text} (a {role} needs this right: grant it with ACL SETUSER)"),
+            "NOAUTH" | "WRONGPASS" => format!("{text} ({})", self.password_sources()),
             "CLUSTERDOWN" | "MOVED" | "CROSSSLOT" => format!("{text} (a cluster is not supported yet)"),
             _ => text.to_owned(),
         }
+    }
+}
+
+impl Endpoint {
+    /// Places from which a password comes.
+    fn password_sources(&self) -> String {
+        let environment = self.address.environment;
+        let names = [Variable::Password, Variable::PasswordFile].map(|it| environment.name(it));
+        let variables = match names {
+            [Some(password), Some(file)] => format!(", from {password} or from {file}"),
+            _ => String::new(),
+        };
+        format!(
+            "a password comes from the address, redis://USER:PASSWORD@HOST:PORT or ?password_file=FILE{variables}"
+        )
     }
 }
 

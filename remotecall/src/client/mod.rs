@@ -196,11 +196,11 @@ impl Client {
         let address = Address::parse_with(address, &options.environment)?;
         let access = Endpoint::new(address, Role::Worker);
         let owner = Owner {
-            queue: queue.to_owned(),
+            queue: access.address.queue(queue),
             client_id: client_id.to_owned(),
             address: access.address.to_string(),
         };
-        let handle = Handle::open(access, Keys::new(queue)?, owner, options)?;
+        let handle = Handle::open(access, Keys::new(&owner.queue)?, owner, options)?;
         Ok(Self {
             id: Arc::new(id),
             handle: Arc::new(handle),

@@ -64,7 +64,8 @@ pub enum RunError {
     Recovery(io::Error),
     /// Another server serves this queue.
     #[error(
-        "{queue_key} is held by the server at {holder}: each queue has one server, use another --queue or stop it"
+        "{queue_key} is held by the server at {holder}: each queue has one server; stop that one, or give this one another \
+         queue (?queue=NAME in its address and in that of its clients)"
     )]
     QueueTaken {
         /// Key of the lease.
@@ -157,6 +158,21 @@ impl<O: Remote> RemoteCall<O> {
         self
     }
 
+    /// Replays the journal and saves a checkpoint, without a broker. Then the settings of the object may change.
+    ///
+    /// # Errors
+    /// When the journal cannot be used, or the object cannot write its files.
+    pub fn recover(self) -> Result<(), RunError> {
+        let stats = Arc::new(Stats::new(&self.queue));
+        let admission = Admission::new(
+            (self.wrap)(self.object),
+            stats,
+            self.has_client_id,
+            self.has_return_value,
+        );
+        Commit::recover(admission, self.journal.as_deref(), Arc::default()).map(drop)
+    }
+
     /// Serves until SIGTERM or SIGINT, then drains the queue, makes a checkpoint, and returns.
     ///
     /// # Errors
@@ -196,8 +212,9 @@ impl<O: Remote> RemoteCall<O> {
 
     fn prepare(self, address: &str, stop: Arc<AtomicBool>) -> Result<Starting, RunError> {
         let access = Endpoint::new(Address::parse_with(address, &self.environment)?, Role::Server);
-        let keys = Keys::new(&self.queue)?;
-        let stats = Arc::new(Stats::new(&self.queue));
+        let queue = access.address.queue(&self.queue);
+        let keys = Keys::new(&queue)?;
+        let stats = Arc::new(Stats::new(&queue));
         let place = place(self.journal.as_deref());
         let admission = Admission::new(
             (self.wrap)(self.object),

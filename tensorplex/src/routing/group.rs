@@ -91,6 +91,35 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Groups of a settings text: what a journal keeps of the groups under which its records were accepted. `None` if
+    /// the text has a combined group, whose function is not in it.
+    pub fn parse_settings(text: &str) -> Option<Vec<Self>> {
+        let groups = text.split(", ").filter(|group| !group.is_empty());
+        groups.map(Self::parse_setting).collect()
+    }
+
+    fn parse_setting(text: &str) -> Option<Self> {
+        let (name, kind) = text.rsplit_once(' ')?;
+        let indexed = || kind.strip_prefix("Indexed(")?.strip_suffix(')');
+        match (kind, indexed()) {
+            ("Normal", _) => Self::normal(name).ok(),
+            (_, Some(bin_size)) => Self::indexed(name, bin_size.parse().ok()?).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Shows a group as on the command line: `learner` or `agent:8`.
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            GroupKind::Indexed(bin_size) => write!(f, "{}:{bin_size}", self.name),
+            GroupKind::Normal | GroupKind::Combined(_) => f.write_str(&self.name),
+        }
+    }
+}
+
 impl FromStr for Group {
     type Err = GroupError;
 

@@ -150,8 +150,8 @@ fn listening_beyond_this_machine_requires_a_password() {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "refusing to listen on {listen} without a password: set a password, or listen on a loopback address \
-                     such as 127.0.0.1"
+                    "refusing to listen on {listen} without a password: every machine that reaches it could log and \
+                     read; give the broker a password, or listen on a loopback address such as 127.0.0.1"
                 )
             );
         }

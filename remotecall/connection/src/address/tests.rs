@@ -141,3 +141,13 @@ fn no_variable_is_read_without_a_prefix() {
     let read = |name: &str| panic!("{name} was read");
     Address::parse_from("rediss://host", Environment::none(), &read).unwrap();
 }
+
+#[test]
+fn a_queue_parameter_is_the_prefix_of_every_queue() {
+    let queue = |text: &str| text.parse::<Address>().unwrap().queue("q");
+    assert_eq!(queue("host:1"), "q");
+    assert_eq!(queue("host:1?queue=team-a"), "team-a.q");
+    assert_eq!(queue("unix:///s?db=1&queue=team%2Da"), "team-a.q");
+    fails("host:1?queue=a/b", "queue name \"a/b\" cannot be used");
+    fails("host:1?queue=", "queue name \"\" cannot be used");
+}
