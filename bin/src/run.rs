@@ -1,14 +1,18 @@
 //! `tensorplex run`: runs a program, and logs its output.
 
 mod capture;
+mod cut;
+mod line_level;
 mod line_splitter;
+mod remainder;
+mod rows;
+mod witness;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use loggerplex::{Level, Logger, LoggerplexClient};
@@ -20,23 +24,29 @@ use signal_hook::iterator::Signals;
 
 use crate::endpoint::{ENVIRONMENT, EndpointOptions, SpoolOptions};
 use crate::units::{format_bytes, parse_duration};
-use capture::{Capture, copy_size};
+use capture::{Capture, Copies, copy_size};
+use witness::Witness;
 
-/// Time for which the output of processes that the program left behind is still captured: 1 s.
-const ORPHAN_TIME: Duration = Duration::from_secs(1);
+/// Signals that are passed on to the program.
+const FORWARDED: [i32; 6] = [SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT];
+/// Variable in which the program finds the server.
+const URL_VARIABLE: &str = "TENSORPLEX_URL";
 
 /// Run a program, and log its output line by line
 ///
 /// The output still goes where it went before, and the program sees a terminal where it saw one
-/// before. The log leaves out colours, and keeps the last state of a progress bar. It also gets
-/// start, end, run time and peak memory.
+/// before. The log leaves out colours, and keeps the last state of progress bars. It also gets
+/// start, end, run time and peak memory. A Python traceback is logged as an error.
 ///
-/// SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the program. So are SIGINT and SIGQUIT,
-/// except on a terminal, which sends Ctrl-C to the program itself.
+/// The program finds the server's address in TENSORPLEX_URL, so a SummaryWriter in it sends its
+/// records there.
+///
+/// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on to the program, unless it
+/// gets them itself: from the terminal, or because they go to its whole process group or job.
 ///
 /// The program does not wait for a server that is away: up to 64 MiB of lines are kept, and further
-/// lines are dropped and counted. Processes that the program leaves behind are captured for one
-/// more second.
+/// lines are dropped and counted. Processes that the program leaves behind can print for as long as
+/// they live: a process in the background logs their output, without --spool, and ends with them.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Exit status:
@@ -56,11 +66,20 @@ pub struct Run {
     /// Client id of the log
     #[arg(long, value_name = "ID")]
     client_id: String,
+    /// Level of the lines of standard error, such as warning; default: info
+    ///
+    /// Standard error is then captured by itself, so its lines may come before or after those that
+    /// standard output printed at the same time.
+    #[arg(long, value_name = "LEVEL")]
+    stderr_level: Option<Level>,
     /// Time limit for acknowledgements after the program has ended
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     timeout: Duration,
+    /// Log standard input, at this level, instead of a program
+    #[arg(long, hide = true, conflicts_with = "command")]
+    remainder: Option<Level>,
     /// Program to run, with its arguments
-    #[arg(required = true, last = true, value_name = "COMMAND")]
+    #[arg(required_unless_present = "remainder", last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
 
@@ -123,28 +142,34 @@ impl Run {
     /// # Errors
     /// Fails when the program cannot be started, or its output cannot be captured.
     pub fn run(&self) -> Result<Ended, RunError> {
-        let (program, args) = self.command.split_first().ok_or(RunError::NoCommand)?;
+        let address = self.endpoint.address();
         let options = ClientOptions {
             spool: self.spool.spool.clone(),
             environment: ENVIRONMENT,
             ..ClientOptions::default()
         };
-        let client = Client::connect_with(
-            &self.endpoint.address(),
-            loggerplex::QUEUE,
-            &self.client_id,
-            options,
-        )?;
+        let client = Client::connect_with(&address, loggerplex::QUEUE, &self.client_id, options)?;
         let log = Logger::new(LoggerplexClient::new(client).one_way());
+        if let Some(level) = self.remainder {
+            capture::copy_input(&log, level)?;
+            let logged = log.flush(self.timeout);
+            return Ok(Ended {
+                status: ExitStatus::default(),
+                logged,
+            });
+        }
+        let (program, args) = self.command.split_first().ok_or(RunError::NoCommand)?;
+        let witness = Witness::start(&FORWARDED)
+            .inspect_err(|error| tracing::debug!("signals to the process group may arrive twice: {error}"))
+            .ok();
         // Registered before the child exists, so that its SIGCHLD is not missed.
-        let mut signals = Signals::new([
-            SIGCHLD, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGWINCH,
-        ])?;
-        let capture = Capture::open()?;
+        let mut signals = Signals::new([SIGCHLD, SIGWINCH].iter().chain(&FORWARDED))?;
+        let capture = Capture::open(self.stderr_level)?;
         let terminals = capture.terminals()?;
         let mut command = Command::new(program);
         command
             .args(args)
+            .env(URL_VARIABLE, &address)
             .stdout(capture.stdout()?)
             .stderr(capture.stderr()?);
         let start = Instant::now();
@@ -155,17 +180,34 @@ impl Run {
         // `command` holds write ends of the pipes; while they are open, the copies do not end.
         drop(command);
         log.info(format!("started: {}", shell_quoted(&self.command)));
-        let copies = capture.copy(&log);
-        let status = wait(child, &mut signals, &terminals)?;
-        finish(copies);
+        let copies = capture.copy(&log)?;
+        let status = wait(child, &mut signals, &terminals, witness)?;
+        self.finish(copies, &address);
         log_end(&log, status, start.elapsed());
         let logged = log.flush(self.timeout);
         Ok(Ended { status, logged })
     }
+
+    /// Copies the rest of the output, and hands over channels that processes which the program left
+    /// behind still hold open.
+    fn finish(&self, copies: Copies, address: &str) {
+        for channel in copies.finish() {
+            if let Err(error) = remainder::start(channel, address, &self.client_id) {
+                eprintln!(
+                    "tensorplex run: the output of processes that the program left behind is lost: {error}"
+                );
+            }
+        }
+    }
 }
 
 /// Waits for the program, and forwards signals to it.
-fn wait(mut child: Child, signals: &mut Signals, terminals: &[File]) -> io::Result<ExitStatus> {
+fn wait(
+    mut child: Child,
+    signals: &mut Signals,
+    terminals: &[File],
+    mut witness: Option<Witness>,
+) -> io::Result<ExitStatus> {
     let on_terminal = io::stdin().is_terminal();
     for signal in signals.forever() {
         match signal {
@@ -184,6 +226,10 @@ fn wait(mut child: Child, signals: &mut Signals, terminals: &[File]) -> io::Resu
             }
             // The terminal sends these to the program as well.
             SIGINT | SIGQUIT if on_terminal => {}
+            signal if witness.as_ref().is_some_and(|witness| witness.has_got(signal)) => {
+                // A pending signal stays, so the next one needs another witness.
+                witness = Witness::start(&FORWARDED).ok();
+            }
             signal => forward(&child, signal),
         }
     }
@@ -195,20 +241,6 @@ fn forward(child: &Child, signal: i32) {
     if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal)) {
         // Fails when the program has just ended; SIGCHLD will tell.
         let _ = kill_process(pid, signal);
-    }
-}
-
-/// Waits for the rest of the output for a limited time, because a process left behind may hold it
-/// open.
-fn finish(copies: Vec<JoinHandle<()>>) {
-    let end = Instant::now() + ORPHAN_TIME;
-    for copy in copies {
-        while !copy.is_finished() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        if copy.is_finished() && copy.join().is_err() {
-            tracing::error!("the thread that copies the output panicked; its later lines are not logged");
-        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! `tensorplex send`: calls as JSON lines, for any language that can print them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod line;
+
+use std::collections::{HashMap, VecDeque};
 use std::io::BufRead;
 use std::time::{Duration, Instant};
 
 use remotecall::{Client, ClientOptions, ConnectError, RemoteError, RemoteFuture, WhenFull};
-use serde::Deserialize;
-use serde_json::Value;
 
 use crate::endpoint::{ENVIRONMENT, EndpointOptions, SpoolOptions};
 use crate::units::parse_duration;
+use line::{Line, is_utf_16};
 
 /// Limit on calls without an outcome; above it, reading waits.
 const MAX_IN_FLIGHT: usize = 100_000;
@@ -18,6 +19,9 @@ const MAX_IN_FLIGHT: usize = 100_000;
 ///
 /// Each line is one call. A bad line is reported with its number on standard error, and the others
 /// are sent.
+///
+/// NaN, Infinity and -Infinity are numbers, also as the texts that `tensorplex export` writes. A
+/// step may be written as 10.0 or 1e3. The input is UTF-8; a byte-order mark is ignored.
 ///
 /// Give every line of a tag its step: the default is 0, and TensorBoard hides points whose step
 /// goes back.
@@ -67,6 +71,12 @@ pub enum SendError {
         /// Error of the system.
         error: std::io::Error,
     },
+    /// Standard input is UTF-16.
+    #[error(
+        "standard input is UTF-16; send UTF-8, in PowerShell by \
+         $OutputEncoding = [System.Text.UTF8Encoding]::new()"
+    )]
+    Utf16,
 }
 
 /// Outcome of all lines.
@@ -81,24 +91,17 @@ pub struct Outcome {
     pub outstanding: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    method: String,
-    #[serde(default)]
-    args: Vec<Value>,
-    #[serde(default)]
-    kwargs: BTreeMap<String, Value>,
-    client_id: Option<String>,
-}
-
 impl Send {
     /// Sends every line of `input`. Calls `report` with the number of each refused line and the
     /// reason.
     ///
     /// # Errors
     /// Fails when the options are invalid, or the input cannot be read.
-    pub fn run(&self, input: impl BufRead, report: &mut dyn FnMut(u64, &str)) -> Result<Outcome, SendError> {
+    pub fn run(
+        &self,
+        mut input: impl BufRead,
+        report: &mut dyn FnMut(u64, &str),
+    ) -> Result<Outcome, SendError> {
         let options = ClientOptions {
             when_full: WhenFull::Block(self.timeout),
             spool: self.spool.spool.clone(),
@@ -113,13 +116,13 @@ impl Send {
             report,
             outcome: Outcome::default(),
         };
-        for (number, line) in (1..).zip(input.lines()) {
-            match line {
-                Ok(line) if line.trim().is_empty() => {}
-                Ok(line) => sender.send(number, &line, self.timeout),
-                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-                    sender.refuse(number, "not UTF-8");
-                }
+        let mut bytes = Vec::new();
+        for number in 1.. {
+            bytes.clear();
+            match input.read_until(b'\n', &mut bytes) {
+                Ok(0) => break,
+                Ok(_) if number == 1 && is_utf_16(&bytes) => return Err(SendError::Utf16),
+                Ok(_) => sender.send(number, &bytes, self.timeout),
                 Err(error) => return Err(SendError::Input { line: number, error }),
             }
         }
@@ -138,10 +141,11 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    fn send(&mut self, number: u64, text: &str, timeout: Duration) {
-        let line: Line = match serde_json::from_str(text) {
-            Ok(line) => line,
-            Err(error) => return self.refuse(number, &error.to_string()),
+    fn send(&mut self, number: u64, bytes: &[u8], timeout: Duration) {
+        let line = match Line::parse(bytes) {
+            Ok(Some(line)) => line,
+            Ok(None) => return,
+            Err(error) => return self.refuse(number, &error),
         };
         let client = match self.client_of(line.client_id.as_deref()) {
             Ok(client) => client,

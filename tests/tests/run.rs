@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use tensorplex_tests::{BoundedOutput, Broker, Lines, Process, TestServer, in_time, program, wait_for};
 
@@ -120,16 +121,110 @@ fn a_program_that_cannot_start_has_its_own_exit_code() {
     assert_eq!(run("/"), Some(126));
 }
 
+/// A background process keeps its output, and is logged until it ends.
 #[test]
-fn background_processes_do_not_delay_the_end() {
-    let start = Instant::now();
-    let (output, lines) = run("sleep 60 & echo left", "exit code 0");
-    assert!(
-        start.elapsed() < Duration::from_secs(30),
-        "it waited for the sleeper"
+fn background_processes_can_print_after_the_end() {
+    let mut server = TestServer::start(&Broker::Embedded);
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let go = path("go");
+    let script = format!(
+        "(while ! [ -e {go} ]; do sleep 0.01; done; echo later; echo last; touch {alive}) & echo left",
+        go = go.display(),
+        alive = path("alive").display(),
     );
-    assert!(output.status.success());
-    assert_eq!(lines, ["INFO> left"]);
+    let output = File::create(path("output")).unwrap();
+    let mut run = command(server.address(), &script);
+    let mut run = Process::start(run.stdin(Stdio::null()).stdout(output));
+    assert_eq!(run.wait().code(), Some(0));
+    File::create(&go).unwrap();
+    wait_for("the background process to print", || {
+        path("alive").exists().then_some(())
+    });
+    wait_for("its output in the log", || {
+        let last = logged(&server).pop();
+        (last.as_deref() == Some("INFO> last")).then_some(())
+    });
+    server.stop();
+    let lines = logged(&server);
+    assert_eq!((lines.len(), &lines[1][..]), (5, "INFO> left"), "{lines:?}");
+    assert!(lines[2].starts_with("INFO> ended: exit code 0"), "{lines:?}");
+    assert_eq!(lines[3..], ["INFO> later", "INFO> last"]);
+    assert_eq!(
+        std::fs::read_to_string(path("output")).unwrap(),
+        "left\nlater\nlast\n"
+    );
+}
+
+/// Schedulers and service managers signal the program as well as `tensorplex run`.
+#[test]
+fn a_signal_to_the_process_group_reaches_the_program_once() {
+    let mut server = TestServer::start(&Broker::Embedded);
+    let script = "trap 'echo caught' TERM; trap 'echo end; exit' USR2; echo ready; \
+                  while :; do sleep 0.01; done";
+    for _ in 0..5 {
+        let mut run = command(server.address(), script);
+        let mut run = Process::start(run.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0));
+        let pid = Pid::from_raw(i32::try_from(run.child().id()).unwrap()).unwrap();
+        let output = Lines::of(run.child().stdout.take().unwrap());
+        assert_eq!(output.next("the program to be ready"), "ready");
+        kill_process_group(pid, Signal::TERM).unwrap();
+        assert_eq!(output.next("the signal to the group"), "caught");
+        // Signals are forwarded in order, so no other one is on its way after this one.
+        kill_process(pid, Signal::USR2).unwrap();
+        assert_eq!(output.next("the signal to run alone"), "end");
+        assert_eq!(run.wait().code(), Some(0));
+    }
+    server.stop();
+}
+
+#[test]
+fn the_program_finds_the_server() {
+    let mut server = TestServer::start(&Broker::Embedded);
+    let output = command(server.address(), "echo $TENSORPLEX_URL").output_in_time();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), server.address());
+    server.stop();
+}
+
+#[test]
+fn a_traceback_is_an_error_and_standard_error_has_its_level() {
+    let script =
+        "echo out; printf 'Traceback (most recent call last):\\n  File\\nValueError: x\\nbad\\n' >&2";
+    let (_, lines) = run(script, "exit code 0");
+    let mut expect = [
+        "INFO> out",
+        "ERROR> Traceback (most recent call last):",
+        "ERROR>   File",
+        "ERROR> ValueError: x",
+        "INFO> bad",
+    ];
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    expect.sort_unstable();
+    assert_eq!(sorted(lines), expect);
+
+    let mut server = TestServer::start(&Broker::Embedded);
+    let mut command = Command::new(program("tensorplex"));
+    command.args(["run", "--redis", server.address(), "--client-id", "agent/0"]);
+    command.args(["--stderr-level", "warning", "--", "sh", "-c", "exec 2>&1; echo a"]);
+    command.output_in_time();
+    let mut command = Command::new(program("tensorplex"));
+    command.args(["run", "--redis", server.address(), "--client-id", "agent/0"]);
+    command.args(["--stderr-level", "warning", "--", "sh", "-c", "echo b >&2"]);
+    command.output_in_time();
+    server.stop();
+    let lines = logged(&server);
+    assert!(lines.contains(&"INFO> a".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"WARNING> b".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_long_line_is_broken_between_characters() {
+    let (_, lines) = run("yes 日 | head -n 70000 | tr -d '\\n'", "exit code 0");
+    let text: String = lines.iter().map(|line| &line["INFO> ".len()..]).collect();
+    assert_eq!((lines.len(), text == "日".repeat(70_000)), (4, true));
 }
 
 #[test]

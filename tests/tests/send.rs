@@ -190,6 +190,73 @@ fn a_line_that_is_not_utf_8_is_reported() {
     assert!(server.logdir().join("send").is_dir());
 }
 
+/// Lines as Python's json, jq, `tensorplex export` and PowerShell write them.
+#[test]
+fn lines_of_other_programs_are_sent() {
+    let server = TestServer::start(&Broker::Embedded);
+    let output = send(
+        server.address(),
+        &[],
+        &[
+            "\u{feff}{\"method\": \"add_scalar\", \"args\": [\"loss\", NaN, 1]}\r",
+            "\r",
+            r#"{"method": "add_scalar", "args": ["loss", -Infinity, 2.0]}"#,
+            r#"{"method": "add_scalar", "args": ["loss", "NaN", 3.0]}"#,
+            r#"{"method": "add_scalar", "args": ["loss", "Infinity"], "kwargs": {"global_step": 1e3}}"#,
+            r#"{"method": "add_scalars", "args": [{"x": Infinity, "y": "-Infinity"}, 4.0]}"#,
+            r#"{"method": "add_text", "args": ["NaN", "NaN", 5]}"#,
+        ],
+    );
+    all_went_well(&output);
+    let seen = dump(server.logdir());
+    let steps = |tag: &str| -> Vec<Value> {
+        let points = points(&seen, "send", tag);
+        points
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|point| point[0].clone())
+            .collect()
+    };
+    assert_eq!(steps("loss"), [1, 2, 3, 1000]);
+    assert_eq!((steps("x"), steps("y")), (vec![json!(4)], vec![json!(4)]));
+    assert_eq!(points(&seen, "send", "NaN/text_summary"), json!([[5, ["NaN"]]]));
+
+    let output = Command::new(program("tensorplex"))
+        .args(["export", "--format", "jsonl"])
+        .arg(server.logdir())
+        .output_in_time();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let values: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["tag"] == "loss")
+        .map(|line| line["value"].clone())
+        .collect();
+    assert_eq!(values, ["NaN", "-Infinity", "NaN", "Infinity"]);
+}
+
+#[test]
+fn utf_16_is_refused_with_the_way_out() {
+    let mut command = Command::new(program("tensorplex"));
+    command.args(["send", "--redis", "127.0.0.1:1"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let line = "\u{feff}{\"method\": \"add_scalar\"}\r\n";
+    let bytes: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    child.stdin.take().unwrap().write_all(&bytes).unwrap();
+    let output = child.output_in_time();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = errors(&output);
+    assert!(
+        errors.len() == 1 && errors[0].contains("UTF-16; send UTF-8"),
+        "{errors:?}"
+    );
+}
+
 /// Neither a closed port nor a broker without a server acknowledges a line.
 #[test]
 fn without_a_server_send_times_out_and_counts_outstanding_lines() {
