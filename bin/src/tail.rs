@@ -219,6 +219,7 @@ impl Tail {
             options: self,
             source,
             followers: HashMap::new(),
+            clients: Vec::new(),
             left_out: HashSet::new(),
         };
         let history = match logs.read_history() {
@@ -227,7 +228,7 @@ impl Tail {
         };
         printer.print(history)?;
         let mut code = SUCCESS;
-        if !logs.reports_unmatched().map_err(with_path)? && self.no_follow {
+        if logs.report_unmatched() && self.no_follow {
             code = INCOMPLETE;
         }
         while !self.no_follow && !end.load(Relaxed) {
@@ -268,29 +269,21 @@ struct FollowedLogs<'a, S> {
     source: S,
     /// Read positions by client id and format; true stands for JSON.
     followers: HashMap<(String, bool), Follower>,
+    /// Client ids of the first list that has some, in natural order.
+    clients: Vec<String>,
     /// Entries that were left out and reported.
     left_out: HashSet<PathBuf>,
 }
 
 impl<S: Source> FollowedLogs<'_, S> {
-    /// Says which patterns match no client. Returns true when there are none such.
-    fn reports_unmatched(&mut self) -> io::Result<bool> {
-        let patterns = &self.options.pattern;
-        if patterns.is_empty() {
-            return Ok(true);
-        }
-        let Some(clients) = self.source.list()? else {
-            return Ok(true);
-        };
-        let mut names: Vec<String> = clients.into_iter().map(|files| files.client).collect();
-        names.sort_by(|a, b| natural_order(a, b));
-        names.dedup();
-        let unmatched = Pattern::unmatched(patterns, &names);
-        report_unmatched("tail", ["client", "clients"], &unmatched, &names);
+    /// Says which patterns match no client. Returns whether there are such patterns.
+    fn report_unmatched(&self) -> bool {
+        let unmatched = Pattern::unmatched(&self.options.pattern, &self.clients);
+        report_unmatched("tail", ["client", "clients"], &unmatched, &self.clients);
         if !unmatched.is_empty() && !self.options.no_follow {
             eprintln!("tensorplex tail: waiting for clients that match");
         }
-        Ok(unmatched.is_empty())
+        !unmatched.is_empty()
     }
 
     /// Reports what the source left out, each entry once.
@@ -307,6 +300,11 @@ impl<S: Source> FollowedLogs<'_, S> {
     fn list(&mut self) -> io::Result<Vec<ClientFiles>> {
         let mut clients = self.source.list()?.unwrap_or_default();
         self.report_left_out();
+        if self.clients.is_empty() {
+            self.clients = clients.iter().map(|files| files.client.clone()).collect();
+            self.clients.sort_by(|a, b| natural_order(a, b));
+            self.clients.dedup();
+        }
         let patterns = &self.options.pattern;
         let is_selected = |client: &str| patterns.iter().any(|pattern| pattern.matches(client));
         clients.retain(|files| patterns.is_empty() || is_selected(&files.client));

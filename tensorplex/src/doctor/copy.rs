@@ -135,6 +135,9 @@ impl Repaired {
             };
             let name = entry.file_name();
             let (path, to) = (entry.path(), to.join(&name));
+            if self.left_out.iter().any(|left| left.path == path) {
+                continue;
+            }
             // Links out of the directory are not followed: a copy of what they lead to is not asked for.
             if kind.is_dir() && name != PRIVATE {
                 make(&to)?;
@@ -151,11 +154,8 @@ impl Repaired {
         Ok(())
     }
 
-    /// Notes an entry, unless it was noted before.
     fn leave_out(&mut self, path: &Path, error: io::Error) {
-        if !self.left_out.iter().any(|left| left.path == path) {
-            self.left_out.push(LeftOut::new(path, error));
-        }
+        self.left_out.push(LeftOut::new(path, error));
     }
 
     fn run(&mut self, run: &RunFiles, scan: RunScan, copy: &Path) -> Result<(), RepairError> {
