@@ -33,12 +33,9 @@ pub(super) struct View<'a> {
 pub(super) fn lines(model: &Model, view: &View<'_>, controls: &mut Controls) -> Vec<String> {
     let silent = |run: &RunStats| run.age() > view.silent_after;
     let silent_count = model.runs.values().filter(|run| silent(run)).count();
-    let left_out = match model.left_out.len() as u64 {
+    let left_out = match model.left_out.len() {
         0 => String::new(),
-        number => format!(
-            ", {} left out",
-            count(number, "entry").replace("entrys", "entries")
-        ),
+        number => format!(", {number} left out"),
     };
     let help = if view.is_interactive { "   h: help" } else { "" };
     let mut lines = vec![
