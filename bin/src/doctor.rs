@@ -4,10 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tensorplex::doctor::{ExamineError, Finding, RepairError, Repaired, examine, repair};
+use tensorplex::doctor::{ExamineError, Examined, Finding, RepairError, Repaired, examine, repair};
 
-use crate::exit::{FINDINGS, SUCCESS};
+use crate::exit::{FINDINGS, INCOMPLETE, SUCCESS, report_left_out};
 use crate::terminal::{ProgressBar, escape};
+use crate::units::count;
 
 /// Find faults that make TensorBoard fail or show wrong points, and write a repaired copy
 ///
@@ -20,6 +21,7 @@ Exit status:
   0  no faults
   1  faults found; with --repair, the copy has none of them
   2  not done
+  3  something cannot be read and was left out
 
 Examples:
   tensorplex doctor runs/
@@ -60,21 +62,32 @@ impl Doctor {
     pub fn run(&self) -> Result<u8, DoctorError> {
         let mut progress = ProgressBar::start();
         let mut advance = |bytes, total| progress.advance(bytes, total);
-        let (findings, repaired) = match &self.repair {
-            None => (examine(&self.logdir, &mut advance)?, None),
+        let (findings, left_out, repaired) = match &self.repair {
+            None => {
+                let Examined {
+                    findings, left_out, ..
+                } = examine(&self.logdir, &mut advance)?;
+                (findings, left_out, None)
+            }
             Some(copy) => {
                 let mut repaired = repair(&self.logdir, copy, &mut advance)?;
-                (std::mem::take(&mut repaired.findings), Some(repaired))
+                let findings = std::mem::take(&mut repaired.findings);
+                (findings, std::mem::take(&mut repaired.left_out), Some(repaired))
             }
         };
         progress.clear();
+        report_left_out("doctor", &left_out);
         let mut out = io::stdout().lock();
         if self.json {
             writeln!(out, "{}", as_json(&findings, repaired.as_ref()))?;
         } else {
             self.print_text(&mut out, &findings, repaired.as_ref())?;
         }
-        Ok(if findings.is_empty() { SUCCESS } else { FINDINGS })
+        Ok(match findings.is_empty() {
+            _ if !left_out.is_empty() => INCOMPLETE,
+            true => SUCCESS,
+            false => FINDINGS,
+        })
     }
 
     fn print_text(
@@ -85,11 +98,11 @@ impl Doctor {
     ) -> io::Result<()> {
         for finding in findings {
             let (run, first) = (escape(&finding.run), escape(&finding.first));
-            let count = match finding.count {
+            let times = match finding.count {
                 1 => String::new(),
-                count => format!(" ({count} times)"),
+                times => format!(" ({times} times)"),
             };
-            writeln!(out, "{run}: {}: {}{count}", finding.fault.name(), finding.fault)?;
+            writeln!(out, "{run}: {}: {}{times}", finding.fault.name(), finding.fault)?;
             writeln!(out, "    first: {first}")?;
             writeln!(out, "    remedy: {}", finding.fault.remedy())?;
         }
@@ -98,18 +111,18 @@ impl Doctor {
             ([], ..) => writeln!(out, "{dir}: no faults"),
             (_, Some(repaired), Some(copy)) => writeln!(
                 out,
-                "{}: {} runs repaired with {} values, {} copied; left out {} superseded points and {} unusable values",
+                "{}: {} repaired with {}, {} copied; left out {} and {}",
                 copy.display(),
-                repaired.mended,
-                repaired.values,
+                count(repaired.mended, "run"),
+                count(repaired.values, "value"),
                 repaired.copied,
-                repaired.superseded,
-                repaired.lost,
+                count(repaired.superseded, "superseded point"),
+                count(repaired.lost, "unusable value"),
             ),
             _ => writeln!(
                 out,
-                "{dir}: {} faults; --repair COPY writes a copy without them",
-                findings.len()
+                "{dir}: {}; --repair COPY writes a copy without faults",
+                count(findings.len() as u64, "fault")
             ),
         }
     }

@@ -9,7 +9,7 @@ use remotecall::{DrainError, DrainOutcome, Drained};
 use crate::credentials::CredentialOptions;
 use crate::endpoint::ENVIRONMENT;
 use crate::exit::{FINDINGS, SUCCESS};
-use crate::units::parse_duration;
+use crate::units::{count, parse_duration};
 
 /// Deliver the spools that killed workers left behind
 ///
@@ -98,13 +98,16 @@ fn outcome_line(drained: &Drained) -> String {
         None => path.to_string(),
     };
     match &drained.outcome {
-        DrainOutcome::Delivered { calls } => format!("{spool}: {calls} calls delivered"),
+        DrainOutcome::Delivered { calls } => format!("{spool}: {} delivered", count(*calls, "call")),
         DrainOutcome::InUse => format!("{spool}: in use"),
         DrainOutcome::Outstanding { calls, outstanding } => {
-            format!("{spool}: {calls} calls delivered, {outstanding} not acknowledged in time")
+            let calls = count(*calls, "call");
+            format!("{spool}: {calls} delivered, {outstanding} not acknowledged in time")
         }
         DrainOutcome::Damaged { calls, bytes, aside } => format!(
-            "{spool}: {calls} calls delivered, {bytes} bytes unreadable; moved to {}",
+            "{spool}: {} delivered, {} unreadable; moved to {}",
+            count(*calls, "call"),
+            count(*bytes, "byte"),
             aside.display()
         ),
         DrainOutcome::Refused(error) => format!("{spool}: {error}"),

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
-use tensorplex::logdir::{self, ExportError, Exported, Format, Pattern, Select};
+use tensorplex::logdir::{self, ExportError, Exported, Format, Pattern, Select, natural_order};
 
-use crate::exit::{FINDINGS, SUCCESS};
+use crate::exit::{FINDINGS, INCOMPLETE, SUCCESS, report_left_out, report_unmatched};
 use crate::terminal::ProgressBar;
+use crate::units::count;
 
 /// Write all scalars of a log directory as CSV, JSON or Parquet
 ///
@@ -27,6 +28,7 @@ Exit status:
   0  everything exported
   1  damaged records left out
   2  not done
+  3  something cannot be read and was left out, or a pattern matches nothing
 
 Examples:
   tensorplex export runs/ > scalars.csv
@@ -116,7 +118,21 @@ impl Export {
             }
         };
         report(&exported);
-        Ok(if exported.is_complete() { SUCCESS } else { FINDINGS })
+        let mut tags: Vec<String> = exported.tags.iter().cloned().collect();
+        tags.sort_by(|a, b| natural_order(a, b));
+        // Without a run there is no tag to compare with.
+        let unmatched = match exported.tags.is_empty() {
+            true => Vec::new(),
+            false => Pattern::unmatched(&self.tag, &tags),
+        };
+        report_unmatched("export", ["tag", "tags"], &unmatched, &tags);
+        let has_typo = !exported.unmatched.is_empty() || !unmatched.is_empty();
+        let is_incomplete = has_typo || !exported.left_out.is_empty();
+        Ok(match exported.is_complete() {
+            _ if is_incomplete => INCOMPLETE,
+            true => SUCCESS,
+            false => FINDINGS,
+        })
     }
 
     fn write(&self, format: Format, out: impl Write + Send) -> Result<Exported, ExportError> {
@@ -150,25 +166,27 @@ impl FormatOption {
 }
 
 fn report(exported: &Exported) {
+    report_left_out("export", &exported.left_out);
+    report_unmatched("export", ["run", "runs"], &exported.unmatched, &exported.names);
     for (path, damage) in &exported.damage {
         eprintln!("tensorplex export: {}: {damage}", path.display());
     }
     if exported.damaged > 0 {
         eprintln!(
-            "tensorplex export: left out {} damaged records; see tensorplex doctor",
-            exported.damaged
+            "tensorplex export: left out {}; see tensorplex doctor",
+            count(exported.damaged, "damaged record")
         );
     }
     if exported.odd > 0 {
         eprintln!(
-            "tensorplex export: left out {} values of scalar tags that are not numbers",
-            exported.odd
+            "tensorplex export: left out {} of scalar tags, not a number",
+            count(exported.odd, "value")
         );
     }
     if exported.purged > 0 {
         eprintln!(
-            "tensorplex export: left out {} superseded points; --purged includes them",
-            exported.purged
+            "tensorplex export: left out {}; --purged includes them",
+            count(exported.purged, "superseded point")
         );
     }
 }

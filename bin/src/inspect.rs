@@ -12,6 +12,7 @@ use tensorplex::tfevents::{
 
 use crate::exit::{FINDINGS, SUCCESS};
 use crate::terminal::escape;
+use crate::units::count;
 
 /// Limit on the printed text of a value: 60 characters.
 const MAX_EXCERPT: usize = 60;
@@ -157,10 +158,10 @@ fn describe_content(content: &PayloadView<'_>) -> String {
     match content {
         PayloadView::Nothing => "nothing".to_owned(),
         PayloadView::FileVersion(version) => format!("file version {version}"),
-        PayloadView::Graph(graph) => format!("graph of {} bytes", graph.len()),
+        PayloadView::Graph(graph) => format!("graph of {}", bytes_of(graph)),
         PayloadView::Summary(_) => "values".to_owned(),
         PayloadView::Session(status) => format!("session {status:?}").to_lowercase(),
-        PayloadView::RunMetadata(tag, data) => format!("run metadata {tag} of {} bytes", data.len()),
+        PayloadView::RunMetadata(tag, data) => format!("run metadata {tag} of {}", bytes_of(data)),
         PayloadView::Other(number) => format!("field {number} of an event"),
     }
 }
@@ -170,7 +171,7 @@ fn describe_datum(value: &ValueView<'_>) -> String {
         None => "nothing".to_owned(),
         Some(DatumView::Simple(number)) => Number::Single(number).to_string(),
         Some(DatumView::Tensor(tensor)) => describe_tensor(tensor),
-        Some(_) => format!("{} of {} bytes", kind(value), value.bytes.len()),
+        Some(_) => format!("{} of {}", kind(value), bytes_of(value.bytes)),
     }
 }
 
@@ -179,7 +180,7 @@ fn describe_tensor(tensor: TensorView<'_>) -> String {
         (Some(number), _) => format!(" {number}"),
         (None, Some(text)) => match std::str::from_utf8(text) {
             Ok(text) => format!(" {:?}", excerpt(text)),
-            Err(_) => format!(" {} bytes", text.len()),
+            Err(_) => format!(" {}", bytes_of(text)),
         },
         (None, None) => String::new(),
     };
@@ -327,7 +328,12 @@ impl Summary {
     }
 
     fn print(&self, out: &mut impl Write, unfinished: Option<u64>) -> io::Result<()> {
-        writeln!(out, "\n{} records, {} damaged", self.records, self.damaged)?;
+        writeln!(
+            out,
+            "\n{}, {} damaged",
+            count(self.records, "record"),
+            self.damaged
+        )?;
         if let Some(at) = unfinished {
             writeln!(
                 out,
@@ -337,10 +343,10 @@ impl Summary {
         for (name, tag) in &self.tags {
             writeln!(
                 out,
-                "  {:<40} {:<12} {} values, steps {} to {}",
+                "  {:<40} {:<12} {}, steps {} to {}",
                 escape(name),
                 escape(&tag.kind),
-                tag.values,
+                count(tag.values, "value"),
                 tag.first,
                 tag.last
             )?;
@@ -348,8 +354,8 @@ impl Summary {
         if self.omitted > 0 {
             writeln!(
                 out,
-                "  {} values of further tags: the summary is limited to {MAX_TAGS} bytes of tags",
-                self.omitted
+                "  {} of further tags: the summary is limited to {MAX_TAGS} bytes of tags",
+                count(self.omitted, "value")
             )?;
         }
         Ok(())
@@ -366,4 +372,8 @@ impl Summary {
             "tags": tags.collect::<serde_json::Map<_, _>>(), "values_of_other_tags": self.omitted,
         })
     }
+}
+/// Length of a text or of bytes, with its unit.
+fn bytes_of(bytes: impl AsRef<[u8]>) -> String {
+    count(bytes.as_ref().len() as u64, "byte")
 }

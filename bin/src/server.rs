@@ -137,6 +137,9 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// The log directory is a file.
+    #[error("{} is a file: --logdir names the directory to write to", .0.display())]
+    NotADirectory(PathBuf),
     /// The log directory cannot be used.
     #[error("log directory {path}: {error}")]
     Logdir {
@@ -329,6 +332,9 @@ impl Server {
     }
 
     fn logdir(&self) -> Result<PathBuf, ServerError> {
+        if self.logdir.is_file() {
+            return Err(ServerError::NotADirectory(self.logdir.clone()));
+        }
         let make = || {
             std::fs::create_dir_all(&self.logdir)?;
             self.logdir.canonicalize()

@@ -1,16 +1,17 @@
 //! `tensorplex tail`: follows the logs of many clients, merged by time.
 
+mod merge;
 mod outage;
 mod print;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use loggerplex::Level;
 use loggerplex::format::Zone;
 use loggerplex::reading::{
@@ -20,11 +21,13 @@ use loggerplex::reading::{
 use regex_lite::Regex;
 use remotecall::{Address, ConnectError};
 use tensorplex::layout::LOGS;
-use tensorplex::logdir::Pattern;
+use tensorplex::logdir::{Pattern, natural_order};
 
 use crate::credentials::CredentialOptions;
-use crate::exit::SUCCESS;
+use crate::exit::{INCOMPLETE, SUCCESS, report_unmatched};
+use crate::terminal::escape;
 use crate::units::parse_duration;
+use merge::{LastEntries, merge_by_time};
 use outage::OutageNotice;
 use print::Printer;
 
@@ -71,6 +74,8 @@ Exit status:
   0  ended by Ctrl-C or SIGTERM, or complete (--no-follow)
   2  the logs cannot be read; with --no-follow, also when the server does
      not answer for 30 s
+  3  a pattern matches no client (--no-follow), or something cannot be read
+     and was left out
 
 Examples:
   tensorplex tail --logdir runs/
@@ -127,6 +132,9 @@ pub enum TailError {
     /// The address is invalid.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The log directory is something else.
+    #[error("{} is not a directory: name the log directory that contains logs/", .0.display())]
+    NotADirectory(PathBuf),
     /// The logs cannot be read.
     #[error("{}: {error}", path.display())]
     Logs {
@@ -162,6 +170,7 @@ impl Tail {
             signal_hook::flag::register(number, end.clone()).map_err(TailError::Signals)?;
         }
         match self.location() {
+            Location::Folder(logdir) if logdir.is_file() => Err(TailError::NotADirectory(logdir)),
             Location::Folder(logdir) => {
                 let folder = logdir.join(LOGS);
                 let source = FolderSource::new(&folder);
@@ -210,24 +219,34 @@ impl Tail {
             options: self,
             source,
             followers: HashMap::new(),
+            clients: Vec::new(),
+            left_out: HashSet::new(),
         };
         let history = match logs.read_history() {
             Err(_) if end.load(Relaxed) => return Ok(SUCCESS),
             history => history.map_err(with_path)?,
         };
         printer.print(history)?;
+        let mut code = SUCCESS;
+        if logs.report_unmatched() && self.no_follow {
+            code = INCOMPLETE;
+        }
         while !self.no_follow && !end.load(Relaxed) {
             std::thread::sleep(interval);
             let mut new = Vec::new();
             let read = logs.poll(&mut new);
             // Printed also after an error, because the next poll does not repeat them.
-            printer.print(sort_by_time(new))?;
+            printer.print(merge_by_time(new))?;
             match read {
                 Err(_) if end.load(Relaxed) => {}
                 read => read.map_err(with_path)?,
             }
         }
-        Ok(SUCCESS)
+        Ok(if logs.left_out.is_empty() {
+            code
+        } else {
+            INCOMPLETE
+        })
     }
 
     /// Returns whether an entry passes `--level` and `--grep`.
@@ -250,12 +269,42 @@ struct FollowedLogs<'a, S> {
     source: S,
     /// Read positions by client id and format; true stands for JSON.
     followers: HashMap<(String, bool), Follower>,
+    /// Client ids of the first list that has some, in natural order.
+    clients: Vec<String>,
+    /// Entries that were left out and reported.
+    left_out: HashSet<PathBuf>,
 }
 
 impl<S: Source> FollowedLogs<'_, S> {
+    /// Says which patterns match no client. Returns whether there are such patterns.
+    fn report_unmatched(&self) -> bool {
+        let unmatched = Pattern::unmatched(&self.options.pattern, &self.clients);
+        report_unmatched("tail", ["client", "clients"], &unmatched, &self.clients);
+        if !unmatched.is_empty() && !self.options.no_follow {
+            eprintln!("tensorplex tail: waiting for clients that match");
+        }
+        !unmatched.is_empty()
+    }
+
+    /// Reports what the source left out, each entry once.
+    fn report_left_out(&mut self) {
+        for (path, error) in self.source.take_left_out() {
+            let text = format!("left out {}: {error}", path.display());
+            if self.left_out.insert(path) {
+                eprintln!("tensorplex tail: {}", escape(&text));
+            }
+        }
+    }
+
     /// Lists the files of the clients that the patterns select.
     fn list(&mut self) -> io::Result<Vec<ClientFiles>> {
         let mut clients = self.source.list()?.unwrap_or_default();
+        self.report_left_out();
+        if self.clients.is_empty() {
+            self.clients = clients.iter().map(|files| files.client.clone()).collect();
+            self.clients.sort_by(|a, b| natural_order(a, b));
+            self.clients.dedup();
+        }
         let patterns = &self.options.pattern;
         let is_selected = |client: &str| patterns.iter().any(|pattern| pattern.matches(client));
         clients.retain(|files| patterns.is_empty() || is_selected(&files.client));
@@ -276,27 +325,24 @@ impl<S: Source> FollowedLogs<'_, S> {
             .since(since)
             .zone(options.time_zone)
             .filter(&filter);
-        let mut last = BTreeMap::new();
-        let mut number = 0u64;
+        let mut last = LastEntries::new(limit);
         for batch in self.list()?.chunks(PREFETCH_CLIENTS) {
             for files in batch {
                 prefetch_history(&mut self.source, files);
             }
             for files in batch {
-                let (follower, entries) = read_history(&mut self.source, files, &query)?;
-                self.followers
-                    .insert((files.client.clone(), files.json), follower);
-                number += 1;
-                for (line, entry) in (0u64..).zip(entries) {
-                    last.insert((entry.time, number, line), entry);
-                    // Bounds the memory to what is printed.
-                    if last.len() > limit {
-                        last.pop_first();
+                match read_history(&mut self.source, files, &query) {
+                    Ok((follower, entries)) => {
+                        self.followers
+                            .insert((files.client.clone(), files.json), follower);
+                        last.add(entries);
                     }
+                    Err(error) => self.source.leave_out(&files.path, error)?,
                 }
             }
         }
-        Ok(last.into_values().collect())
+        self.report_left_out();
+        Ok(last.into_entries())
     }
 
     /// Appends the entries that were added since the last poll.
@@ -320,23 +366,12 @@ impl<S: Source> FollowedLogs<'_, S> {
                     .followers
                     .entry((files.client.clone(), files.json))
                     .or_default();
-                follower.poll(&mut self.source, files, options.time_zone, emit)?;
+                if let Err(error) = follower.poll(&mut self.source, files, options.time_zone, emit) {
+                    self.source.leave_out(&files.path, error)?;
+                }
             }
         }
+        self.report_left_out();
         Ok(())
     }
-}
-
-/// Sorts entries by time. The order within a client stays, also when its clock went back: an entry
-/// is sorted as no earlier than the client's entry before it.
-fn sort_by_time(entries: Vec<LogEntry>) -> Vec<LogEntry> {
-    let mut latest: HashMap<String, DateTime<Utc>> = HashMap::new();
-    let mut timed: Vec<(DateTime<Utc>, LogEntry)> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let latest = latest.entry(entry.client.clone()).or_insert(entry.time);
-        *latest = entry.time.max(*latest);
-        timed.push((*latest, entry));
-    }
-    timed.sort_by_key(|(time, _)| *time);
-    timed.into_iter().map(|(_, entry)| entry).collect()
 }

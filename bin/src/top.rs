@@ -1,5 +1,7 @@
 //! `tensorplex top`: live view of the workers' runs.
 
+mod controls;
+mod keys;
 mod layout;
 mod model;
 mod screen;
@@ -11,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use remotecall::{AddressError, BrokerWatch};
-use tensorplex::logdir::{FindError, Pattern, Watch};
+use tensorplex::logdir::{FindError, Pattern, Watch, natural_order};
 
 use crate::endpoint::{ENVIRONMENT, EndpointOptions};
-use crate::exit::SUCCESS;
+use crate::exit::{INCOMPLETE, SUCCESS, report_left_out, report_unmatched};
 use crate::terminal::supports_colour;
 use crate::units::parse_duration;
+use controls::Controls;
 use layout::View;
 use model::{BrokerStatus, Model};
 use screen::Screen;
@@ -34,13 +37,15 @@ const PLAIN_SIZE: (usize, usize) = (120, usize::MAX);
 /// is silent when its last record, by the worker's clock, is older than --silent-after. The backlog
 /// is what waits in the broker.
 ///
-/// On a terminal, q or Ctrl-C ends the view. Without a terminal, or with --json, top measures for
+/// On a terminal, the view scrolls, sorts and filters: h shows the keys, and q or Ctrl-C ends it. Without a terminal, or with --json, top measures for
 /// one second, prints once and exits.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Exit status:
   0  ended, or printed once
   2  the log directory cannot be read
+  3  something below it cannot be read and was left out, or a pattern matches
+     no run
 
 Examples:
   tensorplex top --logdir runs/
@@ -106,21 +111,49 @@ impl Top {
             }
             self.refresh(&mut watch, &mut broker, &mut model)?;
             self.print(&model, &address)?;
-            return Ok(SUCCESS);
+            return Ok(self.report(&model));
         }
         let screen = Screen::open()?;
+        let mut controls = Controls::default();
         while !end.load(Relaxed) {
-            screen.draw(&layout::lines(&model, &self.view(&address, screen.size())))?;
+            let draw = |controls: &mut Controls| {
+                let view = self.view(&address, screen.size());
+                screen.draw(&layout::lines(&model, &view, controls))
+            };
+            draw(&mut controls)?;
             let until = Instant::now() + REFRESH_INTERVAL;
-            while Instant::now() < until {
+            while Instant::now() < until && !end.load(Relaxed) {
                 std::thread::sleep(INPUT_INTERVAL);
-                if end.load(Relaxed) || screen.quit_pressed()? {
-                    return Ok(SUCCESS);
+                let keys = screen.keys()?;
+                if !keys.iter().all(|key| controls.press(*key)) {
+                    end.store(true, Relaxed);
+                } else if !keys.is_empty() {
+                    draw(&mut controls)?;
                 }
             }
             self.refresh(&mut watch, &mut broker, &mut model)?;
         }
-        Ok(SUCCESS)
+        drop(screen);
+        report_left_out("top", &model.left_out);
+        Ok(if model.left_out.is_empty() {
+            SUCCESS
+        } else {
+            INCOMPLETE
+        })
+    }
+
+    /// Names what was left out, and patterns that match nothing. Returns the exit code.
+    fn report(&self, model: &Model) -> u8 {
+        report_left_out("top", &model.left_out);
+        let mut names: Vec<String> = model.names.iter().cloned().collect();
+        names.sort_by(|a, b| natural_order(a, b));
+        let unmatched = Pattern::unmatched(&self.run, &names);
+        report_unmatched("top", ["run", "runs"], &unmatched, &names);
+        if model.left_out.is_empty() && unmatched.is_empty() {
+            SUCCESS
+        } else {
+            INCOMPLETE
+        }
     }
 
     fn refresh(
@@ -129,7 +162,7 @@ impl Top {
         broker: &mut BrokerWatch,
         model: &mut Model,
     ) -> Result<(), TopError> {
-        watch.look(&self.logdir, &mut |run, event| model.add_event(run, event))?;
+        model.left_out = watch.look(&self.logdir, &mut |run, event| model.add_event(run, event))?;
         model.broker = BrokerStatus::query(broker);
         model.update_rates();
         Ok(())
@@ -143,6 +176,7 @@ impl Top {
             width,
             height,
             colours: supports_colour(&io::stdout()),
+            is_interactive: !self.json && io::stdout().is_terminal(),
         }
     }
 
@@ -151,7 +185,7 @@ impl Top {
         if self.json {
             return writeln!(out, "{}", model.as_json(self.silent_after));
         }
-        for line in layout::lines(model, &self.view(broker, PLAIN_SIZE)) {
+        for line in layout::lines(model, &self.view(broker, PLAIN_SIZE), &mut Controls::default()) {
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Durations and sizes: parsing options, printing bytes.
+//! Durations, sizes and numbers of things: parsing options, printing.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -56,6 +56,14 @@ pub fn format_bytes(bytes: u64) -> String {
     format!("{value:.1} TiB")
 }
 
+/// Prints a number of things, such as `1 run` or `2 runs`.
+pub fn count(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        number => format!("{number} {thing}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +100,14 @@ mod tests {
         for text in ["", "0", "K", "1.5M", "-1", "1k", "99999999999G", "1 M"] {
             assert!(parse_size(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn one_thing_is_singular() {
+        assert_eq!(
+            [0, 1, 2].map(|number| count(number, "run")),
+            ["0 runs", "1 run", "2 runs"]
+        );
     }
 
     #[test]

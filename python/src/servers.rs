@@ -85,7 +85,7 @@ pub(crate) fn serve_lines(
 pub(crate) fn runs(py: Python<'_>, logdir: PathBuf) -> PyResult<Vec<String>> {
     let found = py.detach(|| logdir::find_runs(&logdir));
     let found = found.map_err(|error| PyOSError::new_err(error.to_string()))?;
-    Ok(found.into_iter().map(|run| run.name).collect())
+    Ok(found.runs.into_iter().map(|run| run.name).collect())
 }
 
 /// The scalars below a log directory: `{run: {tag: [[wall time, step, value], …]}}`, as JSON.

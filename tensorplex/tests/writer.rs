@@ -167,7 +167,7 @@ fn a_rewound_local_writer_hides_later_steps() {
     }
     writer.rewind(5);
     writer.close(Duration::from_secs(60)).unwrap();
-    let runs = tensorplex::logdir::find_runs(dir.path()).unwrap();
+    let runs = tensorplex::logdir::find_runs(dir.path()).unwrap().runs;
     let select = tensorplex::logdir::Select::default();
     let mut reader = tensorplex::logdir::ScalarReader::of(&runs[0], &select).unwrap();
     let mut steps = Vec::new();

@@ -26,6 +26,7 @@ mod failure_matrix;
 mod failures;
 mod hostile;
 mod layers;
+mod left_out;
 mod links;
 mod loggerplex;
 mod many_ids;

@@ -267,7 +267,7 @@ fn without_a_server_send_times_out_and_counts_outstanding_lines() {
         let line = r#"{"method": "add_scalar", "args": ["loss", 0.5]}"#;
         let output = send(&address, &["--timeout", "300ms"], &[line; 3]);
         assert_eq!(output.status.code(), Some(1), "{address}");
-        let expected = "tensorplex send: 3 lines not acknowledged in time; they may still arrive";
+        let expected = "tensorplex send: 3 lines not acknowledged in time, and may still arrive";
         assert!(errors(&output).contains(&expected.to_owned()), "{output:?}");
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use loggerplex::{Logger, words};
 use serde_json::Value;
-use tensorplex_tests::{BoundedOutput, Broker, Tail, TestServer, Tmux, program, wait_for};
+use tensorplex_tests::{BoundedOutput, Broker, Lines, Process, Tail, TestServer, Tmux, program, wait_for};
 
 fn tail(logdir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program("tensorplex"));
@@ -66,6 +66,80 @@ learner  2018-03-09T12:00:04Z no level
     let last: Vec<&str> = expect.lines().collect();
     check(dir.path(), &["-n", "2"], &format!("{}\n", last[3..].join("\n")));
     check(dir.path(), &["-n", "0"], "");
+}
+
+/// A clock that steps back does not change the order in which a client logged.
+#[test]
+fn the_order_of_a_client_stays_when_its_clock_steps_back() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("logs")).unwrap();
+    let lines = |minutes: &[(u32, u32)]| -> String {
+        let line =
+            |&(minute, second): &(u32, u32)| format!("2018-03-09T12:{minute:02}:{second:02}Z INFO> x\n");
+        minutes.iter().map(line).collect()
+    };
+    let stepped = lines(&[(5, 0), (5, 1), (5, 2), (4, 0), (4, 1), (4, 2), (5, 3)]);
+    std::fs::write(dir.path().join("logs/a.log"), &stepped).unwrap();
+    std::fs::write(dir.path().join("logs/b.log"), lines(&[(4, 30)])).unwrap();
+    let seen = String::from_utf8(once(dir.path(), &[]).stdout).unwrap();
+    let of_a: String = seen
+        .lines()
+        .filter_map(|line| line.strip_prefix("a  "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!(of_a, stepped);
+    assert!(seen.starts_with("b  "), "{seen}");
+}
+
+#[test]
+fn a_pattern_that_matches_no_client_is_reported() {
+    let dir = logs();
+    let output = once(dir.path(), &["agnt/*", "learner"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "tensorplex tail: no client matches \"agnt/*\"; there are agent/0, agent/1, learner\n"
+    );
+    let mut follow = tail(dir.path(), &["late"]);
+    let mut follow = Process::start(follow.stderr(Stdio::piped()).stdout(Stdio::piped()));
+    let errors = Lines::of(follow.child().stderr.take().unwrap());
+    let output = Lines::of(follow.child().stdout.take().unwrap());
+    assert!(errors.next("the report").contains("no client matches \"late\""));
+    assert!(errors.next("the wait").contains("waiting for clients that match"));
+    std::fs::write(
+        dir.path().join("logs/late.log"),
+        "2018-03-09T12:00:00Z INFO> here\n",
+    )
+    .unwrap();
+    assert!(output.next("the late client").ends_with("INFO> here"));
+    assert_eq!(follow.terminate().code(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_read_is_left_out_and_named() {
+    let dir = logs();
+    let all = once(dir.path(), &[]).stdout;
+    std::os::unix::fs::symlink("nowhere", dir.path().join("logs/dangling.log")).unwrap();
+    // It opens, and cannot be read, also by root.
+    std::fs::create_dir(dir.path().join("logs/odd")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", dir.path().join("logs/odd/a.log")).unwrap();
+    let output = once(dir.path(), &[]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert_eq!(output.stdout, all);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    for path in ["logs/dangling.log", "logs/odd/a.log"] {
+        assert!(errors.contains(path), "{errors}");
+    }
+}
+
+#[test]
+fn a_file_is_no_log_directory() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let output = once(file.path(), &[]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("is not a directory"), "{error}");
 }
 
 #[test]

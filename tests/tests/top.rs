@@ -44,7 +44,7 @@ fn a_terminal_shows_runs_values_and_the_backlog() {
         });
     };
     shows(&[
-        "1 runs, 0 silent",
+        "1 run, 0 silent",
         "agent/0",
         "loss",
         "0.25000  █▃▁",
@@ -57,7 +57,7 @@ fn a_terminal_shows_runs_values_and_the_backlog() {
     terminal.resize(40, 7);
     wait_for("a screen that fits", || {
         let screen = terminal.screen(false);
-        (screen.contains("and 1 runs more") && screen.lines().all(|line| line.chars().count() <= 40))
+        (screen.contains("and 1 run more") && screen.lines().all(|line| line.chars().count() <= 40))
             .then_some(())
     });
     terminal.resize(110, 20);

@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tensorplex_bin::units::count;
 use tensorplex_bin::{completions, doctor, drain, exit, export, inspect, logging, run, send, tail, top};
 
 /// Tools for Tensorplex: hundreds of training workers log into one TensorBoard directory
@@ -91,8 +92,8 @@ fn run_send(send: &send::Send) -> ExitCode {
     };
     if outcome.outstanding > 0 {
         eprintln!(
-            "tensorplex send: {} lines not acknowledged in time; they may still arrive",
-            outcome.outstanding
+            "tensorplex send: {} not acknowledged in time, and may still arrive",
+            count(outcome.outstanding, "line")
         );
     }
     match outcome.refused + outcome.outstanding {

@@ -97,7 +97,7 @@ impl LineSplitter {
         match letter {
             b'A' | b'F' => self.rows.up(lines),
             b'B' | b'E' => self.rows.down(lines),
-            b'H' | b'f' => self.rows.to_row(lines, out),
+            b'H' | b'f' => self.rows.move_to_row(lines, out),
             b'J' => self.rows.erase_screen(number.unwrap_or(0) >= 2),
             b'K' => self.rows.erase_line(number == Some(2)),
             _ => {}

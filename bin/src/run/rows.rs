@@ -156,7 +156,7 @@ impl Rows {
     }
 
     /// Moves the cursor to a row of the screen, from 1.
-    pub fn to_row(&mut self, row: usize, out: &mut impl FnMut(&[u8])) {
+    pub fn move_to_row(&mut self, row: usize, out: &mut impl FnMut(&[u8])) {
         match self.below_top {
             Some(lines) if lines < MAX_ROWS => self.up(lines),
             _ => {

@@ -157,9 +157,8 @@ impl Wanted {
 
 /// Returns the integer that a float is, if it is one in the range of an `i64`.
 fn exact_integer(number: f64) -> Option<i64> {
-    // The limit is 2^63; it is exact as a float, and the first number out of range.
-    let is_integer = number.trunc() == number
-        && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&number);
+    const MIN: f64 = i64::MIN as f64;
+    let is_integer = number.trunc() == number && (MIN..-MIN).contains(&number);
     is_integer.then_some(number as i64)
 }
 

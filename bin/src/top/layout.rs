@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::controls::{Controls, HELP};
 use super::model::{Model, RunStats, TagValues};
 use crate::terminal::escape;
+use crate::units::count;
 
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -24,48 +26,81 @@ pub(super) struct View<'a> {
     pub width: usize,
     pub height: usize,
     pub colours: bool,
+    pub is_interactive: bool,
 }
 
-/// Lines of the screen, at most its height.
-pub(super) fn lines(model: &Model, view: &View<'_>) -> Vec<String> {
+/// Lines of the screen, at most its height. Limits the position of `controls` to what there is.
+pub(super) fn lines(model: &Model, view: &View<'_>, controls: &mut Controls) -> Vec<String> {
     let silent = |run: &RunStats| run.age() > view.silent_after;
-    let count = model.runs.values().filter(|run| silent(run)).count();
+    let silent_count = model.runs.values().filter(|run| silent(run)).count();
+    let left_out = match model.left_out.len() {
+        0 => String::new(),
+        number => format!(", {number} left out"),
+    };
+    let help = if view.is_interactive { "   h: help" } else { "" };
     let mut lines = vec![
         view.paint(
             BOLD,
             &format!(
-                "tensorplex top   {}   {} runs, {count} silent   {:.0} records/s",
+                "tensorplex top   {}   {}, {silent_count} silent{left_out}   {:.0} records/s{help}",
                 view.logdir.display(),
-                model.runs.len(),
+                count(model.runs.len() as u64, "run"),
                 model.rate,
             ),
         ),
         view.broker_line(model),
-        String::new(),
+        view.paint(CYAN, &escape(&controls.status())),
     ];
-    let mut runs: Vec<(&String, &RunStats)> = model.runs.iter().collect();
-    // Silent runs first, because they need attention.
-    runs.sort_by_key(|(_, run)| !silent(run));
+    if controls.shows_help {
+        lines.extend(HELP.iter().map(|line| view.paint("", line)));
+        lines.truncate(view.height);
+        return lines;
+    }
+    let runs = controls.runs(model, view.silent_after);
     let columns = view.columns(&runs);
     lines.push(view.paint(
         DIM,
         &columns.row("run", ["step", "age", "rec/s", "last"], "tag", ""),
     ));
-    let mut left = runs.len();
-    for (name, run) in runs {
-        let rows = columns.rows(name, run);
-        if lines.len() + rows.len() + usize::from(left > 1) > view.height {
-            break;
-        }
-        left -= 1;
+    let rows: Vec<Vec<String>> = runs.iter().map(|(name, run)| columns.rows(name, run)).collect();
+    let height = view.height.saturating_sub(lines.len());
+    let (first, shown) = visible(&rows, controls.first, height);
+    (controls.first, controls.page) = (first, shown);
+    for ((_, run), rows) in runs.iter().zip(&rows).skip(first).take(shown) {
         let colour = if silent(run) { YELLOW } else { "" };
         lines.extend(rows.iter().map(|row| view.paint(colour, row)));
     }
-    if left > 0 {
-        lines.push(view.paint(DIM, &format!("and {left} runs more")));
-    }
+    let runs_of = |number: usize| count(number as u64, "run");
+    let more = match (first, runs.len() - first - shown) {
+        (0, 0) => None,
+        (0, below) => Some(format!("and {} more", runs_of(below))),
+        (above, 0) => Some(format!("{} above", runs_of(above))),
+        (above, below) => Some(format!("{} above, {} more below", runs_of(above), runs_of(below))),
+    };
+    lines.extend(more.map(|more| view.paint(DIM, &more)));
     lines.truncate(view.height);
     lines
+}
+
+/// First run and number of runs that fit into `height` lines. One line is left for the number of
+/// the others. The last page is full.
+fn visible(rows: &[Vec<String>], first: usize, height: usize) -> (usize, usize) {
+    let total: usize = rows.iter().map(Vec::len).sum();
+    if total <= height {
+        return (0, rows.len());
+    }
+    let fitting = |rows: &mut dyn Iterator<Item = &Vec<String>>| {
+        let mut left = height.saturating_sub(1);
+        rows.take_while(|rows| {
+            let fits = rows.len() <= left;
+            left = left.saturating_sub(rows.len());
+            fits
+        })
+        .count()
+    };
+    let last_page = rows.len() - fitting(&mut rows.iter().rev());
+    let first = first.min(last_page);
+    (first, fitting(&mut rows.iter().skip(first)))
 }
 
 impl View<'_> {
@@ -218,9 +253,14 @@ fn sparkline(values: &TagValues) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::Key;
     use super::super::model::{BrokerStatus, MAX_VALUES};
     use super::*;
     use tensorplex::tfevents::{EventView, Number, append_record, messages};
+
+    fn shown(model: &Model, view: &View<'_>) -> Vec<String> {
+        lines(model, view, &mut Controls::default())
+    }
 
     fn view(width: usize, height: usize) -> View<'static> {
         View {
@@ -230,6 +270,7 @@ mod tests {
             width,
             height,
             colours: false,
+            is_interactive: false,
         }
     }
 
@@ -265,7 +306,7 @@ mod tests {
             log(&mut model, "agent/0", "other", (step, 1.0), now());
         }
         log(&mut model, "old", "loss", (7, f32::NAN), now() - 600.0);
-        let lines = lines(&model, &view(200, 40));
+        let lines = shown(&model, &view(200, 40));
         assert!(lines[0].contains("2 runs, 1 silent"), "{lines:?}");
         assert!(
             lines[4].starts_with("old") && lines[4].contains("10 m") && lines[4].contains("NaN"),
@@ -285,11 +326,55 @@ mod tests {
             log(&mut model, &format!("run/{run}"), "a", (0, 0.5), now());
             log(&mut model, &format!("run/{run}"), "b", (0, 0.5), now());
         }
-        let lines = lines(&model, &view(30, 10));
+        let lines = shown(&model, &view(30, 10));
         assert_eq!(lines.last().unwrap(), "and 18 runs more");
         assert!(
             lines.len() <= 10 && lines.iter().all(|line| line.chars().count() <= 30),
             "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn runs_are_scrolled_filtered_and_in_natural_order() {
+        let mut model = Model::new(vec![], vec![]);
+        for run in 0..65 {
+            log(&mut model, &format!("run/{run}"), "a", (0, 0.5), now());
+        }
+        let mut controls = Controls::default();
+        let names = |lines: &[String]| -> Vec<String> {
+            let runs = lines.iter().filter(|line| line.starts_with("run/"));
+            runs.map(|line| line.split(' ').next().unwrap().to_owned())
+                .collect()
+        };
+        let first = lines(&model, &view(60, 20), &mut controls);
+        assert_eq!(names(&first)[..3], ["run/0", "run/1", "run/2"]);
+        assert_eq!(
+            (first.len(), &first.last().unwrap()[..]),
+            (20, "and 50 runs more")
+        );
+        let mut seen = names(&first);
+        for _ in 0..5 {
+            controls.press(Key::PageDown);
+            seen.extend(names(&lines(&model, &view(60, 20), &mut controls)));
+        }
+        seen.sort();
+        seen.dedup();
+        let last = lines(&model, &view(60, 20), &mut controls);
+        assert_eq!(names(&last).last().unwrap(), "run/64");
+        assert_eq!((last.len(), &last.last().unwrap()[..]), (20, "50 runs above"));
+        assert_eq!(seen.len(), 65);
+        for key in "/6".chars() {
+            controls.press(Key::Character(key));
+        }
+        let filtered = lines(&model, &view(60, 20), &mut controls);
+        assert!(filtered[2].contains("filter: 6_"), "{filtered:?}");
+        assert_eq!(names(&filtered)[..3], ["run/6", "run/16", "run/26"]);
+        controls.press(Key::Enter);
+        controls.press(Key::Character('?'));
+        assert!(
+            lines(&model, &view(90, 20), &mut controls)
+                .concat()
+                .contains("this help")
         );
     }
 
@@ -306,7 +391,7 @@ mod tests {
             ("tensorplex", waiting),
             ("loggerplex", remotecall::Backlog::default()),
         ]));
-        let lines = lines(&model, &view(200, 40));
+        let lines = shown(&model, &view(200, 40));
         assert!(
             lines[1].contains("tensorplex 3 waiting, oldest 3 m, NOT SERVED, 2 calls dropped by workers"),
             "{lines:?}"

@@ -1,11 +1,11 @@
 //! Model of the view: runs with their tags, and the status of the broker.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use remotecall::{Backlog, BrokerWatch};
 use serde_json::{Value, json};
-use tensorplex::logdir::Pattern;
+use tensorplex::logdir::{LeftOut, Pattern, natural_order};
 use tensorplex::tfevents::{DatumView, EventView, Number, PayloadView, ValueView};
 
 /// Number of values per tag that the sparkline shows.
@@ -18,6 +18,10 @@ pub(super) struct Model {
     run_patterns: Vec<Pattern>,
     tag_patterns: Vec<Pattern>,
     pub runs: BTreeMap<String, RunStats>,
+    /// Names of all runs, also of those that the patterns do not select.
+    pub names: BTreeSet<String>,
+    /// Entries of the log directory that cannot be read.
+    pub left_out: Vec<LeftOut>,
     pub broker: BrokerStatus,
     /// Records per second of all runs.
     pub rate: f64,
@@ -66,6 +70,8 @@ impl Model {
             run_patterns,
             tag_patterns,
             runs: BTreeMap::new(),
+            names: BTreeSet::new(),
+            left_out: Vec::new(),
             broker: BrokerStatus(Err("not queried yet".to_owned())),
             rate: 0.0,
             rates_updated: None,
@@ -74,6 +80,9 @@ impl Model {
 
     /// Adds an event of a run.
     pub fn add_event(&mut self, name: &str, event: &EventView<'_>) {
+        if self.names.len() < MAX_ENTRIES && !self.names.contains(name) {
+            self.names.insert(name.to_owned());
+        }
         if !self.run_patterns.is_empty() && !self.run_patterns.iter().any(|pattern| pattern.matches(name)) {
             return;
         }
@@ -112,7 +121,9 @@ impl Model {
     }
 
     pub fn as_json(&self, silent_after: Duration) -> Value {
-        let runs = self.runs.iter().map(|(name, run)| {
+        let mut runs: Vec<_> = self.runs.iter().collect();
+        runs.sort_by(|(a, _), (b, _)| natural_order(a, b));
+        let runs = runs.into_iter().map(|(name, run)| {
             let tags = run.tags.iter().map(|(tag, series)| {
                 let last = series.last.to_string();
                 let value = serde_json::from_str(&last).unwrap_or(Value::String(last));

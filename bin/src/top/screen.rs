@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::keys::{Key, parse_keys};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
 /// Alternate screen of the terminal, with unbuffered keys.
@@ -41,14 +42,14 @@ impl Screen {
         out.flush()
     }
 
-    /// Returns whether q was pressed since the last call.
-    pub fn quit_pressed(&self) -> io::Result<bool> {
+    /// Returns the keys that were pressed since the last call.
+    pub fn keys(&self) -> io::Result<Vec<Key>> {
         if self.original_modes.is_none() {
-            return Ok(false);
+            return Ok(Vec::new());
         }
         let mut keys = [0; 64];
         let pressed = rustix::io::read(io::stdin(), &mut keys)?;
-        Ok(keys.iter().take(pressed).any(|&key| key == b'q'))
+        Ok(parse_keys(keys.get(..pressed).unwrap_or_default()))
     }
 }
 

@@ -11,4 +11,6 @@ mod names;
 pub use identity::LogId;
 pub(crate) use identity::{HEAD, read_at};
 pub use names::{ClientFiles, find_logs};
-pub(crate) use names::{group_by_client, rotated_files, rotation_number, walk};
+pub(crate) use names::{
+    find_readable_logs, group_by_client, logrotated_files, rotated_files, rotation_number, walk,
+};

@@ -45,11 +45,27 @@ pub struct ClientFiles {
 /// # Errors
 /// Fails when the folder itself cannot be read.
 pub fn find_logs(folder: &Path) -> io::Result<Vec<ClientFiles>> {
+    find_readable_logs(folder, &mut |_, _| {})
+}
+
+/// Like [`find_logs`]; calls `leave_out` for each entry that cannot be read.
+pub(crate) fn find_readable_logs(
+    folder: &Path,
+    leave_out: &mut dyn FnMut(&Path, io::Error),
+) -> io::Result<Vec<ClientFiles>> {
     let mut names = Vec::new();
-    walk(folder, &mut |name, _| {
-        names.push(name);
+    let mut dangling = Vec::new();
+    let visit = &mut |name, entry: &DirEntry| {
+        match entry.path().metadata() {
+            Err(error) if entry.path().is_symlink() => dangling.push((entry.path(), error)),
+            _ => names.push(name),
+        }
         Ok(())
-    })?;
+    };
+    walk(folder, visit, leave_out)?;
+    for (path, error) in dangling {
+        leave_out(&path, error);
+    }
     Ok(group_by_client(folder, names.iter().map(String::as_str)))
 }
 
@@ -57,16 +73,17 @@ pub fn find_logs(folder: &Path) -> io::Result<Vec<ClientFiles>> {
 /// relative to the folder.
 ///
 /// Symbolic links to folders are not followed, because they could form a cycle. What vanishes
-/// meanwhile is left out.
+/// meanwhile is left out; `leave_out` is called for a folder that cannot be read.
 ///
 /// # Errors
 /// Fails when the folder itself cannot be read, or with the error of `visit`.
 pub(crate) fn walk(
     folder: &Path,
     visit: &mut dyn FnMut(String, &DirEntry) -> io::Result<()>,
+    leave_out: &mut dyn FnMut(&Path, io::Error),
 ) -> io::Result<()> {
     std::fs::read_dir(folder)?;
-    walk_folder(folder, "", 0, visit)
+    walk_folder(folder, "", 0, visit, leave_out)
 }
 
 fn walk_folder(
@@ -74,9 +91,17 @@ fn walk_folder(
     prefix: &str,
     depth: usize,
     visit: &mut dyn FnMut(String, &DirEntry) -> io::Result<()>,
+    leave_out: &mut dyn FnMut(&Path, io::Error),
 ) -> io::Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Ok(());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            // One that vanished meanwhile is not missing.
+            if error.kind() != io::ErrorKind::NotFound {
+                leave_out(folder, error);
+            }
+            return Ok(());
+        }
     };
     for entry in entries.flatten() {
         let Ok(name) = entry.file_name().into_string() else {
@@ -84,7 +109,13 @@ fn walk_folder(
         };
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if is_folder && depth < MAX_DEPTH {
-            walk_folder(&entry.path(), &format!("{prefix}{name}/"), depth + 1, visit)?;
+            let prefix = format!("{prefix}{name}/");
+            walk_folder(&entry.path(), &prefix, depth + 1, visit, leave_out)?;
+        } else if is_folder {
+            leave_out(
+                &entry.path(),
+                io::Error::other("too many folders below each other"),
+            );
         } else if LogName::parse(&name).is_some() {
             visit(format!("{prefix}{name}"), &entry)?;
         }
@@ -147,6 +178,16 @@ pub(crate) fn rotated_files(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Files that logrotate made of the file at `path`: `x.log.1`, `x.log.2` and so on, newest first.
+pub(crate) fn logrotated_files(path: &Path) -> Vec<PathBuf> {
+    let numbered = (1..).map(|number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    });
+    numbered.take_while(|path| path.exists()).collect()
 }
 
 /// Number of the rotated file at `path`, if it belongs to the current file at `current` in the same

@@ -89,6 +89,7 @@ impl Follower {
                 if !self.is_reading(&log.id) {
                     // Rotated files are listed after the current one was opened, so none between
                     // them is missed.
+                    self.read_logrotated(source, &mut sink)?;
                     self.read_rotated(source, Some(&log.id), &mut sink)?;
                 }
                 if !self.is_reading(&log.id) || log.length < self.offset {
@@ -151,6 +152,32 @@ impl Follower {
                 other => other?,
             }
             self.last_rotated = number;
+        }
+        Ok(())
+    }
+
+    /// Reads the rest of the file that is being read, if logrotate renamed it, and the files after
+    /// it.
+    fn read_logrotated<S: Source>(&mut self, source: &mut S, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut logs = Vec::new();
+        for path in source.logrotated(&sink.files.path) {
+            // One that cannot be opened is removed, or not for this reader.
+            let Ok(log) = source.open(&path) else { continue };
+            let is_last = self.is_reading(&log.id);
+            logs.push(log);
+            if is_last {
+                break;
+            }
+        }
+        if !logs.last().is_some_and(|log| self.is_reading(&log.id)) {
+            return Ok(());
+        }
+        for log in logs.iter().rev() {
+            if !self.is_reading(&log.id) {
+                self.offset = 0;
+            }
+            self.file = Some(log.id.clone());
+            self.read_to_end(source, log, sink)?;
         }
         Ok(())
     }
@@ -243,6 +270,30 @@ mod tests {
             }
             news
         }
+    }
+
+    #[test]
+    fn a_file_that_logrotate_renamed_is_read_to_its_end() {
+        let mut client = Client(tempfile::tempdir().unwrap(), Follower::default());
+        let rename = |client: &Client, from: &str, to: &str| {
+            std::fs::rename(client.0.path().join(from), client.0.path().join(to)).unwrap();
+        };
+        client.append("12:00:00 INFO> one\n");
+        assert_eq!(client.news(), ["one"]);
+        client.append("12:00:01 INFO> two\n");
+        rename(&client, "a.log", "a.log.1");
+        client.append("12:00:02 INFO> three\n");
+        assert_eq!(client.news(), ["two", "three"]);
+        // Twice between two looks.
+        client.append("12:00:03 INFO> four\n");
+        rename(&client, "a.log.1", "a.log.2");
+        rename(&client, "a.log", "a.log.1");
+        client.append("12:00:04 INFO> five\n");
+        rename(&client, "a.log.2", "a.log.3");
+        rename(&client, "a.log.1", "a.log.2");
+        rename(&client, "a.log", "a.log.1");
+        client.append("12:00:05 INFO> six\n");
+        assert_eq!(client.news(), ["four", "five", "six"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::entry::{LogEntry, split_entries};
 use super::follower::Follower;
@@ -15,6 +15,9 @@ use crate::format::Zone;
 pub const MAX_HISTORY: u64 = 64 << 20;
 /// Bytes of the first search step: 64 KiB. Each further step quadruples them.
 const FIRST_BLOCK: u64 = 64 << 10;
+
+/// Largest step back of a worker's clock: 2 h. The hour that comes twice in autumn is one, too.
+const MAX_STEP: TimeDelta = TimeDelta::hours(2);
 
 /// Selection of past entries.
 ///
@@ -222,8 +225,9 @@ fn search_backwards(
         }
         let entry = LogEntry::parse(&files.client, lines, files.json, reference, query.zone);
         reference = entry.time;
-        if query.since.is_some_and(|since| entry.time < since) {
-            is_complete = true;
+        if let Some(since) = query.since.filter(|since| entry.time < *since) {
+            // Entries before a clock that stepped back may be late enough.
+            is_complete = entry.time < since - MAX_STEP;
         } else if (query.filter)(&entry) {
             found.push(entry);
             is_complete = found.len() == query.limit;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::files::{ClientFiles, LogId, find_logs, read_at, rotated_files};
+use crate::files::{ClientFiles, LogId, find_readable_logs, logrotated_files, read_at, rotated_files};
 
 /// Source of log files. A missing or removed file is [`io::ErrorKind::NotFound`].
 ///
@@ -60,6 +60,26 @@ pub trait Source {
     /// the file's identity and length. A remote source requests such files together; the default
     /// does nothing.
     fn prefetch(&mut self, _path: &Path, _offset: &dyn Fn(&LogId, u64) -> u64) {}
+
+    /// Lists the files that logrotate made of the file at `path`, newest first. The default has
+    /// none.
+    fn logrotated(&mut self, _path: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Leaves out a file that cannot be read, so that the others can be read. The default fails,
+    /// because an error of a remote source concerns all files.
+    ///
+    /// # Errors
+    /// Fails with `error` when the other files cannot be read either.
+    fn leave_out(&mut self, _path: &Path, error: io::Error) -> io::Result<()> {
+        Err(error)
+    }
+
+    /// Takes the entries that were left out since the last call, with the reasons.
+    fn take_left_out(&mut self) -> Vec<(PathBuf, io::Error)> {
+        Vec::new()
+    }
 }
 
 /// Open file of a [`Source`].
@@ -100,12 +120,18 @@ pub struct OpenLog<F> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct FolderSource(PathBuf);
+pub struct FolderSource {
+    folder: PathBuf,
+    left_out: Vec<(PathBuf, io::Error)>,
+}
 
 impl FolderSource {
     /// Reads the logs below `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self(folder.to_owned())
+        Self {
+            folder: folder.to_owned(),
+            left_out: Vec::new(),
+        }
     }
 }
 
@@ -113,8 +139,9 @@ impl Source for FolderSource {
     type File = File;
 
     fn list(&mut self) -> io::Result<Option<Vec<ClientFiles>>> {
-        let parent_exists = || self.0.parent().is_some_and(Path::is_dir);
-        match find_logs(&self.0) {
+        let parent_exists = || self.folder.parent().is_some_and(Path::is_dir);
+        let leave_out = &mut |path: &Path, error| self.left_out.push((path.to_owned(), error));
+        match find_readable_logs(&self.folder, leave_out) {
             // The log directory exists, but its server has not logged a line yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound && parent_exists() => Ok(Some(Vec::new())),
             found => found.map(Some),
@@ -123,6 +150,19 @@ impl Source for FolderSource {
 
     fn rotated(&mut self, path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         rotated_files(path)
+    }
+
+    fn logrotated(&mut self, path: &Path) -> Vec<PathBuf> {
+        logrotated_files(path)
+    }
+
+    fn leave_out(&mut self, path: &Path, error: io::Error) -> io::Result<()> {
+        self.left_out.push((path.to_owned(), error));
+        Ok(())
+    }
+
+    fn take_left_out(&mut self) -> Vec<(PathBuf, io::Error)> {
+        std::mem::take(&mut self.left_out)
     }
 
     fn open(&mut self, path: &Path) -> io::Result<OpenLog<File>> {

@@ -10,7 +10,7 @@
 mod safe_open;
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::{DirEntry, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -157,11 +157,12 @@ impl Catalog {
     fn scan(&mut self) -> io::Result<()> {
         self.scan += 1;
         let root = self.root.clone();
-        let walked = walk(&root, &mut |path, entry| match entry.metadata() {
+        let visit = &mut |path, entry: &DirEntry| match entry.metadata() {
             // `metadata` does not follow links, so a link is not a file here.
             Ok(metadata) if metadata.is_file() => self.update(path, &metadata),
             _ => Ok(()),
-        });
+        };
+        let walked = walk(&root, visit, &mut |_, _| {});
         match walked {
             // The folder was removed; the next log line makes it again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

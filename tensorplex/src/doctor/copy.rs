@@ -11,7 +11,7 @@ use super::fault::Finding;
 use super::fix::{FixError, fix, writers};
 use super::scan::RunScan;
 use crate::layout::EVENT_FILE;
-use crate::logdir::{RunFiles, find_runs};
+use crate::logdir::{LeftOut, RunFiles, find_runs};
 
 /// The directory of a server below its log directory.
 const PRIVATE: &str = ".tensorplex";
@@ -31,6 +31,8 @@ pub struct Repaired {
     pub superseded: u64,
     /// Values of the original that no reader could be made to show.
     pub lost: u64,
+    /// Entries of the original, and runs, that cannot be read. They are not in the copy.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A directory cannot be repaired.
@@ -62,15 +64,26 @@ pub enum RepairError {
 /// Writes a mended copy of `root` into the new directory `copy`. `see` is told how many bytes of how many are looked at.
 ///
 /// # Errors
-/// When something cannot be read or written; what is in `copy` is then unfinished.
+/// When `root` itself cannot be read, or something cannot be written; what is in `copy` is then unfinished. What cannot
+/// be read below `root` is left out and named.
 pub fn repair(root: &Path, copy: &Path, see: &mut dyn FnMut(u64, u64)) -> Result<Repaired, RepairError> {
-    let runs = find_runs(root).map_err(ExamineError::from)?;
+    let found = find_runs(root).map_err(ExamineError::from)?;
     prepare(root, copy)?;
-    copy_others(root, copy)?;
-    let all = runs.iter().map(|run| run.bytes).sum();
-    let mut repaired = Repaired::default();
-    for run in &runs {
-        repaired.run(run, copy)?;
+    let mut repaired = Repaired {
+        left_out: found.left_out,
+        ..Repaired::default()
+    };
+    repaired.copy_others(root, copy)?;
+    let all = found.runs.iter().map(|run| run.bytes).sum();
+    for run in &found.runs {
+        let scan = match RunScan::of(&run.files) {
+            Ok(scan) => scan,
+            Err(error) => {
+                repaired.left_out.push(LeftOut::new(&root.join(&run.name), error));
+                continue;
+            }
+        };
+        repaired.run(run, scan, copy)?;
         see(run.bytes, all);
     }
     Ok(repaired)
@@ -102,30 +115,50 @@ fn prepare(root: &Path, copy: &Path) -> Result<(), RepairError> {
     }
 }
 
-fn copy_others(from: &Path, to: &Path) -> Result<(), RepairError> {
-    let at = |error| RepairError::Copy {
-        path: from.to_owned(),
-        error,
-    };
-    for entry in std::fs::read_dir(from).map_err(at)? {
-        let entry = entry.map_err(at)?;
-        let name = entry.file_name();
-        let (path, to) = (entry.path(), to.join(&name));
-        // Links out of the directory are not followed: a copy of what they lead to is not asked for.
-        let kind = entry.file_type().map_err(at)?;
-        if kind.is_dir() && name != PRIVATE {
-            std::fs::create_dir_all(&to).map_err(at)?;
-            copy_others(&path, &to)?;
-        } else if kind.is_file() && !name.to_string_lossy().contains(EVENT_FILE) {
-            std::fs::copy(&path, &to).map_err(|error| RepairError::Copy { path, error })?;
-        }
-    }
-    Ok(())
-}
-
 impl Repaired {
-    fn run(&mut self, run: &RunFiles, copy: &Path) -> Result<(), RepairError> {
-        let scan = RunScan::of(&run.files)?;
+    /// Copies what is no event file.
+    fn copy_others(&mut self, from: &Path, to: &Path) -> Result<(), RepairError> {
+        let entries = match std::fs::read_dir(from) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.leave_out(from, error);
+                return Ok(());
+            }
+        };
+        for entry in entries {
+            let (entry, kind) = match entry.and_then(|entry| Ok((entry.file_type()?, entry))) {
+                Ok((kind, entry)) => (entry, kind),
+                Err(error) => {
+                    self.leave_out(from, error);
+                    continue;
+                }
+            };
+            let name = entry.file_name();
+            let (path, to) = (entry.path(), to.join(&name));
+            if self.left_out.iter().any(|left| left.path == path) {
+                continue;
+            }
+            // Links out of the directory are not followed: a copy of what they lead to is not asked for.
+            if kind.is_dir() && name != PRIVATE {
+                make(&to)?;
+                self.copy_others(&path, &to)?;
+            } else if kind.is_file() && !name.to_string_lossy().contains(EVENT_FILE) {
+                match std::fs::File::open(&path) {
+                    Ok(_) => std::fs::copy(&path, &to)
+                        .map(drop)
+                        .map_err(|error| RepairError::Copy { path, error })?,
+                    Err(error) => self.leave_out(&path, error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, path: &Path, error: io::Error) {
+        self.left_out.push(LeftOut::new(path, error));
+    }
+
+    fn run(&mut self, run: &RunFiles, scan: RunScan, copy: &Path) -> Result<(), RepairError> {
         let findings = findings_of(run, &scan);
         let dir = copy.join(&run.name);
         if findings.is_empty() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Finding};
 use super::scan::RunScan;
-use crate::logdir::{FindError, MAX_TAGS, RunFiles, find_runs};
+use crate::logdir::{FindError, LeftOut, MAX_TAGS, RunFiles, find_runs};
 
 /// A log directory cannot be examined.
 #[derive(Debug, thiserror::Error)]
@@ -27,19 +27,35 @@ pub enum ExamineError {
     ManyTags,
 }
 
+/// Report of an examination.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Examined {
+    /// The faults.
+    pub findings: Vec<Finding>,
+    /// Entries of the directory, and runs, that cannot be read.
+    pub left_out: Vec<LeftOut>,
+}
+
 /// Looks for faults below `root`. `see` is told how many bytes of how many are looked at.
 ///
 /// # Errors
-/// When something cannot be read.
-pub fn examine(root: &Path, see: &mut dyn FnMut(u64, u64)) -> Result<Vec<Finding>, ExamineError> {
-    let runs = find_runs(root)?;
-    let all = runs.iter().map(|run| run.bytes).sum();
-    let mut findings = Vec::new();
-    for run in &runs {
-        findings.extend(findings_of(run, &RunScan::of(&run.files)?));
+/// When `root` itself cannot be read. What cannot be read below it is left out and named.
+pub fn examine(root: &Path, see: &mut dyn FnMut(u64, u64)) -> Result<Examined, ExamineError> {
+    let found = find_runs(root)?;
+    let all = found.runs.iter().map(|run| run.bytes).sum();
+    let mut examined = Examined {
+        findings: Vec::new(),
+        left_out: found.left_out,
+    };
+    for run in &found.runs {
+        match RunScan::of(&run.files) {
+            Ok(scan) => examined.findings.extend(findings_of(run, &scan)),
+            Err(error) => examined.left_out.push(LeftOut::new(&root.join(&run.name), error)),
+        }
         see(run.bytes, all);
     }
-    Ok(findings)
+    Ok(examined)
 }
 
 pub(super) fn findings_of(run: &RunFiles, scan: &RunScan) -> Vec<Finding> {

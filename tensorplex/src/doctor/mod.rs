@@ -17,6 +17,6 @@ mod fix;
 mod scan;
 
 pub use copy::{RepairError, Repaired, repair};
-pub use examine::{ExamineError, examine};
+pub use examine::{ExamineError, Examined, examine};
 pub use fault::{Fault, Finding};
 pub use fix::FixError;

@@ -17,8 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::Pattern;
 use super::events::Damage;
-use super::files::{FindError, RunFiles, find_runs};
+use super::files::{FindError, LeftOut, RunFiles, find_runs};
 use super::scalars::{ScalarError, ScalarPoint, ScalarReader, Select};
 use crate::tfevents::Number;
 
@@ -54,6 +55,14 @@ pub struct Exported {
     pub damaged: u64,
     /// The files with damage, and what was wrong first.
     pub damage: Vec<(std::path::PathBuf, Damage)>,
+    /// Entries of the directory that cannot be read.
+    pub left_out: Vec<LeftOut>,
+    /// Patterns of runs that no run matches.
+    pub unmatched: Vec<Pattern>,
+    /// Names of all runs in the directory, in natural order.
+    pub names: Vec<String>,
+    /// Names of all tags of the selected runs; empty when all tags are selected.
+    pub tags: BTreeSet<String>,
 }
 
 impl Exported {
@@ -91,7 +100,8 @@ impl From<ScalarError> for ExportError {
 /// are in the directory.
 ///
 /// # Errors
-/// When the directory cannot be read or the output cannot be written. Damaged records are left out and counted.
+/// When the directory itself cannot be read or the output cannot be written. Damaged records, and entries that cannot
+/// be read, are left out and named.
 pub fn export(
     root: &Path,
     select: &Select,
@@ -99,14 +109,22 @@ pub fn export(
     out: &mut (impl Write + Send),
     read: &mut dyn FnMut(u64, u64),
 ) -> Result<Exported, ExportError> {
-    let mut runs = find_runs(root)?;
+    let found = find_runs(root)?;
+    let mut runs = found.runs;
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    let unmatched = Pattern::unmatched(&select.runs, &names);
     runs.retain(|run| select.has_run(&run.name));
     let all = runs.iter().map(|run| run.bytes).sum();
     let mut exporter = Exporter {
         select,
         out,
         read: &mut |bytes| read(bytes, all),
-        exported: Exported::default(),
+        exported: Exported {
+            left_out: found.left_out,
+            unmatched,
+            names,
+            ..Exported::default()
+        },
     };
     match format {
         Format::Csv => exporter.lines(&runs, "run,tag,step,wall_time,value\n", csv_line)?,
@@ -122,9 +140,22 @@ pub fn export(
 /// Writes the scalars below `root` as one JSON document, `{run: {tag: [[wall_time, step, value], …]}}`.
 ///
 /// # Errors
-/// When the directory cannot be read or the output cannot be written. Damaged records are left out and counted.
+/// When the directory itself cannot be read or the output cannot be written. Damaged records, and entries that cannot
+/// be read, are left out and named.
 pub fn export_json(root: &Path, out: &mut (impl Write + Send)) -> Result<Exported, ExportError> {
     export(root, &Select::default(), Format::Json, out, &mut |_, _| {})
+}
+
+/// Reads all points of a run.
+fn read_all<'a>(
+    run: &'a RunFiles,
+    select: &'a Select,
+    read: &mut dyn FnMut(u64),
+    point: impl FnMut(ScalarPoint<'_>) -> io::Result<()>,
+) -> Result<(ScalarReader<'a>, Vec<super::ReadSummary>), ScalarError> {
+    let mut scalars = ScalarReader::of(run, select)?;
+    let files = scalars.each(select, read, point)?;
+    Ok((scalars, files))
 }
 
 /// Writes to `out`: bytes, or the points of a table.
@@ -143,13 +174,25 @@ impl<W> Exporter<'_, W> {
         mut write: impl FnMut(&mut W, ScalarPoint<'_>) -> io::Result<()>,
     ) -> Result<(), ExportError> {
         let mut points = 0;
-        let mut scalars = ScalarReader::of(run, self.select)?;
-        let files = scalars.each(self.select, self.read, |point| {
+        let read = read_all(run, self.select, self.read, |point| {
             points += 1;
             write(self.out, point)
-        })?;
-        self.count(run, points, &scalars, files);
+        });
+        if let Some((scalars, files)) = self.unless_unreadable(read)? {
+            self.count(run, points, &scalars, files);
+        }
         Ok(())
+    }
+
+    /// Leaves a run out, or its rest, when one of its files cannot be read.
+    fn unless_unreadable<T>(&mut self, read: Result<T, ScalarError>) -> Result<Option<T>, ExportError> {
+        match read {
+            Err(ScalarError::File { path, error }) => {
+                self.exported.left_out.push(LeftOut::new(&path, error));
+                Ok(None)
+            }
+            other => Ok(Some(other?)),
+        }
     }
 
     fn count(
@@ -163,6 +206,9 @@ impl<W> Exporter<'_, W> {
         self.exported.points += points;
         self.exported.purged += scalars.purged;
         self.exported.odd += scalars.odd;
+        if !self.select.tags.is_empty() {
+            self.exported.tags.extend(scalars.tags.iter().cloned());
+        }
         for (path, seen) in run.files.iter().zip(files) {
             self.exported.damaged += seen.damaged;
             self.exported
@@ -211,14 +257,16 @@ impl<W: Write> Exporter<'_, W> {
         let mut comma = "\n";
         for run in runs {
             let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
-            let mut scalars = ScalarReader::of(run, self.select)?;
-            let files = scalars.each(self.select, self.read, |point| {
+            let read = read_all(run, self.select, self.read, |point| {
                 match sizes.get_mut(point.tag) {
                     Some(size) => *size += 1,
                     None => drop(sizes.insert(point.tag.to_owned(), 1)),
                 }
                 Ok(())
-            })?;
+            });
+            let Some((scalars, files)) = self.unless_unreadable(read)? else {
+                continue;
+            };
             self.count(run, sizes.values().sum(), &scalars, files);
             if !sizes.is_empty() {
                 self.out.write_all(comma.as_bytes())?;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! files.rs     which directories are runs, and their files in the order in which readers take them
+//! natural.rs   order of names with numbers in them
 //! events.rs    every event of one file that can be read, and what cannot
 //! scalars.rs   every scalar of one run, at full resolution
 //! extract.rs   every whole record of a file, also behind damage
@@ -17,6 +18,7 @@ mod events;
 mod export;
 pub(crate) mod extract;
 mod files;
+mod natural;
 mod pattern;
 mod scalars;
 #[cfg(feature = "parquet")]
@@ -25,7 +27,8 @@ mod watch;
 
 pub use events::{Damage, Position, ReadSummary, read_events, read_records};
 pub use export::{ExportError, Exported, Format, export, export_json};
-pub use files::{FindError, MAX_DEPTH, RunFiles, find_runs};
+pub use files::{FindError, FoundRuns, LeftOut, MAX_DEPTH, RunFiles, find_runs};
+pub use natural::natural_order;
 pub use pattern::{Pattern, PatternError};
 pub use scalars::{MAX_TAGS, ScalarError, ScalarPoint, ScalarReader, Select};
 pub use watch::Watch;

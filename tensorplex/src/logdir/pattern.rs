@@ -37,6 +37,16 @@ impl Pattern {
         self.0.matches(name)
     }
 
+    /// Returns the patterns that match none of `names`.
+    pub fn unmatched(patterns: &[Self], names: &[impl AsRef<str>]) -> Vec<Self> {
+        let matches_one = |pattern: &&Self| names.iter().any(|name| pattern.matches(name.as_ref()));
+        patterns
+            .iter()
+            .filter(|pattern| !matches_one(pattern))
+            .cloned()
+            .collect()
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

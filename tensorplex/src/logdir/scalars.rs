@@ -113,6 +113,8 @@ pub struct ScalarReader<'a> {
     pub purged: u64,
     /// Values in a tag of scalars that are no number, or cannot be read.
     pub odd: u64,
+    /// Names of the run's tags of all kinds, after the points were read.
+    pub tags: Vec<String>,
 }
 
 /// State of one tag.
@@ -145,6 +147,7 @@ impl<'a> ScalarReader<'a> {
             limits,
             purged: 0,
             odd: 0,
+            tags: Vec::new(),
         })
     }
 
@@ -168,6 +171,7 @@ impl<'a> ScalarReader<'a> {
             });
             seen.push(in_file(path, ended)?);
         }
+        self.tags = tags.by_name.into_keys().collect();
         Ok(seen)
     }
 

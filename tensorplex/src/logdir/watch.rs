@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::extract::record_from;
-use super::files::{FindError, find_runs};
+use super::files::{FindError, LeftOut, find_runs};
 use crate::tfevents::{EventView, ReadError, RecordReader};
 
 /// Bytes at the end of a file that are looked at first: enough for what was logged last.
@@ -21,18 +21,23 @@ pub struct Watch {
 
 impl Watch {
     /// Calls `see` with the run and each event that came since the last look; at first with those at the ends of the files.
-    /// Damaged records are left out, and what cannot be read is tried again.
+    /// Damaged records are left out, and what cannot be read is tried again. Returns what cannot be read.
     ///
     /// # Errors
-    /// When a directory cannot be read.
-    pub fn look(&mut self, root: &Path, see: &mut dyn FnMut(&str, &EventView<'_>)) -> Result<(), FindError> {
-        for run in find_runs(root)? {
+    /// When `root` itself cannot be read.
+    pub fn look(
+        &mut self,
+        root: &Path,
+        see: &mut dyn FnMut(&str, &EventView<'_>),
+    ) -> Result<Vec<LeftOut>, FindError> {
+        let found = find_runs(root)?;
+        for run in found.runs {
             for path in run.files {
                 // A file that vanishes is gone with the next look.
                 let _ = self.file(&path, &mut |event| see(&run.name, event));
             }
         }
-        Ok(())
+        Ok(found.left_out)
     }
 
     fn file(&mut self, path: &Path, see: &mut dyn FnMut(&EventView<'_>)) -> io::Result<()> {
