@@ -56,7 +56,7 @@ def count(value: Any, what: str, most: int) -> int:
 def bins(value: Any) -> str | int | list[float]:
     """The name of a rule, a number of buckets, or their edges."""
     if isinstance(value, str):
-        return value
+        return plain_text(value)
     if np.ndim(value) == 0:
         return count(value, "bins", MAX_BUCKETS)
     edges = numbers(value, "bins", np.float64)
@@ -87,7 +87,14 @@ def text(value: Any, what: str) -> str:
     except UnicodeEncodeError as error:
         lone = value[error.start]
         raise ValueError(f"{what} has a lone surrogate, {lone!r} at {error.start}, which has no UTF-8 form") from None
-    return str(value)
+    return plain_text(value)
+
+
+def plain_text(value: Any) -> str:
+    """The text of any object. Of a ``str`` it is its characters: the ``str()`` of a subclass, such as ``class Metric(str, Enum)``,
+    may be another text.
+    """
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def labels(metadata: Any, header: Any) -> tuple[list[str], list[list[str]]]:
@@ -98,7 +105,7 @@ def labels(metadata: Any, header: Any) -> tuple[list[str], list[list[str]]]:
     except TypeError:
         raise TypeError(f"metadata is {metadata!r}: {wanted} is wanted") from None
     columns = ["label"] if header is None else list(header)
-    return columns, [[str(label) for label in row] for row in rows]
+    return columns, [[plain_text(label) for label in row] for row in rows]
 
 
 def array(value: Any, what: str) -> np.ndarray:
@@ -184,11 +191,13 @@ def settings(hparam_dict: Any) -> list[tuple[str, bool | float | str]]:
     """Hyperparameters; those that are None are left out, as torch does it."""
     if not isinstance(hparam_dict, Mapping):
         raise TypeError(f"hparam_dict is a {_kind(hparam_dict)}: a dict of names and values is wanted")
-    return [(str(key), _setting(key, value)) for key, value in hparam_dict.items() if value is not None]
+    return [(plain_text(key), _setting(key, value)) for key, value in hparam_dict.items() if value is not None]
 
 
 def _setting(key: Any, value: Any) -> bool | float | str:
-    if isinstance(value, (bool, str)):
+    if isinstance(value, str):
+        return text(value, f"hparam {key!r}")
+    if isinstance(value, bool):
         return value
     if isinstance(value, np.bool_):
         return bool(value)

@@ -7,6 +7,7 @@ import os
 from typing import TextIO
 
 from tensorplex._echo import Echo
+from tensorplex._inputs import plain_text
 from tensorplex._log_methods import HIGHEST, LogMethods, message_text
 from tensorplex.server_client import ServerClient
 
@@ -61,7 +62,7 @@ class LoggerplexClient(LogMethods, ServerClient):
     def _write_line(self, level: int, text: str) -> None:
         self._send("log", (level, text), {})
         if self._echo is not None:
-            self._echo.write(str(self.client_id), level, text)
+            self._echo.write(plain_text(self.client_id), level, text)
 
 
 class LoggerplexHandler(logging.Handler):

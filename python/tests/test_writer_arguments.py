@@ -57,9 +57,11 @@ def test_the_arguments_of_both_libraries(tmp_path, monkeypatch, caplog):
     "log_dir, client_id",
     [
         ("runs/exp/1", "exp/1"),
-        ("exp 1/ü", "exp_1/_"),
+        ("exp 1/ü", "exp_1-861296bac907/ü"),
+        ("runs/实验一", "实验一"),
+        ("a//b/./c", "a/b/c"),
         ("runs", "runs"),
-        (".hidden/x", "_hidden/x"),
+        (".hidden/x", "_hidden-0da0cdcb404d/x"),
         ("/elsewhere/runs/x", "elsewhere/runs/x"),
     ],
 )
