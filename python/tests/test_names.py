@@ -86,3 +86,11 @@ def test_directories_that_differ_become_client_ids_that_differ():
     ids = {_native.safe_name(f"runs/{name}") for name in NAMES}
     assert len(ids) == len(NAMES) and "runs/学习率一" in ids
     assert len(_native.safe_name("/".join(["x" * 226] * 4))) <= 512
+
+def test_embeddings_of_long_tags_are_written(local):
+    with local.writer("a") as w:
+        for tag in ("实验" * 60 + "一", "实验" * 60 + "二"):
+            w.add_embedding(np.eye(2), tag=tag)
+        assert w.flush()
+    found = [folder for folder, _, files in os.walk(local.logdir) if "tensors.tsv" in files]
+    assert len(found) == 2
