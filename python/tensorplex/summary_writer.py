@@ -26,6 +26,8 @@ URL_VARIABLE = "TENSORPLEX_URL"
 #: Longest time in seconds that a record waits to be written, whatever ``flush_secs`` says.
 MAX_PAUSE = 2.0
 _MIN_PAUSE = 0.1
+#: Longest time in seconds that ``flush`` waits unless told otherwise: usually, and while the server is away.
+FLUSH_TIMEOUT, AWAY_TIMEOUT = 10.0, 1.0
 #: Of a writer outside of ``use_metadata``: step and time.
 _NO_METADATA = (None, None)
 #: Most points that are kept for ``export_scalars_to_json`` of each series.
@@ -282,14 +284,18 @@ class SummaryWriter(Recording):
             return dict(self._stats_at_close)
         return _sink_stats(self._sink)
 
-    def flush(self, timeout: float = 10.0) -> bool:
+    def flush(self, timeout: float | None = None) -> bool:
         """Writes everything to where readers see it; with a server, waits until it is on the server's disk.
 
-        False when that took longer than ``timeout`` seconds, or records were lost since the last flush. An OSError when the
+        False when that took longer than ``timeout`` seconds (10 if not given, 1 while the server is known to be away), or records were lost since the last flush. An OSError when the
         directory cannot be written to.
         """
         run = self.file_writer
-        return run is None or run._sink.flush(timeout)
+        if run is None:
+            return True
+        if timeout is None:
+            timeout = AWAY_TIMEOUT if _sink_stats(run._sink).get("outage") else FLUSH_TIMEOUT
+        return run._sink.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Flushes and ends. A later record opens the run again, in another file."""
