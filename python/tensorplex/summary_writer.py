@@ -306,7 +306,21 @@ class SummaryWriter(Recording):
             return True
         is_done = run._sink.close(timeout)
         self._stats_at_close = _sink_stats(run._sink)
+        if not is_done and self.url is not None:
+            self._report_undelivered(self._stats_at_close)
         return is_done
+
+    def _report_undelivered(self, stats: dict[str, Any]) -> None:
+        """Warns of records that the server did not acknowledge before the end, and counts them as dropped if no spool has them."""
+        count = stats["taken"] - stats["acked"] - stats["dropped_oldest"]
+        if count <= 0:
+            return
+        has_spool = self._delivery["spool"] is not None
+        if not has_spool:
+            stats["dropped"] += count
+        fate = "are in the spool: `tensorplex drain` delivers them" if has_spool else "are lost: set TENSORPLEX_SPOOL to keep them"
+        text = "SummaryWriter %s closed: %d calls that %s did not acknowledge %s"
+        logging.getLogger("tensorplex").warning(text, self.client_id, count, _native.shown_address(self.url), fate)
 
     def __enter__(self) -> Self:
         return self

@@ -35,3 +35,16 @@ def test_flush_waits_a_second_while_the_server_is_known_to_be_away():
         assert not w.flush()
         assert time.monotonic() - started < 5
         w.close(0)
+
+
+def test_what_a_closed_writer_loses_is_counted_and_logged(caplog):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        w = SummaryWriter("away", url=f"redis://127.0.0.1:{port}")
+        for step in range(5):
+            w.add_scalar("x", 1.0, step)
+        assert not w.close(0.1)
+    assert w.stats()["dropped"] == 5
+    (line,) = [line for line in caplog.messages if "closed" in line]
+    assert "SummaryWriter away closed: 5 calls" in line and str(port) in line and "are lost" in line
