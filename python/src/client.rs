@@ -74,13 +74,13 @@ impl Client {
         })
     }
 
-    /// The same connection, under the client id `<this id>/<name>`.
+    /// The same connection, under the client id `<this id>/<name>`, cut with a hash if it is too long.
     fn child(&self, py: Python<'_>, name: &str) -> PyResult<Self> {
         let id = format!(
             "{}/{name}",
             self.caller(&*self.current_connection(py)?).client_id()
         );
-        let id = ClientId::new(&id).map_err(|why| PyValueError::new_err(why.to_string()))?;
+        let id = ClientId::from_name(&id).map_err(|why| PyValueError::new_err(why.to_string()))?;
         Ok(Self {
             client_id: Some(id),
             ..self.share()
@@ -200,6 +200,18 @@ impl Client {
 #[pyfunction]
 pub(crate) fn shown_address(address: &str) -> String {
     remotecall::Address::shown(address)
+}
+
+/// Any text as a client id or the name of a run; different texts give different ones.
+#[pyfunction]
+pub(crate) fn safe_name(name: &str) -> String {
+    ClientId::from_name(name).map_or_else(|_| remotecall::safe_part(name), |id| id.to_string())
+}
+
+/// Any text as one part of such a name.
+#[pyfunction]
+pub(crate) fn safe_part(part: &str) -> String {
+    remotecall::safe_part(part)
 }
 
 impl Client {

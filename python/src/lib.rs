@@ -50,7 +50,7 @@ mod _native {
     #[pymodule_export]
     use crate::broker::EmbeddedBroker;
     #[pymodule_export]
-    use crate::client::{Client, shown_address};
+    use crate::client::{Client, safe_name, safe_part, shown_address};
     #[pymodule_export]
     use crate::future::RemoteFuture;
     #[pymodule_export]

@@ -14,6 +14,8 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from tensorplex._inputs import plain_text
+
 HIGHEST = 255
 #: Longest bar on either side of a title, in bytes.
 MAX_BAR = 256
@@ -142,4 +144,12 @@ def _level(level: int) -> int:
 
 def message_text(msg: tuple[object, ...], sep: str) -> str:
     # Half a surrogate pair, such as in a file name, has no UTF-8 form.
-    return sep.join(map(str, msg)).encode("utf-8", "backslashreplace").decode()
+    return plain_text(sep).join(map(_shown, msg)).encode("utf-8", "backslashreplace").decode()
+
+
+def _shown(part: object) -> str:
+    """The text of an object; one that cannot say what it is must not end the program that logs it."""
+    try:
+        return plain_text(part)
+    except Exception as error:
+        return f"<{type(part).__name__} without text: {type(error).__name__}>"

@@ -2,10 +2,13 @@ from collections.abc import Callable, Generator
 from os import PathLike
 from typing import Any, Self, final
 
-@final
 def shown_address(address: str) -> str: ...
+def safe_name(name: str) -> str:
+    """Any text as a client id or the name of a run; different texts give different ones."""
+def safe_part(part: str) -> str:
+    """Any text as one part of such a name."""
 
-
+@final
 class RemoteFuture:
     """The result of a call that is on its way. Dropping it does no I/O; the call runs all the same."""
 

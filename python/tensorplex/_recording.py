@@ -12,7 +12,12 @@ import numpy as np
 from tensorplex import _buckets, _figure, _graph, _inputs, _native
 
 #: Types of tensors as they are written, by those that they hold.
-_TENSORS = {"float32": np.float32, "float64": np.float64, "int32": np.int32, "int64": np.int64, "bool": np.int32}
+_TENSORS = {
+    **dict.fromkeys(("float16", "float32"), np.float32),
+    "float64": np.float64,
+    **dict.fromkeys(("bool", "uint8", "int8", "uint16", "int16", "int32"), np.int32),
+    **dict.fromkeys(("uint32", "int64"), np.int64),
+}
 
 
 class Recording:
@@ -202,10 +207,13 @@ class Recording:
     def add_audio(
         self, tag: str, snd_tensor: Any, global_step: Any = None, sample_rate: int = 44100, walltime: Any = None
     ) -> None:
-        """Records sound: samples from -1 to 1, of shape (n,), (1, n), or (n, 2) for two channels."""
+        """Records sound: samples from -1 to 1, of shape (n,), (1, n), or (n, 2) for two channels.
+
+        Whole numbers of up to 32 bits are PCM: int16 is divided by 32768, uint8 is silent at 128.
+        """
         sample_rate = _inputs.count(sample_rate, "sample_rate", 2**32 - 1)
-        sound = _inputs.numbers(snd_tensor, "snd_tensor")
-        if sound.ndim == 2 and sound.shape[0] == 1:
+        sound = _inputs.sound(snd_tensor, "snd_tensor")
+        while sound.ndim > 1 and sound.shape[0] == 1:
             sound = sound[0]
         if sound.ndim not in (1, 2):
             raise ValueError(f"snd_tensor has shape {sound.shape}: (n,), (1, n), (n, 1) or (n, 2) is wanted")
@@ -227,10 +235,14 @@ class Recording:
     ) -> None:
         """Records precision and recall of predictions, from 0 to 1, of labels that are 0 or 1."""
         num_thresholds = _inputs.count(num_thresholds, "num_thresholds", _inputs.MAX_COUNT)
-        labels = (_inputs.numbers(labels, "labels").reshape(-1) != 0).view(np.uint8)
-        predictions = _inputs.numbers(predictions, "predictions").reshape(-1)
-        if weights is not None:
-            weights = _inputs.numbers(weights, "weights").reshape(-1)
+        labels, has_label = _inputs.positives(labels, "labels")
+        predictions, has_prediction = _inputs.probabilities(predictions, "predictions")
+        weights = None if weights is None else _inputs.numbers(weights, "weights").reshape(-1)
+        if len(labels) == len(predictions) == len(labels if weights is None else weights):
+            known = has_label & has_prediction
+            labels, predictions = labels[known], predictions[known]
+            weights = None if weights is None else weights[known]
+        labels = labels.view(np.uint8)
         at = self._stamp(global_step, walltime)
         _native.add_pr_curve(self._sink, _inputs.tag(tag), labels, predictions, weights, num_thresholds, at)
 
@@ -304,8 +316,8 @@ class Recording:
     ) -> None:
         """Records a mesh, or a cloud of points: (n, 3) or (1, n, 3); colors from 0 to 255, faces by three indices each."""
         vertices = _inputs.rows(vertices, "vertices", 3, np.float32)
-        colors = None if colors is None else _inputs.rows(colors, "colors", 3, np.uint8)
-        faces = None if faces is None else _inputs.rows(faces, "faces", 3, np.int32)
+        colors = None if colors is None else _inputs.colors(colors, "colors")
+        faces = None if faces is None else _inputs.faces(faces, "faces")
         if not isinstance(config_dict, (Mapping, type(None))):
             raise TypeError(f"config_dict is {config_dict!r}: a dict, or None, is wanted")
         config = None if config_dict is None else json.dumps(config_dict)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import TextIO
 
 from tensorplex._echo import Echo
+from tensorplex._inputs import plain_text
 from tensorplex._log_methods import HIGHEST, LogMethods, message_text
 from tensorplex.server_client import ServerClient
 
@@ -61,7 +63,7 @@ class LoggerplexClient(LogMethods, ServerClient):
     def _write_line(self, level: int, text: str) -> None:
         self._send("log", (level, text), {})
         if self._echo is not None:
-            self._echo.write(str(self.client_id), level, text)
+            self._echo.write(plain_text(self.client_id), level, text)
 
 
 class LoggerplexHandler(logging.Handler):
@@ -91,13 +93,17 @@ class LoggerplexHandler(logging.Handler):
         level: int | str = logging.NOTSET,
     ) -> None:
         super().__init__(level)
-        self.client = LoggerplexClient(client_id, host, port, url=url, spool=spool, when_full=when_full)
+        self._new_client = partial(LoggerplexClient, client_id, host, port, url=url, spool=spool, when_full=when_full)
+        self.client = self._new_client()
+        self._is_closed = False
         self.setFormatter(logging.Formatter("%(name)s %(filename)s:%(lineno)d: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Sends a record. What goes wrong is for ``handleError``, as in every handler."""
         try:
             level, text = min(max(record.levelno, 0), HIGHEST), message_text((self.format(record),), "")
+            if self._is_closed:
+                self.client, self._is_closed = self._new_client(), False
             self.client._send("log_at", (level, text, round(record.created * 1e6) * 1000), {})
         except Exception:
             self.handleError(record)
@@ -107,6 +113,10 @@ class LoggerplexHandler(logging.Handler):
         return self.client.flush(timeout)
 
     def close(self) -> None:
-        """Flushes and ends the connection."""
-        self.client.close()
+        """Flushes and ends the connection. A later record opens it again, as ``FileHandler`` does its file: configuring
+        ``logging`` closes every handler.
+        """
+        with self.lock:
+            self.client.close()
+            self._is_closed = True
         super().close()

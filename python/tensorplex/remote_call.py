@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 from tensorplex import _exit, _native
+from tensorplex._inputs import plain_text
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 6379
@@ -170,7 +171,7 @@ class RemoteClient:
             raise TypeError(f"client_id is a str or an int, not {type(client_id).__name__}")
         self._origin = (client_id, address, queue_name)
         self._delivery = {"spool": None if spool is None else os.path.abspath(spool), "when_full": when_full}
-        self._native = _native.Client(address, queue_name, str(client_id), **self._delivery)
+        self._native = _native.Client(address, queue_name, plain_text(client_id), **self._delivery)
         self._deadline: float | None = None
         self._has_warned_of_drops = False
 

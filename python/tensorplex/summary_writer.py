@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import socket
 import threading
 import time
@@ -27,6 +26,8 @@ URL_VARIABLE = "TENSORPLEX_URL"
 #: Longest time in seconds that a record waits to be written, whatever ``flush_secs`` says.
 MAX_PAUSE = 2.0
 _MIN_PAUSE = 0.1
+#: Longest time in seconds that ``flush`` waits unless told otherwise: usually, and while the server is away.
+FLUSH_TIMEOUT, AWAY_TIMEOUT = 10.0, 1.0
 #: Of a writer outside of ``use_metadata``: step and time.
 _NO_METADATA = (None, None)
 #: Most points that are kept for ``export_scalars_to_json`` of each series.
@@ -63,7 +64,8 @@ class SummaryWriter(Recording):
         url: of a tensorplex-server, ``redis://host:port``; if not given, that of the environment variable
             ``TENSORPLEX_URL``; with ``""`` records go into the directory whatever the variable says.
         client_id: the name of the run there; if not given, made from log_dir: its path below the working directory
-            without a leading ``runs``, or its whole path; what ids must not hold becomes ``_``.
+            without a leading ``runs``, or its whole path; what ids must not hold
+            becomes ``_`` followed by a short hash of the part, so that two paths never share an id.
         spool: with a server, a directory from which what was recorded is delivered after a kill of this process; if not
             given, that of the environment variable ``TENSORPLEX_SPOOL``. See `RemoteClient`, also for ``when_full``.
         resume: ``"auto"``: if the first scalar of a run has a step that is there already, or an earlier one, that is a
@@ -144,7 +146,7 @@ class SummaryWriter(Recording):
         if not self._write_to_disk:
             return _native.LocalWriter(None, MAX_PAUSE)
         if self.url is not None:
-            return _native.Client(self.url, "tensorplex", str(self.client_id), **self._delivery)
+            return _native.Client(self.url, "tensorplex", _inputs.plain_text(self.client_id), **self._delivery)
         pause = min(max(self.flush_secs, _MIN_PAUSE), MAX_PAUSE)
         return _native.LocalWriter(os.path.abspath(self.log_dir), pause)
 
@@ -155,7 +157,7 @@ class SummaryWriter(Recording):
 
     def _child_run(self, name: str) -> FileWriter:
         """A run below this one."""
-        name = _safe_name(name)
+        name = _native.safe_name(_inputs.text(name, "run_name"))
         directory = os.path.join(self.log_dir, name)
         with _open_lock:
             own = self._get_file_writer()
@@ -197,7 +199,7 @@ class SummaryWriter(Recording):
         main_tag, scalars = _inputs.tag(main_tag), _inputs.metrics(tag_scalar_dict)
         step, walltime = self._stamp(global_step, walltime)
         walltime = time.time() if walltime is None else walltime
-        runs = [self._child_run(f"{main_tag.replace('/', '_')}_{key}") for key in scalars]
+        runs = [self._child_run(_series_name(main_tag, key)) for key in scalars]
         for run, value in zip(runs, scalars.values()):
             run._send("add_scalar", (main_tag, value, step, walltime), {})
             kept = self._scalars.setdefault(run.get_logdir(), deque(maxlen=MAX_EXPORTED))
@@ -282,14 +284,18 @@ class SummaryWriter(Recording):
             return dict(self._stats_at_close)
         return _sink_stats(self._sink)
 
-    def flush(self, timeout: float = 10.0) -> bool:
+    def flush(self, timeout: float | None = None) -> bool:
         """Writes everything to where readers see it; with a server, waits until it is on the server's disk.
 
-        False when that took longer than ``timeout`` seconds, or records were lost since the last flush. An OSError when the
+        False when that took longer than ``timeout`` seconds (10 if not given, 1 while the server is known to be away), or records were lost since the last flush. An OSError when the
         directory cannot be written to.
         """
         run = self.file_writer
-        return run is None or run._sink.flush(timeout)
+        if run is None:
+            return True
+        if timeout is None:
+            timeout = AWAY_TIMEOUT if _sink_stats(run._sink).get("outage") else FLUSH_TIMEOUT
+        return run._sink.flush(timeout)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Flushes and ends. A later record opens the run again, in another file."""
@@ -300,7 +306,21 @@ class SummaryWriter(Recording):
             return True
         is_done = run._sink.close(timeout)
         self._stats_at_close = _sink_stats(run._sink)
+        if not is_done and self.url is not None:
+            self._report_undelivered(self._stats_at_close)
         return is_done
+
+    def _report_undelivered(self, stats: dict[str, Any]) -> None:
+        """Warns of records that the server did not acknowledge before the end, and counts them as dropped if no spool has them."""
+        count = stats["taken"] - stats["acked"] - stats["dropped_oldest"]
+        if count <= 0:
+            return
+        has_spool = self._delivery["spool"] is not None
+        if not has_spool:
+            stats["dropped"] += count
+        fate = "are in the spool: `tensorplex drain` delivers them" if has_spool else "are lost: set TENSORPLEX_SPOOL to keep them"
+        text = "SummaryWriter %s closed: %d calls that %s did not acknowledge %s"
+        logging.getLogger("tensorplex").warning(text, self.client_id, count, _native.shown_address(self.url), fate)
 
     def __enter__(self) -> Self:
         return self
@@ -332,10 +352,10 @@ def _client_id(log_dir: str) -> str:
         path = path.relative_to(Path.cwd())
     parts = [part for part in path.parts if part != path.anchor]
     parts = parts[1:] if parts[:1] == ["runs"] else parts
-    return _safe_name("/".join(parts) or "runs")
+    return _native.safe_name("/".join(parts) or "runs")
 
 
-def _safe_name(name: str) -> str:
-    """A name as ids and runs have it: what they must not hold becomes ``_``."""
-    parts = [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in name.split("/") if part]
-    return "/".join(re.sub(r"^\.", "_", part) for part in parts) or "_"
+def _series_name(main_tag: str, key: str) -> str:
+    """The name of the run of a key, as torch makes it. A path would not keep empty parts and ``.`` apart."""
+    name = f"{main_tag.replace('/', '_')}_{key}"
+    return name if {"", "."}.isdisjoint(name.split("/")) else _native.safe_part(name)

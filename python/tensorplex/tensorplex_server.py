@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tensorplex import _native
+from tensorplex._inputs import plain_text
 from tensorplex._serving import Serving
 from tensorplex.tensorplex_client import TensorplexClient
 
@@ -60,7 +61,7 @@ class Tensorplex(Serving):
 
         Groups are registered before. ``stop()`` closes it.
         """
-        group = str(client_id).partition("/")[0]
+        group = plain_text(client_id).partition("/")[0]
         if self._groups and group not in self._groups:
             raise ValueError(f"unknown group {group!r}; the groups are {', '.join(self._groups)}")
         if self._url is None:

@@ -25,7 +25,7 @@ pub const MAX_LABELS: usize = 8 << 20;
 /// Most pixels along an edge of all pictures together: what browsers take.
 pub const MAX_SPRITE: usize = 8192;
 /// Longest tag of an embedding in bytes: it becomes a part of a path.
-pub const MAX_EMBEDDING_TAG: usize = 64;
+pub const MAX_EMBEDDING_TAG: usize = 1024;
 
 /// Vectors to be shown as points, perhaps with labels and pictures.
 #[derive(Clone, Debug, PartialEq)]
@@ -282,6 +282,9 @@ impl EmbeddingFiles {
                     let _ = write!(tag, "%{byte:02x}");
                 }
             }
+        }
+        if tag.len() > remotecall::MAX_PART {
+            tag = remotecall::safe_part(&self.tag);
         }
         format!("{:05}/{tag}-{}", self.step, (self.wall_time * 1e6) as i64)
     }
