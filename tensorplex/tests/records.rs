@@ -345,6 +345,35 @@ fn a_replay_leaves_the_same_files_wherever_the_crash_was() {
     }
 }
 
+/// Lines that the projector keeps: it drops those that are empty after JavaScript's `trim`.
+fn projector_rows(embedding: Embedding) -> Vec<String> {
+    let disk = Disk::new();
+    let mut writer = RunWriter::create(disk.root()).unwrap();
+    writer.add(embedding, Some(1), Some(NOW)).unwrap();
+    drop(writer);
+    let files = contents(&disk);
+    let labels = files.into_iter().find(|(name, _)| name.ends_with("metadata.tsv"));
+    let text = String::from_utf8(labels.expect("a file of labels").1).unwrap();
+    let trimmed = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let shown = text
+        .split('\n')
+        .filter(|line| !line.trim_matches(trimmed).is_empty());
+    shown.map(str::to_owned).collect()
+}
+
+#[test]
+fn blank_labels_keep_their_row_in_the_projector() {
+    let labels = ["a", "\n", " ", "", "\u{a0}\u{3000}\u{feff}", " b "];
+    let vectors = || Embedding::new("e", vec![0.0; labels.len()], 1).unwrap();
+    let rows = projector_rows(vectors().labels(&labels).unwrap());
+    assert_eq!(rows, ["a", "␣", "␣", "␣", "␣", " b "]);
+
+    // Rows of several columns are dropped only when every column is blank, and so is the header.
+    let table = labels.map(|label| [label, ""]);
+    let rows = projector_rows(vectors().table(&["", " "], &table).unwrap());
+    assert_eq!(rows, ["␣\t ", "a\t", "␣\t", "␣\t", "␣\t", "␣\t", " b \t"]);
+}
+
 #[test]
 fn a_rewound_file_restates_the_last_values_before_the_step() {
     let disk = Disk::new();

@@ -105,7 +105,7 @@ impl Embedding {
         self.vectors.len() / self.size
     }
 
-    /// One label per vector. Tabs and ends of lines are read as spaces.
+    /// One label per vector. Tabs and ends of lines are read as spaces; a blank label is shown as `␣`.
     ///
     /// # Errors
     /// When there are not as many labels as vectors, or they are too long.
@@ -114,7 +114,7 @@ impl Embedding {
         self.table(&["label"], &rows)
     }
 
-    /// Several named labels per vector.
+    /// Several named labels per vector. In a row of blank labels, the first is shown as `␣`.
     ///
     /// # Errors
     /// When there are not as many rows as vectors, a row has not as many columns as `header`, there are no columns, or all is
@@ -190,7 +190,12 @@ fn side(count: usize) -> usize {
     if root * root < count { root + 1 } else { root }
 }
 
+/// Stands for the first label of a row that is blank.
+const BLANK: char = '␣';
+
+/// Appends a row. The projector drops lines that JavaScript's `trim` empties, and later labels would move to other vectors.
 fn push_line<'a>(out: &mut String, words: impl Iterator<Item = &'a str>) {
+    let start = out.len();
     for (n, word) in words.enumerate() {
         if n > 0 {
             out.push('\t');
@@ -199,6 +204,11 @@ fn push_line<'a>(out: &mut String, words: impl Iterator<Item = &'a str>) {
             word.chars()
                 .map(|c| if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c }),
         );
+    }
+    let row = &out[start..];
+    if row.chars().all(|c| c.is_whitespace() || c == '\u{feff}') {
+        let first = row.find('\t').unwrap_or(row.len());
+        out.replace_range(start..start + first, BLANK.encode_utf8(&mut [0; 4]));
     }
     out.push('\n');
 }
