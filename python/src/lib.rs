@@ -47,6 +47,9 @@ mod waiting;
 
 #[pymodule]
 mod _native {
+    /// Version of the package.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
     #[pymodule_export]
     use crate::broker::EmbeddedBroker;
     #[pymodule_export]

@@ -64,6 +64,11 @@ impl LocalWriter {
         Ok(writer)
     }
 
+    /// Creates the event file, with its version record.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        self.write(py, RunWriter::start)
+    }
+
     /// The writer of a child run.
     fn child(&self, name: &str) -> PyResult<Self> {
         let name = ClientId::new(name).map_err(|why| PyValueError::new_err(why.to_string()))?;

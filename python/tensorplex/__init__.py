@@ -19,6 +19,7 @@ from tensorplex._errors import (
     UnreadableCall,
     WindowFull,
 )
+from tensorplex._native import VERSION as __version__
 from tensorplex._native import EmbeddedBroker, RemoteFuture
 from tensorplex._patch import Patch, patch
 from tensorplex.global_writer import GlobalSummaryWriter
@@ -59,5 +60,6 @@ __all__ = [
     "UnknownMethod",
     "UnreadableCall",
     "WindowFull",
+    "__version__",
     "patch",
 ]

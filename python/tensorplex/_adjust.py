@@ -1,14 +1,25 @@
-"""Arguments that were changed where torch's and tensorboardX's writers would take them: logged once per cause."""
+"""Arguments that were changed where torch's and tensorboardX's writers would take them: counted, and logged once per cause."""
 
 from __future__ import annotations
 
 import logging
+import threading
+from collections import Counter
 
-_logged: set[str] = set()
+_counts: Counter[str] = Counter()
+_lock = threading.Lock()
 
 
 def log_once(cause: str, what: str) -> None:
-    """Warns of a change. ``cause`` is what all changes of its kind have in common, ``what`` is the first of them."""
-    if cause not in _logged:
-        _logged.add(cause)
-        logging.getLogger("tensorplex").warning("%s: %s; later ones are not logged", cause, what)
+    """Counts a change and warns of the first. ``cause`` is common to all changes of its kind, ``what`` is this one."""
+    with _lock:
+        _counts[cause] += 1
+        is_first = _counts[cause] == 1
+    if is_first:
+        logging.getLogger("tensorplex").warning("%s: %s; later ones are only counted", cause, what)
+
+
+def total() -> int:
+    """Number of changes in this process."""
+    with _lock:
+        return _counts.total()

@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import time
 from typing import Any
 
 from tensorplex import _inputs, _native
 from tensorplex._recording import Recording
+
+
+#: Beginning of the name of every event file.
+EVENT_FILE = "events.out.tfevents"
+
+
+class EventWriter:
+    """What ``FileWriter.event_writer`` is: the names that callers of torch's and tensorboardX's reach for."""
+
+    def __init__(self, file_writer: FileWriter) -> None:
+        self._file_writer = file_writer
+
+    @property
+    def _file_name(self) -> str:
+        """The path of the newest event file; of a run on a server, or without a file yet, the path without its end."""
+        prefix = os.path.join(self.get_logdir(), EVENT_FILE)
+        return max(glob.glob(f"{glob.escape(prefix)}*"), default=prefix)
+
+    @property
+    def _ev_writer(self) -> EventWriter:
+        """tensorboardX's second layer, which has the file name."""
+        return self
+
+    def get_logdir(self) -> str:
+        """The directory of the run."""
+        return self._file_writer.get_logdir()
+
+    def add_event(self, event: Any) -> None:
+        """Records an ``Event`` with its own step and time."""
+        Recording.add_event(self._file_writer, event)
+
+    def flush(self) -> None:
+        """Writes everything of the writer, to where readers see it."""
+        self._file_writer.flush()
+
+    def close(self) -> None:
+        """Flushes."""
+        self._file_writer.close()
+
+    def reopen(self) -> None:
+        """Does nothing: what is closed opens with the next record."""
 
 
 class FileWriter(Recording):
@@ -15,6 +58,11 @@ class FileWriter(Recording):
     def __init__(self, sink: Any, logdir: str) -> None:
         self._sink = self._native = sink
         self._logdir = logdir
+
+    @property
+    def event_writer(self) -> EventWriter:
+        """torch's and tensorboardX's writer of the event file, as far as callers use it."""
+        return EventWriter(self)
 
     def get_logdir(self) -> str:
         """The directory of the run; the client id, when the records go to a server."""

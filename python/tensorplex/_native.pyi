@@ -2,6 +2,9 @@ from collections.abc import Callable, Generator
 from os import PathLike
 from typing import Any, Self, final
 
+#: Version of the package.
+VERSION: str
+
 def shown_address(address: str) -> str: ...
 def safe_name(name: str) -> str:
     """Any text as a client id or the name of a run; different texts give different ones."""
@@ -74,6 +77,8 @@ class LocalWriter:
     def __new__(cls, log_dir: str | PathLike[str] | None, pause: float) -> Self: ...
     def add_scalar(self, tag: Any, value: Any, step: Any, walltime: Any) -> bool | None:
         """As ``send``; None, and nothing is done, when an argument has to be converted or refused."""
+    def start(self) -> None:
+        """Creates the event file, with its version record."""
     def child(self, name: str) -> Self: ...
     def send(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> bool: ...
     def drain(self) -> None: ...

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from tensorplex import _inputs, _native
+from tensorplex import _adjust, _inputs, _native
 from tensorplex._file_writer import FileWriter
 from tensorplex._recording import Recording
 from tensorplex.server_client import spool_directory
@@ -123,6 +123,8 @@ class SummaryWriter(Recording):
         self._get_file_writer()
         if self.purge_step is not None:
             self.rewind(self.purge_step)
+        if self._write_to_disk and self.url is None:
+            self._sink.start()
 
     def _get_file_writer(self) -> FileWriter:
         """The run of this writer; opens it again when it was closed."""
@@ -276,7 +278,8 @@ class SummaryWriter(Recording):
         return self.log_dir
 
     def stats(self) -> dict[str, Any]:
-        """Records that were refused; with a server, also calls taken, acknowledged (acked) and dropped.
+        """Records that were refused, and arguments of this process that were changed to fit; with a server, also calls
+        taken, acknowledged (acked) and dropped.
 
         After ``close`` they are those of the run that was closed.
         """
@@ -337,8 +340,9 @@ class SummaryWriter(Recording):
         return f"<SummaryWriter {where}>"
 
 
-def _sink_stats(sink: Any) -> dict[str, int]:
-    return (sink.stats() if isinstance(sink, _native.Client) else {}) | {"refused": sink.refused()}
+def _sink_stats(sink: Any) -> dict[str, Any]:
+    counts = sink.stats() if isinstance(sink, _native.Client) else {}
+    return counts | {"refused": sink.refused(), "changed": _adjust.total()}
 
 
 def _default_dir(comment: str) -> str:

@@ -1,14 +1,21 @@
 """Names and texts: subclasses of `str`, and names that become ids and directories."""
 
 import enum
+import math
 import os
+import pathlib
+import struct
+import tomllib
 import unicodedata
 
 import numpy as np
 import pytest
+from conftest import ROOT
+from tensorboard.compat.proto.event_pb2 import Event
 from test_records import points
 from writers import local  # noqa: F401 (a fixture)
 
+import tensorplex
 from tensorplex import SummaryWriter, _inputs, _native
 from tensorplex._log_methods import message_text
 
@@ -94,3 +101,51 @@ def test_embeddings_of_long_tags_are_written(local):
         assert w.flush()
     found = [folder for folder, _, files in os.walk(local.logdir) if "tensors.tsv" in files]
     assert len(found) == 2
+
+
+def tags(directory):
+    """Tags of the event files of a directory, from their bytes."""
+    found = set()
+    for path in pathlib.Path(directory).glob("*tfevents*"):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack("<Q", data[:8])
+            found |= {value.tag for value in Event.FromString(data[12 : 12 + length]).summary.value}
+            data = data[16 + length :]
+    return found
+
+
+def test_a_rewritten_tag_stays_apart(tmp_path):
+    with SummaryWriter(tmp_path / "run", url="") as writer:
+        for tag in ['a"b', "a_b", "a\\b"]:
+            writer.add_image(tag, np.zeros((3, 2, 2), np.uint8), 1)
+    assert len(tags(tmp_path / "run")) == 3
+
+
+def test_a_masked_number_is_none(local):
+    with local.writer("a") as w:
+        w.add_scalar("loss", np.ma.array([1.0], mask=[True]).mean(), 1)
+    ((step, value, _),) = local.readers()["a"]["loss"]["points"]
+    assert step == 1 and (value is None or value == "NaN" or math.isnan(float(value)))
+
+
+@pytest.mark.parametrize("resume", [None, "auto"])
+def test_the_event_file_is_there_when_the_constructor_returns(tmp_path, resume):
+    with SummaryWriter(tmp_path / "run", resume=resume) as w:
+        (name,) = os.listdir(tmp_path / "run")
+        assert name.startswith("events.out.tfevents.") and b"brain.Event:2" in (tmp_path / "run" / name).read_bytes()
+        writer = w.file_writer.event_writer
+        assert writer._file_name == writer._ev_writer._file_name == str(tmp_path / "run" / name)
+        assert writer.get_logdir() == str(tmp_path / "run")
+        w.add_scalar("x", 1.0, 1)
+        writer.flush()
+    assert os.listdir(tmp_path / "run") == [name], "no second file"
+
+
+def test_the_package_has_a_version():
+    assert tensorplex.__version__ == metadata_version()
+
+
+def metadata_version():
+    with open(ROOT / "Cargo.toml", "rb") as file:
+        return tomllib.load(file)["workspace"]["package"]["version"]

@@ -105,7 +105,7 @@ def test_steps_tags_and_times_of_every_kind_arrive(place):
     found = scalars()
     assert [found.pop(f"step {n}")[0][1] for n in range(8)] == [0, 5, -(2**63), 2**63 - 1, 6, 7, 1, 8]
     assert [time for time, _, _ in found["times"]] == [1234.5, 1235, 1236, 1237.5, 1238.5, 1273]
-    assert found.keys() == {"times", "ä €\U0001f600", "by __str__"}
+    assert found.keys() == {"times", "ä €\U0001f600", "name"}
 
 
 def test_numbers_and_times_that_are_not_finite(place):
@@ -185,7 +185,7 @@ def test_the_short_way_does_nothing_with_anything_else(native, args):
     "args, kind, text",
     [
         (("\udc80", 0.5), ValueError, "lone surrogate"),
-        (("loss", 10**400), OverflowError, "too large"),
+        (("loss", 10**400), ValueError, "beyond what a float holds"),
         (("loss", 0.5, 2**63), ValueError, "global_step is 9223372036854775808"),
         (("x" * (17 << 20), 0.5), tensorplex.TooLarge, "at most 16777216"),
     ],

@@ -136,11 +136,15 @@ def checked(request, tmp_path):
     ],
 )
 def test_wrong_input_raises_in_the_caller_and_nothing_is_written(checked, method, args, kind, text):
+    def sizes():
+        return [os.path.getsize(f"{checked.log_dir}/{file}") for file in os.listdir(checked.log_dir)]
+
+    before = sizes() if checked.url is None else None
     with pytest.raises(kind, match=text):
         getattr(checked, method)(*args)
     if checked.url is None:
         assert checked.flush()
-        assert [file for file in os.listdir(checked.log_dir) if os.path.getsize(f"{checked.log_dir}/{file}")] == []
+        assert sizes() == before and len(before) == 1
     else:
         assert checked.stats()["taken"] == 0
 

@@ -163,7 +163,7 @@ pub use remotecall_store::journal::JournalError;
 pub use remotecall_store::spool::{MAX_SPOOL, SpoolError};
 pub use remotecall_wire::{
     Args, ArgsError, CallError, ClientId, ClientIdError, FrameError, MAX_ARGS, MAX_BODY, MAX_CALLS,
-    MAX_CLIENT_ID, MAX_DEPTH, MAX_FRAME, MAX_PART, MAX_RESULT, ProducerId, safe_part,
+    MAX_CLIENT_ID, MAX_DEPTH, MAX_FRAME, MAX_PART, MAX_RESULT, ProducerId, name_hash, safe_part,
 };
 pub use rmp_serde;
 pub use server::{RemoteCall, RunError, ServerHandle, StatsSnapshot};

@@ -49,5 +49,5 @@ pub use frame::{
 };
 pub use producer_id::ProducerId;
 pub use reply::{ASK, MAX_RESULT, Outbox, Replies, Reply, ReplyError, ReplyValue};
-pub use safe_name::safe_part;
+pub use safe_name::{name_hash, safe_part};
 pub use scalar_value::ScalarValue;

@@ -37,7 +37,7 @@ impl ClientId {
         let mut id = parts.map(safe_part).collect::<Vec<_>>().join("/");
         if id.len() > MAX_CLIENT_ID {
             let kept = cut(&id, MAX_CLIENT_ID - SUFFIX).trim_end_matches('/');
-            id = format!("{kept}-{}", digits(name));
+            id = format!("{kept}-{}", name_hash(name));
         }
         Self::new(&id)
     }
@@ -55,7 +55,7 @@ pub fn safe_part(part: &str) -> String {
     if safe == part && safe.len() <= MAX_PART {
         return safe;
     }
-    format!("{}-{}", cut(&safe, MAX_PART - SUFFIX), digits(part))
+    format!("{}-{}", cut(&safe, MAX_PART - SUFFIX), name_hash(part))
 }
 
 /// The longest prefix of at most `length` bytes.
@@ -66,8 +66,9 @@ fn cut(text: &str, length: usize) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
-/// Hash of a text (FNV-1a, 64 bits), as 12 hexadecimal digits.
-fn digits(text: &str) -> String {
+/// Hash of a name (FNV-1a, 64 bits), as 12 hexadecimal digits. It follows a name that was changed, so that two names never
+/// become one.
+pub fn name_hash(text: &str) -> String {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

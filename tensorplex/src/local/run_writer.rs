@@ -76,6 +76,16 @@ impl RunWriter {
         })
     }
 
+    /// Creates the event file, with its version record, before the first record: programs that look into the directory
+    /// expect it there, because torch's writer does so.
+    ///
+    /// # Errors
+    /// When the file cannot be written. The next flush tries again.
+    pub fn start(&mut self) -> Result<(), WriteError> {
+        self.runs.start_file("", now())?;
+        Ok(self.flush()?)
+    }
+
     /// Has records written when the next one comes `pause` after the last writing, instead of two seconds.
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Self {

@@ -103,6 +103,15 @@ impl Runs {
         Ok(self.judge(at, point.step))
     }
 
+    /// Creates the file of a run with its version record, before any record. Nothing happens on disk before the next
+    /// commit.
+    pub fn start_file(&mut self, run: &str, wall_time: f64) -> Result<(), RecordError> {
+        let at = self.find_or_add(run)?;
+        let (tag, step) = ("", 0);
+        self.runs[at].file_for(Point { tag, step, wall_time }, &mut self.files)?;
+        Ok(())
+    }
+
     fn judge(&mut self, run: usize, step: i64) -> Option<Overlap> {
         let before = self.runs[run].writer_before.take()?;
         let (producer, time_ns) = self.caller;

@@ -1,6 +1,6 @@
 //! Records that are more than a number, a histogram or a text, into a run.
 
-use remotecall::NewFile;
+use remotecall::{NewFile, name_hash};
 
 use super::run::Run;
 use super::writers::WriterNumber;
@@ -142,7 +142,8 @@ impl Run {
 fn keep_servable(tag: &mut String) {
     let is_escaped = |char: char| char < ' ' || char == '"' || char == '\\';
     if tag.contains(is_escaped) {
-        *tag = tag.replace(is_escaped, "_");
+        // With a hash, so that two tags never become one.
+        *tag = format!("{}-{}", tag.replace(is_escaped, "_"), name_hash(tag));
     }
 }
 
