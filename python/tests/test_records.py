@@ -236,7 +236,7 @@ def test_children_and_pickled_clients_record_too(server):
 
 def test_a_deadline_holds_for_what_is_encoded_too(redis, tmp_path):
     """The deadline passes, by the broker's clock, while there is no server."""
-    noise = np.random.default_rng(1).integers(0, 256, (1600, 1600, 3), np.uint8)
+    noise = np.random.default_rng(1).integers(0, 256, (500, 500, 3), np.uint8)
     client = TensorplexClient("worker/1", url=redis.url)
     hurried = client.with_deadline(0.001)
     hurried.add_scalar("late scalar", 1, 1)

@@ -9,8 +9,11 @@ use crate::tfevents::messages::Event;
 use crate::tfevents::{Real, bucket};
 use crate::value::RecordError;
 
-/// Longest record that travels in one call; longer ones are cut into pieces of this size: 4 MiB.
-pub const CHUNK_SIZE: usize = 4 << 20;
+/// Longest record that travels in one call; longer ones are cut into pieces of this size: 512 KiB.
+///
+/// With what a frame already holds, less than 256 KiB, a piece stays below the 1 MiB that is the smallest
+/// `proto-max-bulk-len` of Redis.
+pub const CHUNK_SIZE: usize = 512 << 10;
 
 impl<M: Mode> TensorplexClient<M> {
     /// Records how values are distributed, as `add_histogram` does, but sorts them into buckets here: 720 bytes travel,

@@ -1,7 +1,9 @@
 //! A broker that refuses a frame for good costs that frame, and nothing behind it.
 
 use remotecall::{Client, NotQueued, RemoteCall, RemoteError, remote};
-use tensorplex_tests::{DEADLINE, RedisServer};
+use tensorplex::Writer;
+use tensorplex::records::{Array, Image};
+use tensorplex_tests::{Broker, DEADLINE, RedisServer, TestServer, summary};
 
 struct Sizes(Vec<usize>);
 
@@ -20,6 +22,22 @@ impl Sizes {
 fn noise(length: usize) -> Vec<u8> {
     let scrambled = |at: u64| at.wrapping_mul(at | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (0..length as u64).map(|at| (scrambled(at) >> 56) as u8).collect()
+}
+
+#[test]
+fn a_large_picture_arrives_in_pieces_that_the_broker_takes() {
+    let broker = Broker::Redis(RedisServer::start_with(&["--proto-max-bulk-len", "1mb"]));
+    let mut server = TestServer::start(&broker);
+    let writer = Writer::connect(server.address(), "agent/1").unwrap();
+    // Before and behind a picture of 3 MB.
+    writer.scalar("loss", 0.5, 1);
+    let pixels = Array::new(&[1000, 1000, 3], noise(1000 * 1000 * 3)).unwrap();
+    writer.add(Image::new("noise", pixels, "HWC").unwrap(), 1);
+    writer.scalar("loss", 0.5, 2);
+    writer.flush(DEADLINE).unwrap();
+    server.stop();
+    let run = &summary(server.logdir()).rust["agent/1"];
+    assert_eq!((run["loss"].count, run["noise"].count), (2, 1));
 }
 
 #[test]
