@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 
 _counts: Counter[str] = Counter()
 _lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _lock
+    # Another thread of the parent may have held it, and is not here to let it go.
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def log_once(cause: str, what: str) -> None:

@@ -52,6 +52,10 @@ const KINDS: [Kind; 8] = [
     Kind::Curve,
 ];
 
+fn is_unservable(c: char) -> bool {
+    c < ' ' || c == '"' || c == '\\'
+}
+
 impl Kind {
     /// Kind of the tag: the server refuses records of another kind under it.
     fn family(self) -> Kind {
@@ -65,7 +69,10 @@ impl Kind {
         match self {
             Kind::Text => format!("{tag}/text_summary"),
             // The data server cannot serve pictures and sounds under such tags.
-            Kind::Image | Kind::Audio => tag.replace(|c: char| c < ' ' || c == '"' || c == '\\', "_"),
+            Kind::Image | Kind::Audio if tag.contains(is_unservable) => {
+                let name_hash = remotecall::name_hash(tag);
+                format!("{}-{name_hash}", tag.replace(is_unservable, "_"))
+            }
             _ => tag.to_owned(),
         }
     }
