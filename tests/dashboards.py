@@ -62,7 +62,7 @@ const look = (node, seen) => {
 };
 
 const page = { text: '', lines: 0, cards: [] };
-look(document.body, page);
+if (document.body) look(document.body, page);
 return page;
 """
 

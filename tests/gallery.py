@@ -86,14 +86,15 @@ const look = (node) => {
         if (!['BODY', 'SLOT'].includes(node.nodeName) && node.checkVisibility && !node.checkVisibility()) return;
         if (matches(node) && has_content(node)) found.count += 1;
         hosts.push(node);
-        if (node.localName === 'iframe' && node.contentDocument) look(node.contentDocument.body);
+        // A document that is still loading has no body.
+        if (node.localName === 'iframe' && node.contentDocument?.body) look(node.contentDocument.body);
         if (node.shadowRoot) look(node.shadowRoot);
     }
     node.childNodes.forEach(look);
     if (is_element) hosts.pop();
     if (!INLINE.includes(node.nodeName)) found.text += ' ';
 };
-look(document.body);
+if (document.body) look(document.body);
 return found;
 """
 
