@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use remotecall::ClientId;
@@ -88,8 +88,12 @@ impl LocalWriter {
         py: Python<'_>,
         method: &str,
         args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyDict>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<bool> {
+        if kwargs.is_some_and(|kwargs| !kwargs.is_empty()) {
+            let text = format!("{method} of a local writer takes its arguments by position");
+            return Err(PyTypeError::new_err(text));
+        }
         match method {
             "add_scalar" => {
                 let (tag, value, step, time): (String, f64, i64, Option<f64>) = args.extract()?;

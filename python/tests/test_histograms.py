@@ -1,5 +1,7 @@
 """Arrays whose values are sorted into buckets."""
 
+import math
+
 import numpy as np
 from conftest import DEADLINE
 from test_records import points
@@ -84,3 +86,20 @@ def test_rules_for_bins_are_those_of_numpy(local):
             counts, edges = np.histogram(values, rule)
             assert [count for *_, count in rows] == counts.tolist(), (name, rule)
             assert np.allclose([left for left, *_ in rows], edges[:-1]), (name, rule)
+
+
+def test_edges_are_finite_for_every_value(local):
+    rules = ["tensorflow", 1, 10, 4096, "auto", "fd", "doane", "scott", "rice", "sturges", "sqrt", "stone"]
+    arrays = [[-1.7e308, 1.7e308], [1.6e308, 1.7e308], [-1.7e308] * 3, [5e-324, 1e-323], [0.0, 1.7e308]]
+    with local.writer("a") as w:
+        for bins in rules:
+            for number, values in enumerate(arrays):
+                w.add_histogram(f"{bins}/{number}", values, 1, bins=bins)
+        assert w.flush() and w.stats()["refused"] == 0
+    run = local.readers()["a"]
+    for bins in rules:
+        for number, values in enumerate(arrays):
+            ((_, buckets),) = points(run[f"{bins}/{number}"])
+            edges = [edge for left, right, _ in buckets for edge in (left, right)]
+            assert all(isinstance(edge, (int, float)) and math.isfinite(edge) for edge in edges), (bins, values, buckets)
+            assert edges == sorted(edges) and sum(count for *_, count in buckets) == len(values), (bins, values, buckets)

@@ -216,9 +216,11 @@ fn equal(values: &[f64], count: usize) -> Vec<Bucket> {
     };
     // Halved before they are subtracted: the range may be more than a double holds.
     let width = last / 2.0 - first / 2.0;
+    let is_in_range = (last - first).is_finite();
     let edge = |n: usize| match n {
         n if n == count => last,
-        n => n as f64 * (width / count as f64 * 2.0) + first,
+        n if is_in_range => n as f64 * (width / count as f64 * 2.0) + first,
+        n => (n as f64 * (width / count as f64) + first / 2.0) * 2.0,
     };
     let mut buckets: Vec<Bucket> = (0..count).map(|n| [edge(n), edge(n + 1), 0.0]).collect();
     for &value in values {
