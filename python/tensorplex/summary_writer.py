@@ -290,8 +290,9 @@ class SummaryWriter(Recording):
     def flush(self, timeout: float | None = None) -> bool:
         """Writes everything to where readers see it; with a server, waits until it is on the server's disk.
 
-        False when that took longer than ``timeout`` seconds (10 if not given, 1 while the server is known to be away), or records were lost since the last flush. An OSError when the
-        directory cannot be written to.
+        False when that took longer than ``timeout`` seconds, or records were lost since the last flush. Without a
+        timeout that is 10 seconds, or 1 while the server is known to be away. An OSError when the directory cannot be
+        written to.
         """
         run = self.file_writer
         if run is None:
