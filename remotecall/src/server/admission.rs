@@ -56,6 +56,8 @@ pub(super) struct Admission {
     result: Vec<u8>,
     /// Time that read-only calls have taken in this round.
     read_time: Duration,
+    /// Limit on `read_time`. Tests set their own, so that no result depends on a busy machine.
+    max_read_time: Duration,
 }
 
 impl Admission {
@@ -79,6 +81,7 @@ impl Admission {
             has_return_value,
             result: Vec::new(),
             read_time: Duration::ZERO,
+            max_read_time: dispatch::MAX_READ_TIME,
         }
     }
 

@@ -169,7 +169,7 @@ impl Admission {
         method: Option<Method>,
         names: &mut Names<'_>,
     ) -> Result<(), CallError> {
-        if self.outbox.bytes() >= MAX_READ_REPLIES || self.read_time >= MAX_READ_TIME {
+        if self.outbox.bytes() >= MAX_READ_REPLIES || self.read_time >= self.max_read_time {
             return Err(CallError::ResultExpired);
         }
         let start = Instant::now();

@@ -413,6 +413,7 @@ proptest! {
             let seen = Arc::new(Mutex::new(Vec::new()));
             let host = Box::new(JournalOnly(Witness(seen.clone())));
             let mut admission = Admission::new(host, Arc::new(Stats::default()), has_client_id, true);
+            admission.max_read_time = Duration::MAX;
             let mut builder = FrameBuilder::default();
             for (number, &(client, method, n)) in (0..).zip(&calls) {
                 // Some of another kind, so that blocks end.
